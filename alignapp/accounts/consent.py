@@ -1,0 +1,71 @@
+"""What a person agrees to, and whether they still do. The text is versioned and shown at sign-up."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.utils import timezone
+
+from alignapp.accounts.models import Consent
+from alignapp.adapters.models import Job
+
+if TYPE_CHECKING:
+    from alignapp.accounts.models import Person
+
+VERSION = "2026-11"
+# (heading, text): what is collected, what is trained, who sees it, how to leave.
+TEXT: tuple[tuple[str, str], ...] = (
+    (
+        "What is collected",
+        "What you state about yourself (values, personality, profile), your conversations, and all "
+        "feedback that you give on answers. Each part is optional, and each conversation can be kept "
+        "out of learning.",
+    ),
+    (
+        "What is trained",
+        "From your own records only: adapters and steering vectors that change how the model answers you. "
+        "They are personal data, used for nobody else and in no shared model.",
+    ),
+    (
+        "Who can see it",
+        "You. The pages show operators jobs, sizes and numbers under a pseudonym, not your words; whoever "
+        "runs the machines could read their disks. Your data stays on these machines.",
+    ),
+    (
+        "How to leave",
+        "On your account page you can export everything, withdraw this consent (training stops), or delete "
+        "everything: rows, files and what is loaded in memory. You need no reason, and it acts at once. "
+        "Only the audit record keeps that a pseudonym was here, and backups keep theirs until they expire.",
+    ),
+)
+
+
+def text_sha256() -> str:
+    """Return the hash of the text, stored with each consent so that it is clear what was agreed to."""
+    return hashlib.sha256(repr(TEXT).encode()).hexdigest()
+
+
+def give_consent(person: Person) -> Consent:
+    """Record that the person agrees to the current text."""
+    return Consent.objects.create(person=person, text_version=VERSION, text_sha256=text_sha256())
+
+
+def withdraw_consent(person: Person) -> None:
+    """Record that the person agrees no more, and stop what is being trained; the consent stays on record."""
+    with transaction.atomic():
+        in_force = Consent.objects.for_person(person).filter(withdrawn_at__isnull=True)
+        in_force.update(withdrawn_at=timezone.now())
+        for job in Job.objects.for_person(person).exclude(state__in=Job.ENDED):
+            job.cancel()
+
+
+def has_consent(person: Person) -> bool:
+    """Say whether a consent is in force. One query."""
+    return in_force(person) is not None
+
+
+def in_force(person: Person) -> Consent | None:
+    """Return the latest consent that was not withdrawn. One query."""
+    return Consent.objects.for_person(person).filter(withdrawn_at__isnull=True).first()

@@ -1,0 +1,70 @@
+"""Write everything a person has here into one zip: a JSONL file for each model, and the artifact files."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import zipfile
+from typing import IO, TYPE_CHECKING, Any
+
+from django.db import models
+from django.utils import timezone
+
+from alignapp.accounts.belongings import SECRET_FIELDS, rows_of
+from alignapp.adapters import store
+from alignapp.adapters.models import Artifact
+
+if TYPE_CHECKING:
+    from alignapp.accounts.models import Person
+
+README = """Everything that alignapp holds about you, written on {at}.
+
+Each .jsonl file is one table; each line is one row, as JSON. {rows} rows in all.
+
+artifacts/ holds what was learned from your feedback: adapters in PEFT's format (load them with
+peft.PeftModel.from_pretrained) and steering vectors as safetensors, each with a manifest.json that names
+the records it was learned from.{missing}
+
+Not in here: your password (only a hash of it is stored), your sessions, and the hashes that chain the
+audit record together.
+"""
+
+
+def export(person: Person) -> IO[bytes]:
+    """Return an open temporary file with the zip, at its beginning; closing it removes it.
+
+    Rows stream through one at a time, so the size of an account does not matter to the memory.
+    """
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the response closes it
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        count = sum(_write_table(archive, model, rows) for model, rows in rows_of(person))
+        missing = [a for a in Artifact.objects.for_person(person) if not _write_artifact(archive, a)]
+        names = "".join(f"\nThe files of {artifact} could not be found." for artifact in missing)
+        archive.writestr("README.txt", README.format(at=timezone.now(), rows=count, missing=names))
+    file.seek(0)
+    return file
+
+
+def as_dict(row: models.Model) -> dict[str, Any]:
+    """Return a row's columns by name, foreign keys as ids, without secrets."""
+    return {
+        field.attname: field.value_from_object(row)
+        for field in row._meta.concrete_fields
+        if field.name not in SECRET_FIELDS
+    }
+
+
+def _write_table(archive: zipfile.ZipFile, model: type[models.Model], rows: models.QuerySet[Any]) -> int:
+    count = 0
+    with archive.open(f"{model._meta.label_lower}.jsonl", "w", force_zip64=True) as out:
+        for row in rows.iterator(chunk_size=500):
+            out.write(json.dumps(as_dict(row), default=str, ensure_ascii=False).encode() + b"\n")
+            count += 1
+    return count
+
+
+def _write_artifact(archive: zipfile.ZipFile, artifact: Artifact) -> bool:
+    files = sorted(store.folder_of(artifact).glob("*"))
+    for path in files:
+        archive.write(path, f"artifacts/{artifact.kind}-v{artifact.number}/{path.name}")
+    return bool(files)

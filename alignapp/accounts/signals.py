@@ -1,0 +1,35 @@
+"""What happens beside a sign-up, a sign-in and a new password: a session's end, and audit events."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from allauth.account.signals import password_changed, password_reset, user_signed_up
+from django.conf import settings
+from django.contrib.auth.signals import user_logged_in
+from django.dispatch import receiver
+from django.http import HttpRequest
+from django.utils import timezone
+
+from alignapp.accounts.models import Person
+from alignapp.audit.services import record
+
+
+@receiver(user_logged_in)
+def end_session_in_time(request: HttpRequest, **_: Any) -> None:
+    """Let the session end at a fixed time after signing in, not after the last visit."""
+    request.session.set_expiry(timezone.now() + timedelta(seconds=settings.SESSION_COOKIE_AGE))
+
+
+@receiver(user_signed_up)
+def note_sign_up(user: Person, **_: Any) -> None:
+    """Record that there is a new account."""
+    record(user, "account.created", user)
+
+
+@receiver(password_changed)
+@receiver(password_reset)
+def note_new_password(user: Person, **_: Any) -> None:
+    """Record that the password is another one; the person sees it on the account page."""
+    record(user, "password.changed", user)

@@ -1,0 +1,148 @@
+"""The first page, the account page, and leaving."""
+
+from __future__ import annotations
+
+from allauth.account.decorators import reauthentication_required
+from allauth.core.exceptions import ReauthenticationRequired
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.contrib.auth.decorators import login_required
+from django.db import DatabaseError, connection
+from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from redis.exceptions import RedisError
+
+from alignapp.accounts import consent
+from alignapp.accounts.erase import erase, what_goes
+from alignapp.accounts.export import export
+from alignapp.accounts.forms import EraseForm, SettingsForm
+from alignapp.accounts.steps import alignment_line, steps_for
+from alignapp.adapters.services import current_alignment
+from alignapp.answers import PersonRequest
+from alignapp.audit.services import events_about, record
+from alignapp.audit.wording import in_words
+from alignapp.chat import streams
+from alignapp.chat.models import Conversation
+
+THEME_SECONDS = 365 * 24 * 3600
+
+
+@require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    """Show what this is to a visitor, and what comes next to a person."""
+    if not request.user.is_authenticated:
+        return render(request, "accounts/landing.html")
+    alignment = current_alignment(request.user)
+    steps = steps_for(request.user, alignment)
+    context = {
+        "steps": steps,
+        "next_step": next((step for step in steps if not step.done), None),
+        "done_count": sum(step.done for step in steps),
+        "alignment": alignment_line(request.user, alignment),
+        "conversations": Conversation.objects.for_person(request.user)[:5],
+    }
+    return render(request, "accounts/home.html", context)
+
+
+@require_GET
+def consent_text(request: HttpRequest) -> HttpResponse:
+    """Show what a person agrees to."""
+    return render(request, "accounts/consent.html", {"text": consent.TEXT, "version": consent.VERSION})
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def account(request: PersonRequest) -> HttpResponse:
+    """Show and change the account's settings."""
+    initial = {"theme": request.COOKIES.get("theme", "system")}
+    form = SettingsForm(request.POST or None, instance=request.user, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, gettext("Saved."), extra_tags="good")
+        response = redirect("account")
+        if theme := form.cleaned_data["theme"]:
+            response.set_cookie("theme", theme, max_age=THEME_SECONDS, samesite="Lax")
+        return response
+    events = events_about(request.user)[:20]
+    context = {
+        "form": form,
+        "consent": consent.in_force(request.user),
+        "events": [(event, in_words(event.verb)) for event in events],
+    }
+    return render(request, "accounts/account.html", context, status=400 if form.is_bound else 200)
+
+
+@login_required
+@require_POST
+def change_consent(request: PersonRequest) -> HttpResponse:
+    """Withdraw the consent to training, or give it again."""
+    if consent.has_consent(request.user):
+        consent.withdraw_consent(request.user)
+        messages.success(
+            request,
+            gettext("Withdrawn. What was being trained is stopped, and nothing more is."),
+            extra_tags="good",
+        )
+        record(request.user, "consent.withdrawn")
+    else:
+        consent.give_consent(request.user)
+        messages.success(request, gettext("Thank you. You can train again."), extra_tags="good")
+        record(request.user, "consent.given")
+    return redirect("account")
+
+
+@login_required
+@require_GET
+@reauthentication_required
+def export_everything(request: PersonRequest) -> FileResponse:
+    """Download everything as a zip, after the password was entered again."""
+    record(request.user, "account.exported")
+    name = f"alignapp-{timezone.localdate():%Y-%m-%d}.zip"
+    return FileResponse(export(request.user), as_attachment=True, filename=name)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def delete_everything(request: PersonRequest) -> HttpResponse:
+    """Count what goes, ask for the address, and delete everything."""
+    try:
+        _check_password_was_entered(request)
+    except ReauthenticationRequired:
+        if request.method == "GET":
+            raise
+        # allauth would keep this POST and repeat it at the next password, whatever that was entered for.
+        return redirect("account_delete")
+    person = request.user
+    form = EraseForm(request.POST or None, person=person)
+    if request.method == "POST" and form.is_valid():
+        erase(person)
+        logout(request)
+        messages.success(request, gettext("Everything of yours was deleted."), extra_tags="good")
+        return redirect("home")
+    context = {"form": form, "counts": what_goes(person)}
+    status = 400 if form.is_bound else 200
+    return render(request, "accounts/delete.html", context, status=status)
+
+
+@reauthentication_required
+def _check_password_was_entered(_: HttpRequest) -> None:
+    """Do nothing within five minutes of the password. Raises ReauthenticationRequired."""
+
+
+@require_GET
+def healthz(_: HttpRequest) -> HttpResponse:
+    """Say whether database and broker answer; 503 when one does not."""
+    state = {"database": "ok", "broker": "ok"}
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        state["database"] = "unreachable"
+    try:
+        streams.connection().ping()
+    except RedisError:
+        state["broker"] = "unreachable"
+    return JsonResponse(state, status=200 if set(state.values()) == {"ok"} else 503)

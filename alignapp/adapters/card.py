@@ -1,0 +1,211 @@
+"""A report card in words and charts: what the held-out evidence says, and how sure it is.
+
+Knows nothing of rows but the artifact and its card. A card has the parts that its kind of artifact has
+(`personalization.evaluation.report`); each part is read by its key, and what is missing is not shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from alignapp.charts import (
+    Bar,
+    BarChart,
+    Number,
+    Scale,
+    bar_chart,
+    interval_words,
+    plain,
+    signed,
+    symmetric,
+)
+
+if TYPE_CHECKING:
+    from alignapp.adapters.models import Artifact, ReportCard
+
+ARMS = {
+    "base": gettext_lazy("Base model"),
+    "system_message": gettext_lazy("Base with your system message"),
+    "artifact_likelihood": gettext_lazy("This artifact, by likelihood alone"),
+    "artifact": gettext_lazy("This artifact"),
+    "always_3": gettext_lazy("Always answering 3"),
+    "facet_mean": gettext_lazy("Mean of your other answers in the facet"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of an artifact in one line; `tone` is a badge's class."""
+
+    label: str
+    words: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number with what it means; `is_bad` flags it."""
+
+    name: str
+    words: str
+    help: str
+    is_bad: bool = False
+
+
+def evidence(artifact: Artifact) -> Evidence:
+    """Say in one line what the held-out evidence for an artifact is."""
+    card: ReportCard | None = getattr(artifact, "report_card", None)
+    if artifact.state == artifact.State.QUARANTINED:
+        words = _("A check of it failed, so it was put aside and shapes nothing. Learn again.")
+        return Evidence(_("Quarantined"), words, "bad")
+    if card is None:
+        return Evidence(_("Not yet proven"), _("It has not met your held-out feedback yet."), "warn")
+    if not card.proven:
+        return Evidence(_("Not proven"), sentence(card), "warn")
+    return Evidence(_("Proven"), _wins(card.results) or sentence(card), "good")
+
+
+def sentence(card: ReportCard) -> str:
+    """Return the verdict without its first word, which the badge beside it says already."""
+    head, colon, rest = card.verdict.partition(": ")
+    return rest[:1].upper() + rest[1:] if colon and head in ("Proven", "Not proven") else card.verdict
+
+
+def _wins(results: Mapping[str, Any]) -> str:
+    own = (results.get("accuracy") or {}).get("artifact")
+    if not own or not own.get("n"):
+        return ""
+    if not (_finite(own.get("low")) and _finite(own.get("high"))):
+        return ""
+    return _(
+        "Prefers your choice in %(wins)d of your %(n)d held-out comparisons, interval %(low)d to %(high)d %%."
+    ) % {
+        "wins": round(own["value"] * own["n"]),
+        "n": own["n"],
+        "low": round(100 * own["low"]),
+        "high": round(100 * own["high"]),
+    }
+
+
+def accuracy_chart(results: Mapping[str, Any]) -> BarChart | None:
+    """Return how often each arm prefers the person's choice on held-out comparisons."""
+    bars = _arms(results.get("accuracy"))
+    if not bars:
+        return None
+    note = _("The dashed line at 50 % is what guessing reaches. The thin line is the 95 % interval.")
+    scale = Scale(reference=0.5)
+    return bar_chart(_("How often it prefers the answer that you preferred"), bars, scale=scale, note=note)
+
+
+def error_chart(results: Mapping[str, Any]) -> BarChart | None:
+    """Return the mean absolute error of each way to guess held-out inventory answers, in answer steps."""
+    bars = _arms(results.get("error"))
+    if not bars:
+        return None
+    most = max(end for bar in bars for end in (bar.value, bar.high or 0.0) if math.isfinite(end))
+    halves = max(2, math.ceil(most * 2))
+    scale = Scale(0.0, halves / 2, ticks=halves + 1, number=plain(2))
+    note = _("In steps of the five-point answer scale: shorter is better, 0 would be your own answers.")
+    return bar_chart(_("How far it is from your held-out answers"), bars, scale=scale, note=note)
+
+
+def likelihood_chart(results: Mapping[str, Any]) -> BarChart | None:
+    """Return by how many nats the artifact makes chosen and rejected answers more or less likely."""
+    change = results.get("log_likelihood") or {}
+    names = {"chosen": _("Answers that you preferred"), "rejected": _("Answers that you rejected")}
+    kinds = {"chosen": "warn" if change.get("chosen_sinks") else "", "rejected": "muted"}
+    bars = [_bar(names[key], change[key], kinds[key]) for key in names if change.get(key)]
+    if not bars:
+        return None
+    ends = [v for b in bars for v in (b.value, b.low, b.high) if v is not None]
+    note = _("In nats per answer: to the right is more likely than under the base model.")
+    return bar_chart(_("Change of log-likelihood"), bars, scale=symmetric(ends), note=note)
+
+
+def chosen_sinks(results: Mapping[str, Any]) -> bool:
+    """Say whether the preferred answers became less likely as well."""
+    return bool((results.get("log_likelihood") or {}).get("chosen_sinks"))
+
+
+def difference(results: Mapping[str, Any]) -> Figure | None:
+    """Return by how much the artifact beats the base model, in percentage points, or in error steps."""
+    found = results.get("difference")
+    if not found:
+        return None
+    is_error = "error" in results
+    number: Number = signed(2) if is_error else lambda share: signed(0)(100 * share)
+    words = number(found["value"]) + ("" if is_error else " " + _("percentage points"))
+    ends = interval_words(found.get("low"), found.get("high"), number) or _("cannot be estimated")
+    return Figure(
+        _("Error compared with the base model") if is_error else _("Difference to the base model"),
+        words,
+        _("95 %% interval: %(ends)s. An interval that contains 0 proves nothing.") % {"ends": ends},
+        is_bad=_contains_zero(found),
+    )
+
+
+def costs(results: Mapping[str, Any]) -> list[Figure]:
+    """Return what the artifact costs in general ability."""
+    cost = results.get("cost") or {}
+    figures = []
+    if _finite(cost.get("perplexity_base")) and _finite(cost.get("perplexity")):
+        before, after = float(cost["perplexity_base"]), float(cost["perplexity"])
+        figures.append(
+            Figure(
+                _("Perplexity on neutral text"),
+                f"{before:.1f} → {after:.1f} ({signed(1)(100 * (after / before - 1))} %)",
+                _("How surprised the model is by ordinary text, before and after. It should hardly rise."),
+                is_bad=after > before * 1.1,
+            )
+        )
+    if _finite(cost.get("kl_to_base")):
+        figures.append(
+            Figure(
+                _("Distance to the base model"),
+                _("%(kl)s nats per token") % {"kl": plain(3)(cost["kl_to_base"])},
+                _("Kullback-Leibler divergence on neutral text: 0 means that nothing changed."),
+            )
+        )
+    return figures
+
+
+def safety(results: Mapping[str, Any]) -> Figure:
+    """Return what the safety gate found; that it was not asked is said, too."""
+    gate = results.get("safety")
+    name, help_text = _("Safety gate"), _("Whether it still refuses what the base model refuses.")
+    if gate is None:
+        return Figure(name, _("Not tested"), help_text)
+    passed = bool(gate.get("passed"))
+    return Figure(name, _("Passed") if passed else _("Not passed"), help_text, is_bad=not passed)
+
+
+def _arms(found: Mapping[str, Any] | None) -> list[Bar]:
+    order = [*ARMS, *(found or {})]
+    names = dict.fromkeys(name for name in order if name in (found or {}))
+    return [
+        _bar(str(ARMS.get(name, name.replace("_", " "))), found[name], "" if name == "artifact" else "muted")  # type: ignore[index]
+        for name in sorted(names, key=lambda name: name == "artifact")
+    ]
+
+
+def _bar(label: str, estimate: Mapping[str, Any], kind: str = "") -> Bar:
+    low, high = estimate.get("low"), estimate.get("high")
+    if "low" in estimate:  # an interval that could not be estimated is said, not left out
+        low = -math.inf if low is None else low
+        high = math.inf if high is None else high
+    return Bar(label, estimate["value"], low, high, estimate.get("n"), kind)
+
+
+def _contains_zero(found: Mapping[str, Any]) -> bool:
+    low, high = found.get("low"), found.get("high")
+    return low is None or high is None or low <= 0 <= high
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

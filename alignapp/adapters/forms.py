@@ -1,0 +1,107 @@
+"""What the alignment, job and artifact forms accept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from alignapp.adapters.composition import PARTS
+from alignapp.adapters.models import Artifact, MethodInfo
+
+MAX_STRENGTH = 1.5
+PARAMETER_PREFIX = "parameter_"
+
+
+class _Form(forms.Form):
+    def first_error(self) -> str:
+        """Return the first thing that is wrong, in words."""
+        return str(next(iter(self.errors.values()))[0])
+
+
+def _strength() -> forms.FloatField:
+    words = gettext_lazy("A strength lies between 0 and 1.5.")
+    return forms.FloatField(
+        required=False,
+        validators=[MinValueValidator(0.0, words), MaxValueValidator(MAX_STRENGTH, words)],
+        error_messages={"invalid": words},
+    )
+
+
+class StrengthsForm(_Form):
+    """How strongly each part acts, 0 to 1.5; a part that is left out stays as it is."""
+
+    adapter_strength = _strength()
+    vector_strength = _strength()
+    personality_strength = _strength()
+
+    def given(self) -> dict[str, float]:
+        """Return the strengths that were sent, by field name."""
+        return {name: value for name, value in self.cleaned_data.items() if value is not None}
+
+
+class PartForm(_Form):
+    """Which part is meant: adapter, vector, personality, or the system message."""
+
+    part = forms.ChoiceField(choices=[(part, part) for part in (*PARTS, "system_message")])
+    on = forms.BooleanField(required=False)
+
+
+class SwitchOnForm(_Form):
+    """Switching on; without proof only with a yes to the warning."""
+
+    accept_unproven = forms.BooleanField(required=False)
+
+
+class StartJobForm(_Form):
+    """A method, and its parameters where they are not left at their defaults."""
+
+    method = forms.CharField(max_length=40)
+
+    def __init__(self, data: Any, *, methods: dict[str, MethodInfo]) -> None:
+        super().__init__(data)
+        self.info = methods.get(data.get("method", ""))
+        for name, spec in (self.info.parameters if self.info else {}).items():
+            words = _("%(name)s must lie between %(low)s and %(high)s.") % {"name": name, **spec}
+            number = forms.IntegerField if isinstance(spec["default"], int) else forms.FloatField
+            self.fields[PARAMETER_PREFIX + name] = number(
+                required=False,
+                validators=[MinValueValidator(spec["low"], words), MaxValueValidator(spec["high"], words)],
+                error_messages={"invalid": words},
+            )
+
+    def clean_method(self) -> str:
+        if self.info is None:
+            raise forms.ValidationError(_("There is no such method, or it is switched off."))
+        return self.info.name
+
+    def parameters(self) -> dict[str, float]:
+        """Return what was set and differs from the defaults."""
+        assert self.info is not None
+        found = {}
+        for name, spec in self.info.parameters.items():
+            value = self.cleaned_data.get(PARAMETER_PREFIX + name)
+            if value is not None and value != spec["default"]:
+                found[name] = value
+        return found
+
+
+class DeleteForm(_Form):
+    """The artifact's name, typed: it cannot be brought back."""
+
+    name = forms.CharField(max_length=60)
+
+    def __init__(self, data: Any = None, *, artifact: Artifact) -> None:
+        super().__init__(data)
+        self.artifact = artifact
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"].strip()
+        if name.casefold() != str(self.artifact).casefold():
+            raise forms.ValidationError(
+                _("Type %(name)s to delete it. Nothing was deleted.") % {"name": self.artifact}
+            )
+        return name

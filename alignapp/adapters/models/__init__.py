@@ -1,0 +1,8 @@
+"""Jobs that learn, artifacts that were learned, and the alignment that is switched on."""
+
+from .alignment import Alignment, AlignmentVersion
+from .artifact import Artifact, ReportCard
+from .job import Job
+from .method import MethodInfo
+
+__all__ = ["Alignment", "AlignmentVersion", "Artifact", "Job", "MethodInfo", "ReportCard"]

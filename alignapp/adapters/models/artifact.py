@@ -1,0 +1,85 @@
+"""What a job learned, and what was found when it met feedback it had never seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import Max
+
+from alignapp.owned import OwnedModel
+
+from .job import Job
+
+
+class Artifact(OwnedModel):
+    """A sealed folder in the artifact store (`personalization.artifacts`): an adapter or a vector."""
+
+    class Kind(models.TextChoices):
+        ADAPTER = "adapter", "Adapter"
+        VECTOR = "vector", "Steering vector"
+        PERSONALITY = "personality", "Personality vector"
+
+    class State(models.TextChoices):
+        CANDIDATE = "candidate", "Not yet proven"
+        PROVEN = "proven", "Proven"
+        NOT_PROVEN = "not_proven", "Not proven"
+        QUARANTINED = "quarantined", "Quarantined"
+
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="artifacts")
+    job = models.OneToOneField(Job, on_delete=models.CASCADE, related_name="artifact")
+    number = models.PositiveIntegerField()  # per person and kind, from 1
+    kind = models.CharField(max_length=12, choices=Kind)
+    state = models.CharField(max_length=12, choices=State, default=State.CANDIDATE)
+    digest = models.CharField(max_length=64)  # sha256 of the contents; the folder's name in the store
+    size_bytes = models.PositiveBigIntegerField()
+    model_revision = models.CharField(max_length=80)
+    profile_version = models.ForeignKey(
+        "profiles.ProfileVersion", null=True, blank=True, on_delete=models.SET_NULL, related_name="artifacts"
+    )
+    summary = models.JSONField(
+        default=dict
+    )  # the manifest's metrics: layer, strength, pairs learned from, ...
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = [models.UniqueConstraint(fields=["person", "kind", "number"], name="artifact_number")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} v{self.number}"
+
+    @classmethod
+    def of_job(cls, job: Job, **fields: Any) -> Artifact:
+        """Return the artifact of a job, made at most once; a resumed job finds the first one."""
+        with transaction.atomic():
+            Job.objects.select_for_update().get(pk=job.pk)
+            if found := cls.objects.filter(job=job).first():
+                return found
+            numbered = cls.objects.filter(person=job.person, kind=fields["kind"])
+            last = numbered.aggregate(last=Max("number"))["last"] or 0
+            return cls.objects.create(
+                job=job, person=job.person, profile_version=job.profile_version, number=last + 1, **fields
+            )
+
+    def judge(self, *, proven: bool, verdict: str, results: dict[str, Any]) -> ReportCard:
+        """Store the evidence and the state that follows from it, in one transaction."""
+        with transaction.atomic():
+            card, _ = ReportCard.objects.update_or_create(
+                artifact=self, defaults={"proven": proven, "verdict": verdict, "results": results}
+            )
+            self.state = self.State.PROVEN if proven else self.State.NOT_PROVEN
+            # A quarantined artifact stays where it is, whatever a late proof says.
+            Artifact.objects.filter(pk=self.pk).exclude(state=self.State.QUARANTINED).update(state=self.state)
+        return card
+
+
+class ReportCard(OwnedModel):
+    """The evidence for one artifact; its fields follow `personalization.evaluation.report.Report.as_dict`."""
+
+    owner_path = "artifact__person"
+
+    artifact = models.OneToOneField(Artifact, on_delete=models.CASCADE, related_name="report_card")
+    proven = models.BooleanField()
+    verdict = models.TextField()  # one sentence in plain words
+    results = models.JSONField()

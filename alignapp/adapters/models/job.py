@@ -1,0 +1,223 @@
+"""A job turns one person's records into one artifact. The row is the truth; Celery only wakes a worker."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from alignapp.owned import OwnedModel
+from personalization.errors import Cancelled
+
+RETRY_AFTER = timedelta(seconds=10)  # times two to the power of the attempts so far
+CURVE_POINTS = 500
+
+
+class LeaseLost(Exception):
+    """Another worker has the job now, or nobody may have it; stop without touching the row."""
+
+
+class Job(OwnedModel):
+    """One run of one method for one person, claimed by a worker for the length of a lease."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        RUNNING = "running", "Running"
+        DONE = "done", "Done"
+        CANCELLED = "cancelled", "Cancelled"
+        DEAD = "dead", "Failed"
+
+    class Phase(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        DATA = "data", "Reading your feedback"
+        LEARN = "learn", "Learning"
+        PROVE = "prove", "Proving on held-out feedback"
+        FINISHED = "finished", "Finished"
+
+    ENDED = (State.DONE, State.CANCELLED, State.DEAD)
+    MAX_ATTEMPTS = 3
+
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="jobs")
+    method = models.CharField(max_length=40)
+    parameters = models.JSONField(default=dict, blank=True)
+    profile_version = models.ForeignKey(
+        "profiles.ProfileVersion", null=True, blank=True, on_delete=models.SET_NULL, related_name="jobs"
+    )
+    # {"seed": 0, "train": [conversation ids], "held_out": [conversation ids]}; set once, by the first attempt
+    split = models.JSONField(default=dict, blank=True)
+
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    phase = models.CharField(max_length=10, choices=Phase, default=Phase.WAITING)
+    progress = models.FloatField(default=0.0)  # 0 to 1
+    seconds_left = models.FloatField(null=True, blank=True)
+    curve = models.JSONField(default=list, blank=True)  # [{"step": 3, "loss": 0.6, "held_out_accuracy": 0.7}]
+    reason = models.TextField(blank=True)  # why it is dead, or what it waits for
+    cancel_requested = models.BooleanField(default=False)
+
+    attempts = models.PositiveSmallIntegerField(default=0)
+    not_before = models.DateTimeField(null=True, blank=True)
+    lease_owner = models.CharField(max_length=80, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = [
+            models.CheckConstraint(condition=Q(progress__gte=0, progress__lte=1), name="job_progress_range"),
+            # One job of a method at a time for each person: a double click makes no second one.
+            models.UniqueConstraint(
+                fields=["person", "method"],
+                condition=Q(state__in=["queued", "running"]),
+                name="one_open_job_per_method",
+            ),
+        ]
+        indexes = [
+            # The sweeper looks for jobs whose lease ran out.
+            models.Index(
+                fields=["lease_until"], name="job_open", condition=Q(state__in=["queued", "running"])
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.method} job {str(self.id)[:8]}"
+
+    @classmethod
+    def claim(cls, job_id: uuid.UUID | str, owner: str) -> Job | None:
+        """Take a queued job for the length of a lease; None when it is not there to be taken.
+
+        One conditional UPDATE: of many workers that are woken for the same row, one gets it.
+        """
+        now = timezone.now()
+        waiting = cls.objects.filter(pk=job_id, state=cls.State.QUEUED).filter(
+            Q(not_before__isnull=True) | Q(not_before__lte=now)
+        )
+        taken = waiting.update(
+            state=cls.State.RUNNING,
+            lease_owner=owner,
+            lease_until=now + timedelta(seconds=settings.JOB_LEASE_SECONDS),
+            attempts=F("attempts") + 1,
+            started_at=now,
+            reason="",
+        )
+        return cls.objects.get(pk=job_id) if taken else None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in self.ENDED
+
+    @property
+    def queue_position(self) -> int | None:
+        """Its place among the waiting jobs, from 1; None when it does not wait. One query."""
+        if self.state != self.State.QUEUED:
+            return None
+        return Job.objects.filter(state=self.State.QUEUED, created_at__lt=self.created_at).count() + 1
+
+    def _held(self) -> models.QuerySet[Job]:
+        return Job.objects.filter(pk=self.pk, state=self.State.RUNNING, lease_owner=self.lease_owner)
+
+    def _change(self, **fields: Any) -> None:
+        """Write fields while the lease is ours. Raises LeaseLost when it is not."""
+        if not self._held().update(**fields):
+            raise LeaseLost(f"{self} belongs to somebody else now.")
+        for name, value in fields.items():
+            setattr(self, name, value)
+
+    def renew(self) -> None:
+        """Keep the lease. Raises LeaseLost, or Cancelled when the person asked to stop."""
+        self._change(lease_until=timezone.now() + timedelta(seconds=settings.JOB_LEASE_SECONDS))
+        if Job.objects.filter(pk=self.pk, cancel_requested=True).exists():
+            raise Cancelled("The person stopped this job.")
+
+    def report(
+        self,
+        phase: str,
+        progress: float,
+        *,
+        seconds_left: float | None = None,
+        point: dict[str, float] | None = None,
+    ) -> None:
+        """Say where the job is (`progress` 0 to 1) and renew the lease. Raises as `renew` does.
+
+        `point` is appended to the curve; a resumed job overwrites the points it repeats.
+        """
+        curve = self.curve
+        if point:
+            earlier = [p for p in curve if p["step"] < point["step"]]
+            curve = [*earlier[-CURVE_POINTS:], point]
+        self._change(
+            phase=phase, progress=min(max(progress, 0.0), 1.0), seconds_left=seconds_left, curve=curve
+        )
+        self.renew()
+
+    def keep_split(self, split: dict[str, Any]) -> None:
+        """Store the split of the first attempt; later attempts use the same one."""
+        self._change(split=split)
+
+    def finish(self) -> None:
+        """End well."""
+        self._change(
+            state=self.State.DONE,
+            phase=self.Phase.FINISHED,
+            progress=1.0,
+            seconds_left=None,
+            finished_at=timezone.now(),
+            lease_owner="",
+            lease_until=None,
+        )
+
+    def fail(self, reason: str, *, retryable: bool = True) -> None:
+        """Put the job back for another attempt, or end it dead with the reason.
+
+        A last attempt and an error that would come again end it.
+        """
+        if retryable and self.attempts < self.MAX_ATTEMPTS:
+            wait = RETRY_AFTER * 2 ** (self.attempts - 1)
+            self._change(
+                state=self.State.QUEUED,
+                phase=self.Phase.WAITING,
+                reason=f"Attempt {self.attempts} failed: {reason} It is tried again.",
+                not_before=timezone.now() + wait,
+                lease_owner="",
+                lease_until=None,
+            )
+        else:
+            self._end(self.State.DEAD, reason)
+
+    def release(self) -> None:
+        """Give the job back unfinished, as when the worker is told to stop; the attempt is not counted."""
+        self._change(
+            state=self.State.QUEUED,
+            phase=self.Phase.WAITING,
+            attempts=max(self.attempts - 1, 0),
+            lease_owner="",
+            lease_until=None,
+        )
+
+    def stop(self) -> None:
+        """End a running job that the person cancelled."""
+        self._end(self.State.CANCELLED, "You stopped it.")
+
+    def _end(self, state: str, reason: str) -> None:
+        self._change(
+            state=state,
+            reason=reason,
+            seconds_left=None,
+            finished_at=timezone.now(),
+            lease_owner="",
+            lease_until=None,
+        )
+
+    def cancel(self) -> None:
+        """Stop a waiting job at once and a running one at its next report; an ended one stays as it is."""
+        ended = Job.objects.filter(pk=self.pk, state=self.State.QUEUED).update(
+            state=self.State.CANCELLED, reason="You stopped it.", finished_at=timezone.now()
+        )
+        if not ended:
+            Job.objects.filter(pk=self.pk, state=self.State.RUNNING).update(cancel_requested=True)

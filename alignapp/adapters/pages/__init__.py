@@ -1,0 +1,1 @@
+"""What the alignment, job and artifact pages show. Nothing in here knows of requests."""

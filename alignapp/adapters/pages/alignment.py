@@ -1,0 +1,40 @@
+"""The page "My alignment", gathered in a handful of queries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from alignapp.adapters import services
+from alignapp.adapters.models import AlignmentVersion, Artifact, Job
+from alignapp.adapters.pages.learning import learn_views
+from alignapp.adapters.pages.parts import artifact_groups, part_views
+from alignapp.profiles.services import current_profile
+
+if TYPE_CHECKING:
+    from alignapp.accounts.models import Person
+
+HISTORY_LENGTH = 20
+
+
+def alignment_page(person: Person) -> dict[str, Any]:
+    """Return the context of "My alignment"."""
+    version = services.current_alignment(person)
+    profile = current_profile(person)
+    artifacts = list(Artifact.objects.for_person(person).select_related("report_card", "job"))
+    jobs = list(Job.objects.for_person(person).filter(state__in=[Job.State.QUEUED, Job.State.RUNNING]))
+    history = AlignmentVersion.objects.for_person(person).select_related("adapter", "vector", "personality")
+    learn = learn_views(person, jobs)
+    names = {view.info.name: view.title for view in learn}
+    return {
+        "version": version,
+        "profile": profile,
+        "uses_message": bool(profile and profile.system_message)
+        and (version is None or version.use_system_message),
+        "parts": part_views(version, artifacts),
+        "artifacts": artifact_groups(artifacts, version),
+        "jobs": [(job, names.get(job.method, job.method)) for job in jobs],
+        "learn": learn,
+        "offered": [view for view in learn if view.is_offered],
+        "history": list(history[:HISTORY_LENGTH]),
+        "is_empty": not artifacts and profile is None and not jobs,
+    }

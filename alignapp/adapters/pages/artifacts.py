@@ -1,0 +1,57 @@
+"""An artifact's page: its report card, where it comes from, and whether its files are intact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from alignapp.adapters import card, services, store
+from alignapp.adapters.models import Artifact, MethodInfo
+from alignapp.adapters.pages.parts import artifact_view
+from personalization.errors import ArtifactError
+
+
+def artifact_page(artifact: Artifact) -> dict[str, Any]:
+    """Return the context of an artifact's page: its report card and where it comes from."""
+    report = getattr(artifact, "report_card", None)
+    results = report.results if report else {}
+    try:
+        manifest, integrity = store.check(artifact), ""
+    except ArtifactError as error:
+        manifest, integrity = {}, str(error)
+    records = manifest.get("records")
+    return {
+        "view": artifact_view(artifact, services.current_alignment(artifact.person)),
+        "artifact": artifact,
+        "report": report,
+        "sentence": card.sentence(report) if report else "",
+        "charts": [
+            chart for chart in (card.accuracy_chart(results), card.error_chart(results)) if chart is not None
+        ],
+        "likelihood": card.likelihood_chart(results),
+        "chosen_sinks": card.chosen_sinks(results),
+        "difference": card.difference(results),
+        "costs": card.costs(results),
+        "safety": card.safety(results),
+        "summary": summary(artifact.summary),
+        "samples": results.get("samples", []),
+        "n_pairs": results.get("n_pairs"),
+        "n_conversations": results.get("n_conversations"),
+        "n_records": len(records) if isinstance(records, list) else None,
+        "n_train": len(artifact.job.split.get("train", ())),
+        "parameters": manifest.get("parameters") or artifact.job.parameters,
+        "method": MethodInfo.objects.filter(name=artifact.job.method).first(),
+        "integrity": integrity,
+        "others": Artifact.objects.for_person(artifact.person)
+        .filter(kind=artifact.kind)
+        .exclude(pk=artifact.pk),
+    }
+
+
+def summary(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the single numbers and words of what was learned, for reading; tables stay in the manifest."""
+    return [
+        (name.replace("_", " ").capitalize(), f"{value:.4g}" if isinstance(value, float) else str(value))
+        for name, value in found.items()
+        if isinstance(value, str | int | float) and not isinstance(value, bool)
+    ]

@@ -1,0 +1,68 @@
+"""A job as it is watched: where it is, how long it still takes, what it measured so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from alignapp.adapters.charts import job_curves
+from alignapp.adapters.models import Job, MethodInfo
+from alignapp.adapters.pages.parts import method_title
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseView:
+    """One step of a job: done, current or ahead."""
+
+    label: str
+    state: str
+
+
+def job_page(job: Job) -> dict[str, Any]:
+    """Return the context of a job's page and of the part that moves."""
+    info = MethodInfo.objects.filter(name=job.method).first()
+    return {
+        "job": job,
+        "title": method_title(info) if info else job.method,
+        "info": info,
+        "artifact": getattr(job, "artifact", None),
+        "position": job.queue_position,
+        "percent": round(100 * job.progress),
+        "phases": phase_views(job),
+        "curves": job_curves(job.curve),
+        "time_left": time_left(job.seconds_left),
+        "n_train": len(job.split.get("train", ())),
+        "n_held_out": len(job.split.get("held_out", ())),
+        "can_try_again": job.state in (Job.State.DEAD, Job.State.CANCELLED),
+    }
+
+
+def phase_views(job: Job) -> list[PhaseView]:
+    """Return the steps of a job; of one that was stopped the step where it stopped is marked."""
+    steps = [Job.Phase.DATA, Job.Phase.LEARN, Job.Phase.PROVE]
+    at = steps.index(job.phase) if job.phase in steps else -1  # type: ignore[arg-type]
+    if job.state == Job.State.DONE:
+        at = len(steps)
+    here = "stopped" if job.has_ended else "current"
+    return [
+        PhaseView(str(step.label), "done" if i < at else here if i == at else "ahead")
+        for i, step in enumerate(steps)
+    ]
+
+
+def time_left(seconds: float | None) -> str:
+    """Say roughly how long it still takes."""
+    if seconds is None:
+        return ""
+    if seconds < 50:
+        return _("less than a minute left")
+    minutes = max(1, round(seconds / 60))
+    return ngettext("about %(n)d minute left", "about %(n)d minutes left", minutes) % {"n": minutes}
+
+
+def titles() -> dict[str, str]:
+    """Return every method's title by name."""
+    return {info.name: method_title(info) for info in MethodInfo.objects.all()}

@@ -1,0 +1,133 @@
+"""The parts of a composition and the artifacts that can fill them, in words.
+
+Knows nothing of queries: rows come in, views go out.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from alignapp.adapters import card
+from alignapp.adapters.models import AlignmentVersion, Artifact, MethodInfo
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+ABOUT_AS_LEARNED = 0.05
+
+# The order in which they act, with what each is.
+PARTS = {
+    "personality": (gettext_lazy("Personality vector"), gettext_lazy("from your inventory")),
+    "vector": (gettext_lazy("Steering vector"), gettext_lazy("from your ratings")),
+    "adapter": (gettext_lazy("Adapter"), gettext_lazy("from your comparisons")),
+}
+
+
+def strength_words(strength: float) -> str:
+    """Say in words what a strength does."""
+    if strength == 0:
+        return _("off")
+    if abs(strength - 1) < ABOUT_AS_LEARNED:
+        return _("as learned")
+    return _("stronger than learned") if strength > 1 else _("weaker than learned")
+
+
+def strength_change(strengths: Mapping[str, float]) -> str:
+    """Say in words which strengths were changed, for the history."""
+    names = {f"{key}_strength": str(label) for key, (label, _source) in PARTS.items()}
+    return ", ".join(
+        _("%(part)s strength %(strength)s") % {"part": names[name], "strength": f"{value:g}"}
+        for name, value in strengths.items()
+    )
+
+
+def applied(change: str) -> str:
+    """Say that a change was made and from when on it acts."""
+    return _("%(change)s. It applies to the next reply.") % {"change": change}
+
+
+def method_title(info: MethodInfo) -> str:
+    """Return what a method makes, in the words of the page."""
+    label, source = PARTS.get(info.produces, (info.produces, ""))
+    return f"{label} {source}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class PartView:
+    """One part of the composition; when it is off, `artifact` is what could be switched on."""
+
+    key: str
+    label: StrOrPromise
+    source: StrOrPromise
+    artifact: Artifact | None
+    is_on: bool
+    strength: str
+    words: str
+    evidence: card.Evidence | None
+
+
+def part_views(version: AlignmentVersion | None, artifacts: Sequence[Artifact]) -> list[PartView]:
+    """Return the three learned parts, on or off."""
+    views = []
+    for key, (label, source) in PARTS.items():
+        active = getattr(version, f"{key}_id", None)
+        usable = [a for a in artifacts if a.kind == key and a.state != Artifact.State.QUARANTINED]
+        found = next((a for a in artifacts if a.id == active), None)
+        proven = (a for a in usable if a.state == Artifact.State.PROVEN)
+        shown = found or next(proven, None) or next(iter(usable), None)
+        strength = getattr(version, f"{key}_strength", 1.0)
+        views.append(
+            PartView(
+                key=key,
+                label=label,
+                source=source,
+                artifact=shown,
+                is_on=found is not None,
+                strength=f"{strength:g}",
+                words=strength_words(strength),
+                evidence=card.evidence(shown) if shown else None,
+            )
+        )
+    return views
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactView:
+    """One artifact in a list."""
+
+    artifact: Artifact
+    evidence: card.Evidence
+    is_on: bool
+
+    @property
+    def needs_acceptance(self) -> bool:
+        """Say whether switching it on asks for a yes to the warning."""
+        return self.artifact.state in (Artifact.State.CANDIDATE, Artifact.State.NOT_PROVEN)
+
+    @property
+    def is_usable(self) -> bool:
+        """Say whether it may be switched on at all."""
+        return self.artifact.state != Artifact.State.QUARANTINED
+
+
+def artifact_view(artifact: Artifact, version: AlignmentVersion | None) -> ArtifactView:
+    """Return one artifact with its evidence."""
+    return ArtifactView(
+        artifact, card.evidence(artifact), getattr(version, f"{artifact.kind}_id", None) == artifact.id
+    )
+
+
+def artifact_groups(
+    artifacts: Sequence[Artifact], version: AlignmentVersion | None
+) -> list[tuple[StrOrPromise, list[ArtifactView]]]:
+    """Return the artifacts by kind, newest first; kinds without any are left out."""
+    by_kind: dict[str, list[ArtifactView]] = defaultdict(list)
+    for artifact in artifacts:
+        by_kind[artifact.kind].append(artifact_view(artifact, version))
+    return [(label, by_kind[key]) for key, (label, _source) in PARTS.items() if by_kind[key]]

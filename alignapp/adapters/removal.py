@@ -1,0 +1,71 @@
+"""Delete an artifact for good: what that takes with it, and the act itself.
+
+Knows nothing of pages. Replies that the artifact shaped keep their text; they name a digest that no
+file answers to any more.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import redis
+from django.db import transaction
+
+from alignapp.adapters import evictions, services, store
+from alignapp.adapters.models import AlignmentVersion, Artifact
+from alignapp.audit.services import record
+from alignapp.chat.models import Reply
+
+if TYPE_CHECKING:
+    from alignapp.accounts.models import Person
+
+log = logging.getLogger(__name__)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Consequences:
+    """What goes with an artifact."""
+
+    is_on: bool
+    replies: int  # that it shaped
+    versions: int  # of the alignment that name it
+    size_bytes: int
+
+
+def consequences(artifact: Artifact) -> Consequences:
+    """Count what deleting an artifact changes. Three queries."""
+    current = services.current_alignment(artifact.person)
+    naming = AlignmentVersion.objects.for_person(artifact.person).filter(**{artifact.kind: artifact})
+    return Consequences(
+        is_on=getattr(current, f"{artifact.kind}_id", None) == artifact.pk,
+        replies=Reply.objects.filter(alignment_version__in=naming).count(),
+        versions=naming.count(),
+        size_bytes=artifact.size_bytes,
+    )
+
+
+def remove(person: Person, artifact: Artifact) -> None:
+    """Switch an artifact off where it is on, delete its row and report card, then files and memory.
+
+    Raises SwitchedMeanwhile; then nothing is deleted.
+    """
+    gone = Artifact(pk=artifact.pk, digest=artifact.digest)  # delete() takes the key away from the row
+    with transaction.atomic():
+        if consequences(artifact).is_on:
+            services.switch(person, change=f"Switched off {artifact}, deleted", **{artifact.kind: None})
+        record(person, "artifact.deleted", artifact, kind=artifact.kind, digest=artifact.digest)
+        artifact.delete()
+        transaction.on_commit(partial(_discard, gone))
+
+
+def _discard(gone: Artifact) -> None:
+    store.discard(gone)
+    try:
+        evictions.announce(gone.digest)
+    except redis.RedisError as error:
+        log.warning("broker unreachable, engines keep %s in memory: %s", gone.digest[:12], error)

@@ -1,0 +1,126 @@
+"""What a person does with learning: start a job, switch what was learned on and off, go back.
+
+Knows nothing of pages or of training. Every change of what is switched on makes a new version of the
+alignment, in one conditional update, and leaves an audit event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from alignapp.accounts.consent import has_consent
+from alignapp.adapters import dispatch
+from alignapp.adapters.models import Alignment, AlignmentVersion, Artifact, Job, MethodInfo
+from alignapp.adapters.readiness import readiness, sentence
+from alignapp.audit.services import record
+from alignapp.limits import TooMany
+from alignapp.profiles.services import current_profile
+from personalization.errors import AlignError, NotEnoughData, UnknownName
+
+if TYPE_CHECKING:
+    from alignapp.accounts.models import Person
+
+__all__ = ["current_alignment", "readiness", "roll_back", "start_job", "switch", "switch_on"]
+
+
+def start_job(person: Person, method: str, parameters: Mapping[str, float] | None = None) -> Job:
+    """Queue a job and wake a worker; an open job of the same method is returned instead of a second one.
+
+    Raises UnknownName, NotEnoughData (with how much is missing), TooMany, and AlignError without consent.
+    """
+    if open_job := _open_job(person, method):
+        return open_job
+    _check_may_start(person, method)
+    try:
+        with transaction.atomic():
+            job = Job.objects.create(
+                person=person,
+                method=method,
+                parameters=dict(parameters or {}),
+                profile_version=current_profile(person),
+            )
+            record(person, "job.started", job, method=method)
+            dispatch.wake_for_job(job)
+    except IntegrityError:  # a second click was faster
+        if open_job := _open_job(person, method):
+            return open_job
+        raise
+    return job
+
+
+def _open_job(person: Person, method: str) -> Job | None:
+    return Job.objects.for_person(person).filter(method=method).exclude(state__in=Job.ENDED).first()
+
+
+def _check_may_start(person: Person, method: str) -> None:
+    known = MethodInfo.objects.filter(enabled=True).values_list("name", flat=True)
+    if method not in known:
+        raise UnknownName("method", method, known)
+    if not has_consent(person):
+        raise AlignError("You withdrew your consent to training. Give it again on your account page first.")
+    item = next((r for r in readiness(person) if r.method.name == method), None)
+    if item is not None and not item.is_ready:
+        raise NotEnoughData(sentence(item), missing=item.missing)
+    day_ago = timezone.now() - timedelta(days=1)
+    if Job.objects.for_person(person).filter(created_at__gt=day_ago).count() >= settings.JOBS_PER_DAY:
+        raise TooMany(
+            f"You may start {settings.JOBS_PER_DAY} jobs a day. Try again tomorrow.", retry_after_seconds=3600
+        )
+
+
+def current_alignment(person: Person) -> AlignmentVersion | None:
+    """Return what is switched on, with its artifacts; None when nothing ever was. One query."""
+    pointer = Alignment.objects.filter(person=person).select_related(
+        "current__adapter", "current__vector", "current__personality"
+    )
+    found = pointer.first()
+    return found.current if found else None
+
+
+def switch(person: Person, *, change: str, **fields: Any) -> AlignmentVersion:
+    """Change parts of the composition: artifacts, strengths (0 to 1.5), the system message.
+
+    `change` says in words what was done. Raises AlignError, ValidationError and SwitchedMeanwhile.
+    """
+    previous = current_alignment(person)
+    composition = {**(previous.composition() if previous else {}), **fields, "change": change}
+    with transaction.atomic():
+        version = Alignment.switch(person, previous, **composition)
+        record(person, "alignment.switched", version, reason=change)
+    return version
+
+
+def switch_on(person: Person, artifact: Artifact, *, accept_unproven: bool = False) -> AlignmentVersion:
+    """Let an artifact shape the next replies. Without proof the person must say that they accept that.
+
+    Raises AlignError for somebody else's, a quarantined, or an unproven artifact that was not accepted.
+    """
+    if artifact.person_id != person.pk:
+        raise AlignError("This was learned from somebody else.")
+    if artifact.state == Artifact.State.QUARANTINED:
+        raise AlignError(f"{artifact} is quarantined and cannot be switched on.")
+    if artifact.state != Artifact.State.PROVEN and not accept_unproven:
+        raise AlignError(f"{artifact} is not proven. Confirm that you want to try it without evidence.")
+    strength = {f"{artifact.kind}_strength": 1.0}
+    return switch(person, change=f"Switched on {artifact}", **{artifact.kind: artifact}, **strength)
+
+
+def roll_back(person: Person) -> AlignmentVersion:
+    """Go back to the composition before the current one, as a new version. Raises AlignError without one."""
+    current = current_alignment(person)
+    if current is None:
+        raise AlignError("Nothing was switched on yet, so there is nothing to go back to.")
+    before = AlignmentVersion.objects.for_person(person).filter(number=current.number - 1).first()
+    composition = before.composition() if before else _nothing()
+    change = f"Went back to {before}" if before else "Switched everything off"
+    return switch(person, change=change, **composition)
+
+
+def _nothing() -> dict[str, Any]:
+    return {"adapter": None, "vector": None, "personality": None, "use_system_message": True}

@@ -1,0 +1,22 @@
+"""The addresses of alignment, jobs and artifacts. POST only where something changes."""
+
+from django.urls import path
+
+from alignapp.adapters.views import alignment, artifacts, jobs
+
+app_name = "adapters"
+urlpatterns = [
+    path("", alignment.overview, name="alignment"),
+    path("strengths", alignment.strengths, name="strengths"),
+    path("switch", alignment.switch_part, name="switch_part"),
+    path("back", alignment.go_back, name="go_back"),
+    path("jobs/", jobs.overview, name="jobs"),
+    path("jobs/start", jobs.start, name="start_job"),
+    path("jobs/<uuid:job_id>/", jobs.page, name="job"),
+    path("jobs/<uuid:job_id>/cancel", jobs.cancel, name="cancel_job"),
+    path("jobs/<uuid:job_id>/again", jobs.again, name="start_again"),
+    path("artifacts/<uuid:artifact_id>/", artifacts.page, name="artifact"),
+    path("artifacts/<uuid:artifact_id>/on", artifacts.switch_on, name="switch_on"),
+    path("artifacts/<uuid:artifact_id>/download", artifacts.download, name="download"),
+    path("artifacts/<uuid:artifact_id>/delete", artifacts.delete, name="delete"),
+]

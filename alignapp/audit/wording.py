@@ -1,0 +1,28 @@
+"""The verbs of the audit record in words, as a person reads them on the account page."""
+
+from __future__ import annotations
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+_WORDS: dict[str, Promise] = {
+    "account.created": _("Account made"),
+    "account.exported": _("Everything exported"),
+    "account.switched_off": _("Account switched off"),
+    "account.switched_on": _("Account switched on"),
+    "alignment.switched": _("Alignment changed"),
+    "artifact.deleted": _("Adapter or vector deleted"),
+    "artifact.downloaded": _("Adapter or vector downloaded"),
+    "artifact.refused": _("Adapter or vector refused"),
+    "consent.given": _("Consent given"),
+    "consent.withdrawn": _("Consent withdrawn"),
+    "conversation.deleted": _("Conversation deleted"),
+    "feedback.erased": _("Feedback deleted"),
+    "job.started": _("Learning started"),
+    "password.changed": _("Password changed"),
+}
+
+
+def in_words(verb: str) -> str:
+    """Return what happened in words; a verb without any reads as it is: "thing.done" as "thing done"."""
+    return str(_WORDS.get(verb) or verb.replace(".", " ").replace("_", " "))

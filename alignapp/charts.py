@@ -1,0 +1,250 @@
+"""Charts as server-made SVG: horizontal bars with intervals, and a curve over steps.
+
+Knows nothing of what is shown. Everything is a position in percent or a class, so that the strict
+content policy holds and text keeps its size at any width. Each chart carries its numbers as a table:
+bars stand inside of theirs, a curve has its own below. Pages load `base/charts.css`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+Number = Callable[[float], str]
+Point = tuple[float, float]  # (step, value)
+
+LISTED_POINTS = 12  # rows of a curve's table
+
+
+def percent(value: float) -> str:
+    """Write a share of 1 as whole percent."""
+    return f"{100 * value:.0f} %"
+
+
+def plain(decimals: int = 0) -> Number:
+    """Return a writer of numbers with this many decimals."""
+    return lambda value: f"{value:.{decimals}f}"
+
+
+def signed(decimals: int = 1) -> Number:
+    """Return a writer of changes: a plus sign or a true minus sign, and this many decimals; 0 has none."""
+
+    def write(value: float) -> str:
+        words = f"{value:+.{decimals}f}"
+        return "0" if float(words) == 0 else words.replace("-", "\N{MINUS SIGN}")
+
+    return write
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One row: a value and, if known, its 95 % interval. `kind`: "", "muted", "second" or "warn"."""
+
+    label: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The range shown, where bars begin, and a value to compare with (chance, no change, the average)."""
+
+    low: float = 0.0
+    high: float = 1.0
+    origin: float = 0.0
+    reference: float | None = None
+    ticks: int = 5
+    number: Number = percent
+
+    def place(self, value: float) -> float:
+        """Return where a value lies, 0 to 100; a value outside of the range is put at its end."""
+        return 100 * min(max((value - self.low) / (self.high - self.low), 0.0), 1.0)
+
+    @property
+    def tick_values(self) -> list[float]:
+        """The values at which a line is drawn, both ends included."""
+        return [self.low + (self.high - self.low) * i / (self.ticks - 1) for i in range(self.ticks)]
+
+    @property
+    def reference_at(self) -> str:
+        """Where the value to compare with lies, in percent, or nothing."""
+        return "" if self.reference is None else _at(self.place(self.reference))
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A line across the chart and its words."""
+
+    at: str
+    words: str
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True)
+class BarRow:
+    """A bar with its places in percent and its numbers as words; no interval leaves those empty."""
+
+    label: str
+    kind: str
+    start: str
+    length: str
+    end: str
+    low: str
+    high: str
+    words: str
+    interval: str
+    n: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BarChart:
+    """Bars inside of their own table."""
+
+    title: str
+    rows: list[BarRow]
+    ticks: list[Tick]
+    reference: str
+    note: str
+
+    @property
+    def has_intervals(self) -> bool:
+        """Say whether any row has an interval."""
+        return any(row.interval for row in self.rows)
+
+    @property
+    def has_counts(self) -> bool:
+        """Say whether any row says how many observations it rests on."""
+        return any(row.n is not None for row in self.rows)
+
+    @property
+    def columns(self) -> int:
+        """How many columns the table has."""
+        return 3 + self.has_intervals + self.has_counts
+
+
+def bar_chart(title: str, bars: Sequence[Bar], *, scale: Scale | None = None, note: str = "") -> BarChart:
+    """Lay out horizontal bars; `note` says what the reference line is."""
+    scale = scale or Scale()
+    return BarChart(
+        title=title,
+        rows=[_bar_row(bar, scale) for bar in bars],
+        ticks=_ticks(scale),
+        reference=scale.reference_at,
+        note=note,
+    )
+
+
+def symmetric(values: Sequence[float], *, at_least: float = 1.0, number: Number | None = None) -> Scale:
+    """Return a scale around 0 that holds every value, for changes in both directions."""
+    most = max([at_least, *(abs(v) for v in values if math.isfinite(v))])
+    step = 10.0 ** math.floor(math.log10(most))
+    end = math.ceil(most / step) * step
+    return Scale(-end, end, origin=0.0, reference=0.0, number=number or signed())
+
+
+def interval_words(low: float | None, high: float | None, number: Number) -> str:
+    """Write an interval; an infinite one cannot be estimated, and that is said."""
+    if low is None or high is None:
+        return ""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return _("cannot be estimated")
+    return _("%(low)s to %(high)s") % {"low": number(low), "high": number(high)}
+
+
+def _bar_row(bar: Bar, scale: Scale) -> BarRow:
+    value, origin = scale.place(bar.value), scale.place(scale.origin)
+    bounded = bar.low is not None and bar.high is not None
+    return BarRow(
+        label=bar.label,
+        kind=bar.kind,
+        start=_at(min(value, origin)),
+        length=_at(abs(value - origin)),
+        end=_at(value),
+        low=_at(scale.place(bar.low)) if bounded else "",  # type: ignore[arg-type]
+        high=_at(scale.place(bar.high)) if bounded else "",  # type: ignore[arg-type]
+        words=scale.number(bar.value),
+        interval=interval_words(bar.low, bar.high, scale.number),
+        n=bar.n,
+    )
+
+
+def _ticks(scale: Scale) -> list[Tick]:
+    values = scale.tick_values
+    anchors = ["start", *["middle"] * (len(values) - 2), "end"]
+    return [
+        Tick(_at(scale.place(value)), scale.number(value), anchor)
+        for value, anchor in zip(values, anchors, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One line over steps. `path` and `last` are in a square of 100 by 100 that the page stretches."""
+
+    title: str
+    kind: str
+    path: str
+    last: str
+    last_words: str
+    y_ticks: list[Tick]
+    x_ticks: list[Tick]
+    reference: str
+    listed: list[tuple[str, str]]
+    x_name: str
+
+
+def curve(
+    title: str,
+    points: Sequence[Point],
+    *,
+    scale: Scale | None = None,
+    number: Number | None = None,
+    x_name: str = "",
+    kind: str = "",
+) -> Curve | None:
+    """Lay out one line; without a scale it fits the values. None when there is nothing to draw."""
+    points = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
+    if not points:
+        return None
+    scale = scale or _fitted([y for _x, y in points], number or plain(2))
+    first, last = points[0][0], points[-1][0]
+    steps = Scale(first, last if last > first else first + 1, ticks=2, number=plain())
+    places = [(steps.place(x), 100 - scale.place(y)) for x, y in points]
+    path = "M" + " L".join(f"{x:.2f} {y:.2f}" for x, y in places)
+    y_ticks = [Tick(_at(100 - scale.place(v)), scale.number(v), "end") for v in scale.tick_values]
+    return Curve(
+        title=title,
+        kind=kind,
+        path=path if len(places) > 1 else "",
+        last="M{:.2f} {:.2f} h0.01".format(*places[-1]),
+        last_words=scale.number(points[-1][1]),
+        y_ticks=y_ticks,
+        x_ticks=_ticks(steps) if last > first else _ticks(steps)[:1],
+        reference="" if scale.reference is None else f"{100 - scale.place(scale.reference):.2f}",
+        listed=[(plain()(x), scale.number(y)) for x, y in _thinned(points)],
+        x_name=x_name or _("Step"),
+    )
+
+
+def _fitted(values: Sequence[float], number: Number) -> Scale:
+    low, high = min(values), max(values)
+    room = (high - low) * 0.1 or max(abs(high) * 0.1, 0.1)
+    return Scale(low - room, high + room, ticks=3, number=number)
+
+
+def _thinned(points: Sequence[Point]) -> list[Point]:
+    """Keep a readable number of points, always the first and the last."""
+    if len(points) <= LISTED_POINTS:
+        return list(points)
+    step = (len(points) - 1) / (LISTED_POINTS - 1)
+    return [points[round(i * step)] for i in range(LISTED_POINTS)]
+
+
+def _at(place: float) -> str:
+    return f"{place:.2f}%"

@@ -1,0 +1,80 @@
+"""Which candidates a turn gets: who makes them, how they are sampled and in which order they stand.
+
+Knows nothing of rows or streams. Two makers that would act alike count as one, so that candidates
+differ by what shapes them first and by sampling only where nothing else is left.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+from alignapp.adapters.composition import Composition, compose
+from alignapp.chat.models import Reply
+from personalization.engine.requests import Sampling
+
+if TYPE_CHECKING:
+    from alignapp.accounts.models import Person
+
+LATER_COUNT = 2
+DEFAULT = (1.0, 0.95)  # temperature, top_p
+OTHERS = ((0.7, 1.0), (1.2, 0.9), (0.85, 0.9))
+# Most personal first: the first one answers when there is room for one only.
+MAKERS = (Reply.Maker.ALIGNMENT, Reply.Maker.SYSTEM_MESSAGE, Reply.Maker.BASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One answer to be made."""
+
+    maker: Reply.Maker
+    composition: Composition
+    sampling: Sampling
+
+
+def count_for(person: Person, *, is_first: bool) -> int:
+    """Return how many candidates a turn gets: 1 to 4, the person's own setting."""
+    if is_first or person.candidate_count == 1:
+        return person.candidate_count
+    return LATER_COUNT
+
+
+def distinct_makers(person: Person, *, personalised: bool) -> list[tuple[Reply.Maker, Composition]]:
+    """Return the makers that act differently for this person, most personal first; base is always there."""
+    if not personalised:
+        return [(Reply.Maker.BASE, compose(person, maker=Reply.Maker.BASE))]
+    found: dict[tuple[str, str], tuple[Reply.Maker, Composition]] = {}
+    for maker in reversed(MAKERS):  # the plainest name wins where two makers act alike
+        composition = compose(person, maker=maker)
+        effect = (composition.system_message, repr(composition.interventions))
+        found.setdefault(effect, (maker, composition))
+    return list(reversed(found.values()))
+
+
+def plan(
+    makers: Sequence[tuple[Reply.Maker, Composition]], count: int, generator: random.Random
+) -> list[Candidate]:
+    """Return `count` candidates in the order shown; seeds differ, the order is random.
+
+    The most personal maker is always among them. Two makers out of three are the most personal one
+    and one of the others, drawn; places left over go to the most personal one, sampled differently.
+    """
+    first, *others = makers
+    kept = [first, *generator.sample(others, k=min(count - 1, len(others)))]
+    seeds = generator.sample(range(2**31), k=count)
+    candidates = [
+        Candidate(maker, composition, _sampling(*DEFAULT, seed))
+        for (maker, composition), seed in zip(kept, seeds, strict=False)
+    ]
+    for (temperature, top_p), seed in zip(OTHERS, seeds[len(kept) :], strict=False):
+        candidates.append(Candidate(Reply.Maker.SAMPLING, first[1], _sampling(temperature, top_p, seed)))
+    generator.shuffle(candidates)
+    return candidates
+
+
+def _sampling(temperature: float, top_p: float, seed: int) -> Sampling:
+    return Sampling(temperature=temperature, top_p=top_p, max_new_tokens=settings.MAX_NEW_TOKENS, seed=seed)

@@ -1,0 +1,186 @@
+"""Conversations as trees: a turn is a person's message, its replies are the candidates."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from alignapp.owned import OwnedModel
+
+ERROR_CHARACTERS = 300
+
+
+class Conversation(OwnedModel):
+    """A thread of turns. Its kind follows PRISM (arXiv:2404.16019)."""
+
+    class Kind(models.TextChoices):
+        UNGUIDED = "unguided", "Anything"
+        VALUES = "values", "Something about my values"
+        CONTROVERSY = "controversy", "A disputed topic"
+
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="conversations"
+    )
+    kind = models.CharField(max_length=20, choices=Kind, default=Kind.UNGUIDED)
+    title = models.CharField(max_length=200, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    personalised = models.BooleanField(default=True)  # False: only the base model answers here
+    for_training = models.BooleanField(default=True)  # False: nothing here is learned from
+
+    class Meta:
+        ordering = ("-updated_at",)
+
+    def __str__(self) -> str:
+        return self.title or "New conversation"
+
+
+class Turn(OwnedModel):
+    """One message of the person. A regenerated or edited turn is a sibling: same parent reply."""
+
+    owner_path = "conversation__person"
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="turns")
+    parent = models.ForeignKey(
+        "chat.Reply", null=True, blank=True, on_delete=models.CASCADE, related_name="next_turns"
+    )
+    text = models.TextField()
+    chosen = models.ForeignKey(
+        "chat.Reply", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    blind = models.BooleanField(default=True)  # makers are hidden until the person rated or picked
+    revealed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("created_at",)
+
+    @property
+    def is_blind(self) -> bool:
+        """Say whether the makers are still hidden."""
+        return self.blind and self.revealed_at is None
+
+    def reveal(self) -> None:
+        """Show who made the candidates, for good. The first moment counts."""
+        now = timezone.now()
+        if Turn.objects.filter(pk=self.pk, revealed_at=None).update(revealed_at=now):
+            self.revealed_at = now
+
+    def choose(self, reply: Reply) -> None:
+        """Let the conversation go on with this reply, which is one of this turn's own."""
+        self.chosen = reply
+        self.save(update_fields=["chosen"])
+
+
+class Reply(OwnedModel):
+    """One candidate answer to a turn, and everything that shaped it."""
+
+    owner_path = "turn__conversation__person"
+
+    class Maker(models.TextChoices):
+        BASE = "base", "Base model"
+        SYSTEM_MESSAGE = "system_message", "With your system message"
+        ALIGNMENT = "alignment", "Your alignment"
+        SAMPLING = "sampling", "Other sampling"
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+        STOPPED = "stopped"
+        FAILED = "failed"
+
+    ENDED = (Status.DONE, Status.STOPPED, Status.FAILED)
+
+    turn = models.ForeignKey(Turn, on_delete=models.CASCADE, related_name="replies")
+    position = models.PositiveSmallIntegerField()  # where it is shown, from 0; random, stored
+    maker = models.CharField(max_length=20, choices=Maker)
+    is_comparison = models.BooleanField(default=False)  # made by "what would base have said", not a candidate
+    status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
+    text = models.TextField(blank=True)
+    error = models.CharField(max_length=ERROR_CHARACTERS, blank=True)
+
+    # What shaped it.
+    profile_version = models.ForeignKey(
+        "profiles.ProfileVersion", null=True, blank=True, on_delete=models.SET_NULL, related_name="replies"
+    )
+    alignment_version = models.ForeignKey(
+        "adapters.AlignmentVersion", null=True, blank=True, on_delete=models.SET_NULL, related_name="replies"
+    )
+    system_message = models.TextField(blank=True)
+    # [{"artifact": uuid, "digest": sha256, "kind": "adapter" | "vector" | "personality", "strength": 1.0}]
+    interventions = models.JSONField(default=list, blank=True)
+    sampling = models.JSONField(
+        default=dict
+    )  # personalization.engine.requests.Sampling as a dict, seed included
+    model_revision = models.CharField(max_length=80, blank=True)
+
+    # How it went.
+    finish_reason = models.CharField(max_length=20, blank=True)  # eos, length, cancelled
+    token_count = models.PositiveIntegerField(default=0)
+    first_token_ms = models.PositiveIntegerField(null=True, blank=True)
+    duration_ms = models.PositiveIntegerField(null=True, blank=True)
+    lease_owner = models.CharField(max_length=80, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    @property
+    def has_ended(self) -> bool:
+        """Say whether nothing more will be added to the text."""
+        return self.status in self.ENDED
+
+    @classmethod
+    def claim(cls, reply_id: UUID | str, owner: str) -> Reply | None:
+        """Take a queued reply for the length of a lease; None when it is not there to be taken.
+
+        One conditional UPDATE: of many workers that are woken for the same row, one gets it.
+        """
+        waiting = cls.objects.filter(pk=reply_id, status=cls.Status.QUEUED)
+        taken = waiting.update(status=cls.Status.RUNNING, lease_owner=owner, lease_until=_lease_end())
+        related = cls.objects.select_related("turn__conversation")
+        return related.filter(pk=reply_id, lease_owner=owner).first() if taken else None
+
+    def renew(self) -> bool:
+        """Keep the lease; False when the row is somebody else's by now, or gone."""
+        return self._change(lease_until=_lease_end())
+
+    def finish(self, status: str, **fields: Any) -> bool:
+        """End with what came of it; False when the row is somebody else's by now, or gone."""
+        now = timezone.now()
+        return self._change(status=status, lease_owner="", lease_until=None, finished_at=now, **fields)
+
+    def fail(self, reason: str, **fields: Any) -> bool:
+        """End with an error that the person reads; returns as `finish` does."""
+        return self.finish(self.Status.FAILED, error=reason[:ERROR_CHARACTERS], **fields)
+
+    def release(self) -> bool:
+        """Put the row back unwritten, for another worker; returns as `finish` does."""
+        return self._change(status=self.Status.QUEUED, lease_owner="", lease_until=None)
+
+    def _change(self, **fields: Any) -> bool:
+        """Write fields while the lease is ours."""
+        held = Reply.objects.filter(
+            pk=self.pk, status=self.Status.RUNNING, lease_owner=self.lease_owner
+        ).update(**fields)
+        for name, value in fields.items() if held else ():
+            setattr(self, name, value)
+        return bool(held)
+
+    class Meta:
+        ordering = ("position",)
+        constraints = [models.UniqueConstraint(fields=["turn", "position"], name="one_reply_per_position")]
+        indexes = [
+            # The sweeper looks for replies whose worker is gone.
+            models.Index(
+                fields=["lease_until"],
+                name="reply_open",
+                condition=models.Q(status__in=["queued", "running"]),
+            )
+        ]
+
+
+def _lease_end() -> datetime:
+    return timezone.now() + timedelta(seconds=settings.REPLY_LEASE_SECONDS)

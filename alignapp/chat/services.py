@@ -1,0 +1,240 @@
+"""What a person does in a conversation, where one act writes several rows or wakes a worker.
+
+Knows nothing of pages or tokens: replies are written by workers, and shown by `events.py`.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Max, Q
+from django.utils import timezone
+
+from alignapp.adapters import dispatch
+from alignapp.adapters.composition import compose
+from alignapp.chat import candidates, streams
+from alignapp.chat.errors import Refused
+from alignapp.chat.models import Conversation, Reply, Turn
+from alignapp.feedback.models import Feedback
+from alignapp.feedback.services import record_follow_up
+from alignapp.limits import take
+from personalization.engine.requests import Sampling
+
+TITLE_CHARACTERS = 70
+# A queued reply that nobody took for this long gets "try again"; the sweeper usually is faster.
+QUEUE_PATIENCE = timedelta(seconds=120)
+
+
+def start_turn(conversation: Conversation, text: str, parent: Reply | None = None) -> Turn:
+    """Add a person's message under `parent` (none: a first message) and queue its candidates.
+
+    Raises Refused (too long, empty, nothing to answer to) and TooMany; then nothing was queued.
+    """
+    text = _checked(text)
+    person = conversation.person
+    if parent is not None and parent.turn.conversation_id != conversation.id:
+        raise Refused("That answer belongs to another conversation.")
+    if parent is not None and not (parent.has_ended and parent.text):
+        raise Refused("That answer has no text to go on from. Pick another one, or try it again.")
+    count = candidates.count_for(person, is_first=parent is None)
+    _limit(conversation, count)
+    with transaction.atomic():
+        if parent is not None:
+            parent.turn.choose(parent)
+            _record_follow_up(parent, text)
+        turn: Turn = Turn.objects.create(conversation=conversation, parent=parent, text=text, blind=count > 1)
+        makers = candidates.distinct_makers(person, personalised=conversation.personalised)
+        for position, candidate in enumerate(candidates.plan(makers, count, random.SystemRandom())):
+            _queue(turn, position, candidate)
+        if not conversation.title:
+            conversation.title = _title(text)
+        conversation.save(update_fields=["title", "updated_at"])
+    return turn
+
+
+def _checked(text: str) -> str:
+    text = text.replace("\x00", "").replace("\r\n", "\n").strip()
+    if not text:
+        raise Refused("Write something first.")
+    if len(text) > settings.MAX_PROMPT_CHARACTERS:
+        raise Refused(
+            f"Your message has {len(text):,} characters; {settings.MAX_PROMPT_CHARACTERS:,} are possible. "
+            f"Shorten it by {len(text) - settings.MAX_PROMPT_CHARACTERS:,}; your text is kept."
+        )
+    return text
+
+
+def _limit(conversation: Conversation, count: int) -> None:
+    take(
+        "replies",
+        conversation.person_id,
+        count,
+        capacity=settings.REPLIES_PER_MINUTE,
+        per_seconds=60,
+        what="answers",
+    )
+
+
+def _title(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= TITLE_CHARACTERS else line[: TITLE_CHARACTERS - 1].rsplit(" ", 1)[0] + "…"
+
+
+def _record_follow_up(parent: Reply, text: str) -> None:
+    known = Feedback.objects.filter(reply=parent, kind=Feedback.Kind.FOLLOW_UP, text=text)
+    if not known.exists():  # asking again is no new opinion
+        record_follow_up(parent, text)
+
+
+def _queue(
+    turn: Turn, position: int, candidate: candidates.Candidate, *, is_comparison: bool = False
+) -> Reply:
+    shape = candidate.composition
+    reply: Reply = Reply.objects.create(
+        turn=turn,
+        position=position,
+        maker=candidate.maker,
+        is_comparison=is_comparison,
+        profile_version=shape.profile_version,
+        alignment_version=shape.alignment_version,
+        system_message=shape.system_message,
+        interventions=list(shape.interventions),
+        sampling=candidate.sampling.as_dict(),
+    )
+    dispatch.wake_for_reply(reply)
+    return reply
+
+
+def go_on_from(turn: Turn) -> Reply:
+    """Return the reply that the next message answers: chosen, the only one, or rated best. Raises Refused."""
+    if turn.chosen is not None:
+        return turn.chosen
+    replies: list[Reply] = [r for r in turn.replies.all() if not r.is_comparison]
+    if not all(r.has_ended for r in replies):
+        raise Refused("The answers are still being written. Wait for them, or stop them first.")
+    usable = [r for r in replies if r.text]
+    if not usable:
+        raise Refused("There is no answer yet to go on from. Try again first.")
+    if len(usable) == 1:
+        return usable[0]
+    latest = {f.reply_id: f.score or 0 for f in turn.feedback.filter(kind=Feedback.Kind.RATING)}
+    best = [r for r in usable if r.id in latest and latest[r.id] == max(latest.values())]
+    if len(best) == 1:
+        return best[0]
+    raise Refused("Pick the answer that you want to go on with, then send your message; your text is kept.")
+
+
+def go_on_with(reply: Reply) -> None:
+    """Let the conversation go on with this reply. Raises Refused when it is no finished candidate."""
+    if reply.is_comparison or not reply.has_ended or not reply.text:
+        raise Refused("Only a complete answer of this turn can be gone on with.")
+    reply.turn.choose(reply)
+
+
+def regenerate(turn: Turn) -> Turn:
+    """Ask the same again: a sibling turn with the same text. Nothing is overwritten."""
+    return edit(turn, turn.text)
+
+
+def edit(turn: Turn, text: str) -> Turn:
+    """Ask something else at this place: a sibling turn. Stops what is still being written here."""
+    sibling = start_turn(turn.conversation, text, turn.parent)
+    stop_turn(turn)
+    return sibling
+
+
+def stop_turn(turn: Turn) -> None:
+    """Stop every reply of this turn that is still being written."""
+    for reply in turn.replies.exclude(status__in=Reply.ENDED):
+        stop(reply)
+
+
+def stop(reply: Reply) -> None:
+    """Stop one reply at the next token and keep what was written; does nothing when it has ended.
+
+    A reply that no worker holds is ended here; otherwise the worker ends it.
+    """
+    streams.request_cancel(reply.id)
+    now = timezone.now()
+    unheld = Q(status=Reply.Status.QUEUED) | Q(lease_until__lt=now)
+    open_rows = Reply.objects.filter(pk=reply.pk).exclude(status__in=Reply.ENDED)
+    ended = open_rows.filter(unheld).update(
+        status=Reply.Status.STOPPED,
+        text=streams.text_so_far(reply.id),
+        finish_reason="cancelled",
+        lease_owner="",
+        lease_until=None,
+        finished_at=now,
+    )
+    if ended:
+        streams.publish(reply.id, "done", status=Reply.Status.STOPPED, error="")
+
+
+def is_stalled(reply: Reply) -> bool:
+    """Say whether the worker of an open reply is gone, or none came for too long."""
+    now = timezone.now()
+    if reply.status == Reply.Status.RUNNING:
+        return reply.lease_until is None or reply.lease_until < now
+    return reply.status == Reply.Status.QUEUED and reply.created_at < now - QUEUE_PATIENCE
+
+
+def retry(reply: Reply) -> None:
+    """Make a failed or stalled reply once more, with the same seed. Raises Refused when it is neither."""
+    reply.refresh_from_db()
+    if not (reply.status == Reply.Status.FAILED or is_stalled(reply)):
+        raise Refused("This answer is complete or still being written; there is nothing to try again.")
+    _limit(reply.turn.conversation, 1)
+    # Only the state that was judged may change: a worker that came back meanwhile keeps the row.
+    same_state = Reply.objects.filter(
+        pk=reply.pk, status=reply.status, lease_owner=reply.lease_owner, lease_until=reply.lease_until
+    )
+    with transaction.atomic():
+        changed = same_state.update(
+            status=Reply.Status.QUEUED,
+            text="",
+            error="",
+            finish_reason="",
+            token_count=0,
+            lease_owner="",
+            lease_until=None,
+            finished_at=None,
+        )
+        if changed:
+            streams.delete(reply.id)
+            dispatch.wake_for_reply(reply)
+
+
+def compare_with_base(reply: Reply) -> Reply:
+    """Return what the base model says to the same prompt with the same sampling and seed; made at most once.
+
+    Seeing it tells who made the answer, so the turn is no longer blind. Raises Refused and TooMany.
+    """
+    turn = reply.turn
+    if reply.is_comparison or not (reply.interventions or reply.system_message):
+        turn.reveal()
+        raise Refused("This answer is the base model's own, so there is nothing to compare it with.")
+    with transaction.atomic():
+        Turn.objects.select_for_update().get(pk=turn.pk)  # one comparison, however often the key is hit
+        other: Reply
+        for other in turn.replies.filter(is_comparison=True):
+            if other.sampling == reply.sampling:
+                return other
+        _limit(turn.conversation, 1)
+        turn.reveal()
+        base = compose(turn.conversation.person, maker=Reply.Maker.BASE)
+        sampling = Sampling(**reply.sampling)
+        last = turn.replies.aggregate(last=Max("position"))["last"]
+        candidate = candidates.Candidate(Reply.Maker.BASE, base, sampling)
+        return _queue(turn, last + 1, candidate, is_comparison=True)
+
+
+def delete(conversation: Conversation) -> None:
+    """Delete a conversation with its turns, replies and feedback, and their broker keys."""
+    reply_ids = list(Reply.objects.filter(turn__conversation=conversation).values_list("id", flat=True))
+    for reply_id in reply_ids:
+        streams.request_cancel(reply_id)
+    conversation.delete()
+    streams.delete(*reply_ids)

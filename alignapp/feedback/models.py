@@ -1,0 +1,68 @@
+"""What a person shows: one append-only row per act of feedback. A change of mind is a new row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from alignapp.owned import OwnedModel
+
+
+class Feedback(OwnedModel):
+    """One act. `kind` says which of score, thumb, ranking, text and reply it carries."""
+
+    class Kind(models.TextChoices):
+        RATING = "rating", "Rating"
+        PICK = "pick", "Pick"
+        RANKING = "ranking", "Ranking"
+        THUMB = "thumb", "Thumb"
+        EDIT = "edit", "Edited answer"
+        CRITIQUE = "critique", "Critique"
+        FOLLOW_UP = "follow_up", "Follow-up"
+
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="feedback")
+    turn = models.ForeignKey("chat.Turn", on_delete=models.CASCADE, related_name="feedback")
+    reply = models.ForeignKey(
+        "chat.Reply", null=True, blank=True, on_delete=models.CASCADE, related_name="feedback"
+    )
+    kind = models.CharField(max_length=12, choices=Kind)
+    protocol = models.CharField(max_length=40)  # how it was asked: "slider-1-100", "pick-1-of-n", ...
+    score = models.PositiveSmallIntegerField(null=True, blank=True)  # rating, 1 to 100
+    thumb = models.SmallIntegerField(null=True, blank=True)  # 1 or -1
+    ranking = models.JSONField(
+        null=True, blank=True
+    )  # [[reply id, ...], ...] best first; a tie shares a list
+    text = models.TextField(blank=True)  # edit, critique, follow-up
+    # The candidates in the order shown: [{"reply": uuid, "maker": "base", "digests": [...]}]
+    shown = models.JSONField(default=list)
+    blind = models.BooleanField(default=True)  # False when the makers had been revealed before
+    profile_version = models.ForeignKey(
+        "profiles.ProfileVersion", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    duration_ms = models.PositiveIntegerField(null=True, blank=True)
+    input_kind = models.CharField(max_length=12, blank=True)  # keyboard, pointer, touch
+
+    class Meta:
+        ordering = ("created_at", "id")
+        constraints = [
+            models.CheckConstraint(
+                name="feedback_carries_what_its_kind_says",
+                condition=(
+                    Q(kind="rating", reply__isnull=False, score__gte=1, score__lte=100)
+                    | Q(kind="pick")  # no reply: none of them is good
+                    | Q(kind="ranking", ranking__isnull=False)
+                    | Q(kind="thumb", reply__isnull=False, thumb__in=[-1, 1])
+                    | (Q(kind__in=["edit", "critique"], reply__isnull=False) & ~Q(text=""))
+                    | (Q(kind="follow_up", reply__isnull=False) & ~Q(text=""))
+                ),
+            )
+        ]
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Insert only. Raises TypeError when the row exists."""
+        if not self._state.adding:
+            raise TypeError("Feedback is never changed; add a new row.")
+        super().save(*args, **kwargs)

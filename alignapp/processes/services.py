@@ -1,0 +1,56 @@
+"""Which processes there are: what each is for, how it is started, and how to tell that it is ready."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from workers import queues
+
+CELERY = (sys.executable, "-m", "celery", "-A", "workers.main")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One process: its name, its purpose in words, its command, and how it gives way to others."""
+
+    name: str
+    purpose: str
+    command: tuple[str, ...]
+    ready_line: str  # what its log says when it is ready
+    niceness: int = 0  # higher gives way: learning may wait, a person who chats should not
+
+
+def web(host: str, port: int) -> Service:
+    """The pages, on one address."""
+    return Service(
+        "web",
+        f"the pages, on http://{host}:{port}",
+        (sys.executable, "-m", "uvicorn", "alignapp.asgi:application", "--host", host, "--port", str(port)),
+        "Application startup complete",
+    )
+
+
+def workers() -> list[Service]:
+    """The workers and the clock."""
+    return [
+        _worker("generation", "writes the answers", queues.GENERATE, "threads", 48),
+        # One job at a time in one process: training takes every core, and a second would halve both.
+        _worker("training", "learns and proves", f"{queues.TRAIN},{queues.EVALUATE}", "solo", 1, niceness=15),
+        _worker("housekeeping", "puts right what died", queues.HOUSEKEEPING, "solo", 1),
+        Service(
+            "beat",
+            "rings every ten seconds for housekeeping",
+            (*CELERY, "beat", "--loglevel", "INFO", "--scheduler", "celery.beat:Scheduler", "--pidfile="),
+            "beat: Starting",
+        ),
+    ]
+
+
+def _worker(
+    name: str, purpose: str, taken: str, pool: str, concurrency: int, *, niceness: int = 0
+) -> Service:
+    options = ("--pool", pool, "--concurrency", str(concurrency), "--hostname", f"{name}@%h")
+    quiet = ("--loglevel", "INFO", "--without-gossip", "--without-mingle")
+    command = (*CELERY, "worker", "--queues", taken, *options, *quiet)
+    return Service(name, purpose, command, "workers.signals: ready", niceness)

@@ -1,0 +1,241 @@
+"""Every setting, read from the environment once; safe by default.
+
+Knows nothing of models or training: those read `ALIGN_MODEL`, `ALIGN_ENGINE`,
+`ALIGN_DEVICE` and `ALIGN_THREADS` from here through `django.conf.settings`.
+`docs/settings.md` lists every variable; a contract test holds the two together.
+"""
+
+import secrets
+from pathlib import Path
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+env = environ.FileAwareEnv()
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# Everything that the application writes lies under one folder.
+VAR_DIR = Path(env.str("ALIGN_VAR", default=str(BASE_DIR / "var"))).resolve()
+VAR_DIR.mkdir(parents=True, exist_ok=True)
+
+DEBUG = env.bool("ALIGN_DEBUG", default=False)
+# ALIGN_HTTPS=1 says that people reach the site over https only (production).
+HTTPS = env.bool("ALIGN_HTTPS", default=False)
+
+
+def _secret_key() -> str:
+    """Return ALIGN_SECRET_KEY; on a single machine without one, make it once and keep it."""
+    if key := env.str("ALIGN_SECRET_KEY", default=""):
+        return key
+    if HTTPS:
+        raise ImproperlyConfigured(
+            "ALIGN_SECRET_KEY is not set. Make one with "
+            "python -c 'import secrets; print(secrets.token_urlsafe(50))' and give the same one to "
+            "every web and worker host (or name a file that holds it in ALIGN_SECRET_KEY_FILE)."
+        )
+    path = VAR_DIR / "secret_key"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(50))
+    return path.read_text().strip()
+
+
+SECRET_KEY = _secret_key()
+ALLOWED_HOSTS = env.list("ALIGN_ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("ALIGN_TRUSTED_ORIGINS", default=[])
+
+INSTALLED_APPS = [
+    "alignapp.accounts",
+    "alignapp.audit",
+    "alignapp.profiles",
+    "alignapp.chat",
+    "alignapp.feedback",
+    "alignapp.adapters",
+    "alignapp.demo",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "django_htmx",
+    "template_partials",
+    "csp",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "alignapp.urls"
+ASGI_APPLICATION = "alignapp.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# --- Data -----------------------------------------------------------------------------------
+
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'alignapp.sqlite3'}")}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # IMMEDIATE: a transaction that reads and then writes otherwise fails at once when another
+    # process writes in between, whatever the timeout.
+    # A file in tests too, so that the workers that they start see the same rows.
+    DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        # secure_delete: what somebody erased is overwritten, not only unlinked.
+        "init_command": (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;"
+            "PRAGMA secure_delete=ON;"
+        ),
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Without REDIS_URL `manage.py up` starts an embedded Valkey on this port.
+_BROKER_PORT = env.int("ALIGN_BROKER_PORT", default=6390)
+REDIS_URL = env.str("REDIS_URL", default=f"redis://127.0.0.1:{_BROKER_PORT}/0")
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "cache",
+        # Django's own would unpickle whatever lies in the broker.
+        "OPTIONS": {"serializer": "alignapp.accounts.cache.JsonSerializer"},
+    }
+}
+
+# --- People ---------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.Person"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "home"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+# Without a mail server there is nobody to send a confirmation; with one (ALIGN_EMAIL_URL) it is required.
+EMAIL_URL = env.str("ALIGN_EMAIL_URL", default="")
+if EMAIL_URL:
+    vars().update(env.email_url("ALIGN_EMAIL_URL"))
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+ACCOUNT_EMAIL_VERIFICATION = "mandatory" if EMAIL_URL else "none"
+ACCOUNT_RATE_LIMITS = {
+    "login": "20/h/ip",
+    "login_failed": "10/h/key,20/h/ip",
+    "signup": "20/h/ip",
+    "reauthenticate": "10/m/user",
+}
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
+ACCOUNT_FORMS = {
+    "signup": "alignapp.accounts.forms.SignupForm",
+    "login": "alignapp.accounts.forms.LoginForm",
+}
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_EMAIL_NOTIFICATIONS = False
+SESSION_COOKIE_AGE = 12 * 60 * 60  # from signing in, however busy the session is
+
+# --- Pages ----------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = VAR_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+if DEBUG:
+    STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "form-action": [SELF],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_HTTPONLY = True
+CSRF_COOKIE_HTTPONLY = False  # our modules read the token to send it with fetch()
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+if HTTPS:
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+
+# --- Models, engine, artifacts ----------------------------------------------------------------
+
+ALIGN_MODEL = env.str("ALIGN_MODEL", default="embedded")
+ALIGN_ENGINE = env.str("ALIGN_ENGINE", default="local")
+ALIGN_DEVICE = env.str("ALIGN_DEVICE", default="auto")
+ALIGN_THREADS = env.int("ALIGN_THREADS", default=0)  # 0: as many as there are cores
+MODEL_DIR = Path(env.str("ALIGN_MODELS", default=str(VAR_DIR / "models")))
+ARTIFACT_DIR = Path(env.str("ALIGN_ARTIFACTS", default=str(VAR_DIR / "artifacts")))
+CHECKPOINT_DIR = VAR_DIR / "checkpoints"
+
+# --- Limits: what a person may ask for ------------------------------------------------------------
+
+MAX_PROMPT_CHARACTERS = env.int("ALIGN_MAX_PROMPT_CHARACTERS", default=8_000)
+MAX_NEW_TOKENS = env.int("ALIGN_MAX_NEW_TOKENS", default=256)
+REPLIES_PER_MINUTE = env.int("ALIGN_REPLIES_PER_MINUTE", default=60)
+JOBS_PER_DAY = env.int("ALIGN_JOBS_PER_DAY", default=12)
+MIN_TRAINING_PAIRS = env.int("ALIGN_MIN_TRAINING_PAIRS", default=16)
+JOB_LEASE_SECONDS = env.int("ALIGN_JOB_LEASE_SECONDS", default=60)
+REPLY_LEASE_SECONDS = env.int("ALIGN_REPLY_LEASE_SECONDS", default=30)
+STREAM_TTL_SECONDS = env.int("ALIGN_STREAM_TTL_SECONDS", default=3600)
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("ALIGN_LOG_LEVEL", default="INFO")},
+}

@@ -1,0 +1,14 @@
+"""Every route: each app brings its own `urls.py`."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("alignapp.accounts.urls")),
+    path("accounts/", include("alignapp.accounts.auth_urls")),
+    path("profile/", include("alignapp.profiles.urls")),
+    path("chat/", include("alignapp.chat.urls")),
+    path("feedback/", include("alignapp.feedback.urls")),
+    path("alignment/", include("alignapp.adapters.urls")),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,124 @@
+"""The rows that are being answered, and the two forward passes they need: prompts, then one token each.
+
+Knows nothing of queues, threads or what a row's tokens mean. A row's place changes when another row
+leaves; `rows[i]` is always row i of the logits that `step` returns.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from personalization.engine.cache import RowCache
+from personalization.engine.detokenise import Detokeniser
+from personalization.engine.requests import GenerationRequest
+from personalization.engine.stream import LocalStream
+from personalization.errors import ModelError
+from personalization.models.base import BaseModel
+from personalization.models.interventions import Interventions, Row
+
+
+@dataclass(eq=False)
+class Answer:
+    """One request on its way: what it carries, and what has come of it."""
+
+    request: GenerationRequest
+    stream: LocalStream
+    prompt: Sequence[int]
+    row: Row
+    generator: torch.Generator
+    words: Detokeniser
+    limit: int  # new tokens at most
+    submitted: float = field(default_factory=time.monotonic)
+    first_token: float | None = None
+    token_count: int = 0
+    last_token: int = 0
+
+
+class Batch:
+    """Up to `max_rows` answers in one forward pass."""
+
+    def __init__(self, base: BaseModel, *, max_rows: int) -> None:
+        self._base = base
+        self._interventions = Interventions(base)
+        self._cache = RowCache(len(base.layers), max_rows=max_rows, device=base.device)
+        self.rows: list[Answer] = []
+
+    def check(self, row: Row) -> None:
+        """Raise ModelError when what a row carries does not fit the model."""
+        self._interventions.check(row)
+
+    def join(self, answers: Sequence[Answer]) -> Tensor:
+        """Read the prompts of new rows and add them; return their logits (new rows, vocabulary)."""
+        lengths = [len(answer.prompt) for answer in answers]
+        ids = torch.zeros(len(answers), max(lengths), dtype=torch.long)
+        for i, answer in enumerate(answers):
+            ids[i, : lengths[i]] = torch.tensor(answer.prompt)
+        past = DynamicCache()
+        with self._interventions.rows([answer.row for answer in answers], prompts=True):
+            # Padding is on the right, where a causal model does not look: no mask.
+            output = self._base.decoder(
+                input_ids=ids.to(self._base.device), past_key_values=past, use_cache=True
+            )
+        last = torch.tensor(lengths, device=self._base.device) - 1
+        hidden = output.last_hidden_state[torch.arange(len(answers), device=self._base.device), last]
+        logits = self._base.logits(hidden)
+        self._cache.append(past, lengths)
+        self.rows += answers
+        return logits
+
+    def step(self) -> Tensor:
+        """Read every row's last token; return the logits for the next (rows, vocabulary)."""
+        cache = self._cache
+        cache.ready()
+        ids = torch.tensor([[answer.last_token] for answer in self.rows], device=self._base.device)
+        with self._interventions.rows([answer.row for answer in self.rows]):
+            output = self._base.decoder(
+                input_ids=ids,
+                attention_mask=cache.mask(self._base.model.dtype),
+                position_ids=cache.lengths[:, None],
+                past_key_values=cache.past,
+                use_cache=True,
+            )
+        cache.grown()
+        return self._base.logits(output.last_hidden_state[:, -1])
+
+    def leave(self, answer: Answer, *, broken: bool = False) -> None:
+        """Take a row out; the last one takes its place."""
+        place = self.rows.index(answer)
+        self._cache.remove(place, scrub=broken)
+        last = self.rows.pop()
+        if last is not answer:
+            self.rows[place] = last
+
+    def clear(self) -> None:
+        """Forget every row."""
+        self.rows = []
+        self._cache.clear()
+
+
+def supported_context(base: BaseModel) -> int:
+    """Return how many tokens a row may have. Raises ModelError for an architecture that rows cannot share."""
+    config = base.model.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    if kinds - {"full_attention", "sliding_attention"} or getattr(config, "attn_logit_softcapping", None):
+        raise ModelError(
+            f"The local engine cannot serve {base.name}: it needs plain attention layers, and these are "
+            f"{', '.join(sorted(kinds))}. Serve it with another engine (ALIGN_ENGINE)."
+        )
+    # Inside of its window a sliding layer sees everything, so rows stay within it.
+    window = getattr(config, "sliding_window", None) if "sliding_attention" in kinds else None
+    return min(base.context_length, window or base.context_length)
+
+
+def bytes_per_token(base: BaseModel) -> int:
+    """Return what one token of one row takes in the cache."""
+    config = base.model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return int(2 * len(base.layers) * heads * width * base.model.dtype.itemsize)

@@ -1,0 +1,156 @@
+"""Keys and values of a batch whose rows differ in length, in place.
+
+Knows nothing of requests or sampling. Row i's tokens lie at 0..length-1 of its slot, so nothing is
+padded on the left and nothing moves from step to step. The last row fills the hole that a leaving
+row makes. Space grows in steps and is given back when the batch is empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import Cache, DynamicCache
+from transformers.cache_utils import CacheLayerMixin
+
+_LENGTH_STEP = 64
+
+
+class _Layer(CacheLayerMixin):
+    """One decoder layer's keys and values (slots, heads, space, width), shared by all rows."""
+
+    is_sliding = False
+
+    def __init__(self, batch: RowCache) -> None:
+        super().__init__()
+        self._batch = batch
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *_: object, **__: object
+    ) -> tuple[Tensor, Tensor]:
+        """Write one token of each row at the row's end; return what all rows hold."""
+        batch, keys, values = self._batch, self.keys, self.values
+        assert keys is not None
+        assert values is not None
+        n, longest = batch.count, batch.longest + 1
+        keys[batch.rows, :, batch.lengths] = key_states[:, :, 0]
+        values[batch.rows, :, batch.lengths] = value_states[:, :, 0]
+        return keys[:n, :, :longest], values[:n, :, :longest]
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        """Do nothing: `RowCache.append` makes the space."""
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """Return how many keys a query sees, and from where."""
+        return self._batch.longest + query_length, 0
+
+    def get_seq_length(self) -> int:
+        """Return the longest row's length."""
+        return self._batch.longest
+
+    def get_max_length(self) -> int:
+        """Return -1: space grows."""
+        return -1
+
+
+class RowCache:
+    """The cache of up to `max_rows` rows; `past` is what the model takes."""
+
+    def __init__(self, layers: int, *, max_rows: int, device: torch.device) -> None:
+        self._max_rows = max_rows
+        self._device = device
+        self._space = (0, 0)  # slots, tokens each
+        self._layers = [_Layer(self) for _ in range(layers)]
+        self.past = Cache(layers=list(self._layers))
+        self._host_lengths: list[int] = []
+        self._refresh()
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self._host_lengths)
+
+    def _refresh(self) -> None:
+        self.longest = max(self._host_lengths, default=0)
+        self.lengths = torch.tensor(self._host_lengths, dtype=torch.long, device=self._device)
+        self.rows = torch.arange(self.count, device=self._device)
+
+    def append(self, past: DynamicCache, lengths: Sequence[int]) -> None:
+        """Add rows that were computed together, padded on the right."""
+        first = self.count
+        self._make_room(first + len(lengths), max(self.longest, *lengths) + 1, past)
+        for layer, (keys, values) in zip(self._layers, _tensors(past), strict=True):
+            for mine, theirs in ((layer.keys, keys), (layer.values, values)):
+                assert mine is not None
+                assert theirs is not None
+                mine[first : first + len(lengths), :, : theirs.shape[2]] = theirs
+        self._host_lengths += lengths
+        self._refresh()
+
+    def grown(self) -> None:
+        """Count the token that every row just wrote."""
+        self._host_lengths = [length + 1 for length in self._host_lengths]
+        self.longest += 1
+        self.lengths += 1
+
+    def ready(self) -> None:
+        """Make room for one more token in every row."""
+        if self.longest + 1 > self._space[1]:
+            self._make_room(self.count, self.longest + 1, None)
+
+    def remove(self, row: int, *, scrub: bool = False) -> None:
+        """Take a row out; the last row takes its place. `scrub` wipes what a broken row (NaN) wrote."""
+        last = self.count - 1
+        length = self._host_lengths[last]
+        for layer in self._layers:
+            for held in (layer.keys, layer.values):
+                assert held is not None
+                if scrub:
+                    held[row] = 0
+                if row != last:
+                    held[row, :, :length] = held[last, :, :length]
+        self._host_lengths[row] = length
+        self._host_lengths.pop()
+        if not self._host_lengths:
+            self.clear()
+        self._refresh()
+
+    def clear(self) -> None:
+        """Forget every row and give the space back."""
+        self._host_lengths = []
+        self._space = (0, 0)
+        for layer in self._layers:
+            layer.keys = layer.values = None
+        self._refresh()
+
+    def mask(self, dtype: torch.dtype) -> Tensor:
+        """Return what the next token of each row may look at: (rows, 1, 1, longest + 1), 0 or -inf."""
+        places = torch.arange(self.longest + 1, device=self._device)
+        seen = places[None] <= self.lengths[:, None]
+        return torch.where(seen, 0.0, -torch.inf).to(dtype)[:, None, None]
+
+    def _make_room(self, rows: int, tokens: int, like: DynamicCache | None) -> None:
+        slots, space = self._space
+        if rows <= slots and tokens <= space:
+            return
+        slots = min(self._max_rows, max(rows, 2 * slots)) if rows > slots else slots
+        space = max(-(-tokens // _LENGTH_STEP) * _LENGTH_STEP, space + _LENGTH_STEP * (tokens > space))
+        patterns = _tensors(like) if like is not None else [(x.keys, x.values) for x in self._layers]
+        for layer, (keys, values) in zip(self._layers, patterns, strict=True):
+            layer.keys = self._larger(layer.keys, keys, slots, space)
+            layer.values = self._larger(layer.values, values, slots, space)
+        self._space = (slots, space)
+
+    def _larger(self, old: Tensor | None, pattern: Tensor | None, slots: int, space: int) -> Tensor:
+        assert pattern is not None
+        # Zeros, not garbage: a NaN would pass through the mask.
+        new = pattern.new_zeros(slots, pattern.shape[1], space, pattern.shape[3])
+        if old is not None:
+            new[: self.count, :, : self.longest] = old[: self.count, :, : self.longest]
+        return new
+
+
+def _tensors(past: DynamicCache) -> list[tuple[Tensor | None, Tensor | None]]:
+    """Return each layer's keys and values."""
+    return [(layer.keys, layer.values) for layer in past.layers if isinstance(layer, CacheLayerMixin)]

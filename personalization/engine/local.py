@@ -1,0 +1,173 @@
+"""The in-process engine: many people's answers in one batch, each with what is their own.
+
+Knows nothing of Django, brokers or who may use which artifact: whoever submits has verified them.
+Files are read once per digest and kept while there is room.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import TypeVar
+
+from torch import Tensor
+
+from personalization.engine import sampling
+from personalization.engine.batch import Answer, Batch, bytes_per_token, supported_context
+from personalization.engine.detokenise import Detokeniser
+from personalization.engine.requests import Finished, GenerationRequest, Intervention
+from personalization.engine.scheduler import Scheduler
+from personalization.engine.stream import LocalStream
+from personalization.errors import AlignError
+from personalization.models.base import BaseModel
+from personalization.models.interventions import (
+    LoraWeights,
+    Row,
+    SteeringVectors,
+    load_adapter,
+    load_vectors,
+)
+from personalization.models.prompts import encode_chat
+
+Loaded = TypeVar("Loaded", LoraWeights, SteeringVectors)
+
+
+class LocalEngine:
+    """Serves requests with a base model in this process. Safe to use from many threads.
+
+    At most `max_rows` answers are written at once and `queue_limit` wait; keys and values take at
+    most `cache_bytes`, artifacts in memory `artifact_bytes`. Raises ModelError for an architecture
+    that it cannot batch.
+    """
+
+    def __init__(
+        self,
+        base: BaseModel,
+        *,
+        max_rows: int = 32,
+        queue_limit: int = 1024,
+        cache_bytes: int = 2 * 2**30,
+        artifact_bytes: int = 512 * 2**20,
+    ) -> None:
+        self.base = base
+        self._context = supported_context(base)
+        self._artifacts = _Artifacts(artifact_bytes)
+        self._batch = Batch(base, max_rows=max_rows)
+        self._scheduler = Scheduler(
+            base,
+            self._batch,
+            max_rows=max_rows,
+            queue_limit=queue_limit,
+            cache_tokens=cache_bytes // bytes_per_token(base),
+        )
+
+    def submit(self, request: GenerationRequest) -> LocalStream:
+        """Queue a request and return its stream at once. Raises EngineBusy when the queue is full.
+
+        What is wrong with the request itself (a prompt that is too long, an artifact that cannot be
+        read) comes as `Finished("error")`.
+        """
+        self._scheduler.check_room()
+        stream = LocalStream(self._scheduler.wake)
+        started = time.monotonic()
+        try:
+            answer = self._answer(request, stream)
+        except AlignError as error:
+            stream.put(Finished("error", "", 0, 0.0, time.monotonic() - started, error=str(error)))
+            return stream
+        if answer.limit < 1:
+            stream.put(Finished("length", "", 0, 0.0, time.monotonic() - started))
+        else:
+            self._scheduler.submit(answer)
+        return stream
+
+    def forget(self, digests: Iterable[str]) -> None:
+        """Drop artifacts that were deleted from memory; answers that they already shape run on."""
+        self._artifacts.forget(digests)
+
+    def close(self) -> None:
+        """Cancel what runs and free the model's cache; nothing may be submitted after."""
+        self._scheduler.close()
+
+    def _answer(self, request: GenerationRequest, stream: LocalStream) -> Answer:
+        prompt = encode_chat(self.base, request.messages)
+        room = self._context - len(prompt)
+        if room < 1:
+            raise AlignError(
+                f"The conversation is too long for {self.base.name}: {len(prompt)} tokens, and it can read "
+                f"{self._context - 1}. Start a new conversation or shorten the message."
+            )
+        return Answer(
+            request=request,
+            stream=stream,
+            prompt=prompt,
+            row=self._row(request.interventions),
+            generator=sampling.generator(request.sampling.seed),
+            words=Detokeniser(self.base.tokenizer, self.base.special_ids),
+            limit=min(request.sampling.max_new_tokens, room),
+        )
+
+    def _row(self, interventions: tuple[Intervention, ...]) -> Row:
+        acting = [each for each in interventions if each.strength != 0]
+        row = Row(
+            adapters=tuple((self._artifacts.adapter(i), i.strength) for i in acting if i.kind == "adapter"),
+            vectors=tuple((self._artifacts.vectors(i), i.strength) for i in acting if i.kind != "adapter"),
+        )
+        self._batch.check(row)
+        return row
+
+
+class _Artifacts:
+    """What was read from disk, by digest, the least recently used forgotten first."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = limit_bytes
+        self._size = 0
+        self._kept: OrderedDict[str, tuple[LoraWeights | SteeringVectors, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def adapter(self, intervention: Intervention) -> LoraWeights:
+        """Return an adapter. Raises ArtifactError."""
+        found = self._find(intervention.digest)
+        if isinstance(found, LoraWeights):
+            return found
+        weights = load_adapter(intervention.path)
+        return self._keep(
+            intervention.digest, weights, [t for pair in weights.modules.values() for t in pair]
+        )
+
+    def vectors(self, intervention: Intervention) -> SteeringVectors:
+        """Return steering vectors. Raises ArtifactError."""
+        found = self._find(intervention.digest)
+        if isinstance(found, SteeringVectors):
+            return found
+        vectors = load_vectors(intervention.path)
+        return self._keep(intervention.digest, vectors, list(vectors.sites.values()))
+
+    def forget(self, digests: Iterable[str]) -> None:
+        """Drop these; unknown ones are no error."""
+        with self._lock:
+            for digest in digests:
+                _, size = self._kept.pop(digest, (None, 0))
+                self._size -= size
+
+    def _find(self, digest: str) -> LoraWeights | SteeringVectors | None:
+        with self._lock:
+            if digest not in self._kept:
+                return None
+            self._kept.move_to_end(digest)
+            return self._kept[digest][0]
+
+    def _keep(self, digest: str, loaded: Loaded, tensors: list[Tensor]) -> Loaded:
+        size = sum(tensor.nbytes for tensor in tensors)
+        with self._lock:
+            # Two threads may have read it at once; rows share a product only when they hold the same object.
+            if digest in self._kept and isinstance(self._kept[digest][0], type(loaded)):
+                return self._kept[digest][0]  # type: ignore[return-value]
+            self._kept[digest] = (loaded, size)
+            self._size += size
+            while self._size > self._limit and len(self._kept) > 1:
+                self._size -= self._kept.popitem(last=False)[1][1]
+        return loaded

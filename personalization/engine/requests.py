@@ -1,0 +1,96 @@
+"""What is asked of an engine and what it answers, as plain data.
+
+Knows nothing of torch, queues or HTTP. Every engine (in-process, vLLM) takes the same request:
+messages, sampling, and the interventions that make it one person's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from personalization.records import Message
+
+InterventionKind = Literal["adapter", "vector", "personality"]
+FinishReason = Literal["eos", "length", "cancelled", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn. `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 leave everything in."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    max_new_tokens: int = 256
+    seed: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON-ready values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Intervention:
+    """A sealed artifact on disk and how strongly it acts: 0 is off, 1 as learned, at most 1.5."""
+
+    kind: InterventionKind
+    path: Path  # the artifact's folder; already verified for its owner
+    digest: str  # what caches are keyed by
+    strength: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """One answer to be generated."""
+
+    id: str
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    interventions: tuple[Intervention, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of text that became certain (never half a character)."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of an answer. `seconds_to_first_token` counts from `submit`."""
+
+    reason: FinishReason
+    text: str
+    token_count: int
+    seconds_to_first_token: float
+    seconds: float
+    error: str = ""
+
+
+class Stream(Protocol):
+    """The events of one request, in order; the last one is `Finished`."""
+
+    def __iter__(self) -> Iterator[Token | Finished]: ...
+
+    def next(self, timeout_seconds: float | None = None) -> Token | Finished | None:
+        """Return the next event; None when none came within the timeout."""
+
+    def cancel(self) -> None:
+        """Stop at the next token; `Finished("cancelled")` follows."""
+
+
+class Engine(Protocol):
+    """Whatever turns requests into streams."""
+
+    def submit(self, request: GenerationRequest) -> Stream:
+        """Queue a request and return its stream at once. Raises EngineBusy when the queue is full."""
+
+    def forget(self, digests: Iterable[str]) -> None:
+        """Drop artifacts that were deleted from memory; answers that they already shape run on."""
+
+    def close(self) -> None:
+        """Cancel what runs and free the model."""

@@ -1,0 +1,47 @@
+"""A few short answers for measuring and showing, with whatever acts on the model at the moment.
+
+Not for serving: the engine does that. Knows nothing of who reads the answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from personalization.models.base import BaseModel
+from personalization.models.prompts import encode_chat
+from personalization.records import Message
+
+
+@torch.no_grad()
+def short_answers(
+    base: BaseModel,
+    chats: Sequence[Sequence[Message]],
+    *,
+    seed: int,
+    max_new_tokens: int = 80,
+    temperature: float = 0.7,
+) -> list[str]:
+    """Return one sampled answer for each chat, generated in one batch; the same seed draws the same."""
+    prompts = [encode_chat(base, chat) for chat in chats]
+    longest = max(map(len, prompts))
+    ids = torch.full((len(prompts), longest), int(base.tokenizer.eos_token_id))
+    mask = torch.zeros_like(ids)
+    for i, prompt in enumerate(prompts):
+        ids[i, longest - len(prompt) :] = torch.tensor(prompt)
+        mask[i, longest - len(prompt) :] = 1
+    generate: Any = base.model.generate  # its type depends on a mixin that mypy cannot see
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        out = generate(
+            input_ids=ids.to(base.device),
+            attention_mask=mask.to(base.device),
+            do_sample=True,
+            temperature=temperature,
+            top_k=0,
+            max_new_tokens=max_new_tokens,
+            pad_token_id=base.tokenizer.eos_token_id,
+        )
+    return [str(base.tokenizer.decode(row[longest:], skip_special_tokens=True)).strip() for row in out]

@@ -1,0 +1,120 @@
+"""Log-probabilities of answers under a base model, with whatever acts on it at the moment.
+
+Knows nothing of losses or of who prefers what. Gradients flow when torch records them. Sequences are
+padded on the right: a causal model never looks there, so no mask is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from personalization.errors import ModelError
+from personalization.models.base import BaseModel
+from personalization.models.prompts import encode_chat, encode_completion
+from personalization.records import Message
+
+
+@dataclass(frozen=True, slots=True)
+class PairLogps:
+    """Summed log-probabilities of chosen and rejected answers and their token counts, each (batch,)."""
+
+    chosen: Tensor
+    rejected: Tensor
+    chosen_tokens: Tensor
+    rejected_tokens: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Completions:
+    """Answers to prompts as token ids: one entry of `prompts` and of `answers` for each."""
+
+    prompts: tuple[tuple[int, ...], ...]
+    answers: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def encode(cls, base: BaseModel, items: Iterable[tuple[Sequence[Message], str]]) -> Completions:
+        """Encode (messages before the answer, answer) with the chat template and the end of turn.
+
+        What is longer than the context loses the end of the answer. Raises ModelError when a prompt
+        alone fills the context.
+        """
+        prompts, answers = [], []
+        for messages, text in items:
+            prompt = tuple(encode_chat(base, messages))
+            room = base.context_length - len(prompt)
+            if room < 1:
+                raise ModelError(
+                    f"A prompt of {len(prompt)} tokens leaves no room for an answer in {base.context_length}."
+                )
+            prompts.append(prompt)
+            answers.append(tuple(encode_completion(base, text)[:room]))
+        return cls(tuple(prompts), tuple(answers))
+
+    def __len__(self) -> int:
+        return len(self.answers)
+
+    def take(self, indices: Iterable[int]) -> Completions:
+        """Return these entries, in this order."""
+        chosen = list(indices)
+        return Completions(tuple(self.prompts[i] for i in chosen), tuple(self.answers[i] for i in chosen))
+
+    def lengths(self) -> list[int]:
+        """Return each entry's tokens, prompt and answer."""
+        return [len(p) + len(a) for p, a in zip(self.prompts, self.answers, strict=True)]
+
+
+def completion_logps(
+    base: BaseModel, items: Completions, *, batch_tokens: int = 4096
+) -> tuple[Tensor, Tensor]:
+    """Return each answer's summed log-probability and its token count, float tensors (n,) on the device.
+
+    Batches hold at most `batch_tokens` padded tokens (always at least one entry) of similar length.
+    The language-model head runs on answer positions only.
+    """
+    order: list[int] = []
+    sums: list[Tensor] = []
+    for indices in _batches(items.lengths(), batch_tokens):
+        order += indices
+        sums.append(_batch_logps(base, items.take(indices)))
+    counts = torch.tensor([float(len(answer)) for answer in items.answers], device=base.device)
+    if not order:
+        return counts.clone(), counts
+    back = torch.empty(len(order), dtype=torch.long)
+    back[torch.tensor(order)] = torch.arange(len(order))
+    return torch.cat(sums)[back.to(base.device)], counts
+
+
+def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Yield indices in batches, shortest first."""
+    batch: list[int] = []
+    for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        if batch and lengths[i] * (len(batch) + 1) > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
+
+
+def _batch_logps(base: BaseModel, items: Completions) -> Tensor:
+    longest = max(items.lengths())
+    ids = torch.zeros(len(items), longest, dtype=torch.long)
+    rows: list[int] = []
+    places: list[int] = []
+    targets: list[int] = []
+    for i, (prompt, answer) in enumerate(zip(items.prompts, items.answers, strict=True)):
+        ids[i, : len(prompt) + len(answer)] = torch.tensor([*prompt, *answer])
+        rows += [i] * len(answer)
+        places += range(len(prompt) - 1, len(prompt) + len(answer) - 1)
+        targets += answer
+    row = torch.tensor(rows, dtype=torch.long, device=base.device)
+    hidden = base.decoder(input_ids=ids.to(base.device), use_cache=False).last_hidden_state
+    logits = base.logits(hidden[row, torch.tensor(places, dtype=torch.long, device=base.device)]).float()
+    target = torch.tensor(targets, dtype=torch.long, device=base.device)
+    logps = -functional.cross_entropy(logits, target, reduction="none")
+    return torch.zeros(len(items), device=base.device).index_add(0, row, logps)

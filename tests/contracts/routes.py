@@ -1,0 +1,116 @@
+"""Every route of the site, who may use it and how. A new route needs a line here, or `test_routes.py` fails.
+
+Access is one of
+- `public`: everybody.
+- `private`: whoever signed in, on rows of their own; others are sent to sign in.
+- `owned`: has ids in its address, and answers 404 to everybody but the owner of all of them.
+`ids` names the row (a field of `tests.web.everything.Everything`) for each id in the address.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Route:
+    """One named route: its methods, and what an owner's request without any data may answer."""
+
+    name: str
+    access: Literal["public", "private", "owned"]
+    methods: str = "GET"
+    ids: dict[str, str] = field(default_factory=dict)
+    fixed: dict[str, object] = field(default_factory=dict)  # arguments that are no row
+    answers: tuple[int, ...] = (200, 302, 400)
+    anonymous: tuple[int, ...] = (302,)
+
+
+def _public(name: str, methods: str = "GET", **fields) -> Route:
+    return Route(name, "public", methods, **fields)
+
+
+def _private(name: str, methods: str = "GET", **fields) -> Route:
+    return Route(name, "private", methods, **fields)
+
+
+def _owned(name: str, methods: str, ids: str, **fields) -> Route:
+    return Route(name, "owned", methods, ids=dict(pair.split("=") for pair in ids.split()), **fields)
+
+
+CONVERSATION = "conversation_id=conversation"
+TURN = "turn_id=turn"
+REPLY = "reply_id=reply"
+JOB = "job_id=job"
+ARTIFACT = "artifact_id=artifact"
+
+ROUTES = [
+    _public("home"),
+    _public("consent"),
+    _public("healthz"),
+    _public("account_signup", "GET POST"),
+    _public("account_login", "GET POST"),
+    _public("account_logout", "GET POST"),
+    _public("account_inactive"),
+    _public("account_email_verification_sent"),
+    _public("account_confirm_email", "GET POST", fixed={"key": "no-such-key"}, answers=(200, 302, 404)),
+    _public("account_reset_password", "GET POST"),
+    _public("account_reset_password_done"),
+    _public("account_reset_password_from_key", "GET POST", fixed={"uidb36": "zz", "key": "no-such-key"}),
+    _public("account_reset_password_from_key_done"),
+    _private("account_reauthenticate", "GET POST"),
+    _private("account_change_password", "GET POST"),
+    _private("account", "GET POST"),
+    _private("change_consent", "POST"),
+    _private("account_export"),
+    _private("account_delete", "GET POST"),
+    _private("profiles:overview"),
+    _private("profiles:values", "GET POST"),
+    _private("profiles:values_preview", "POST"),
+    _private("profiles:personality"),
+    _private("profiles:personality_page", "GET POST", fixed={"number": 1}),
+    _private("profiles:personality_answer", "POST"),
+    _private("profiles:personality_finish", "GET POST"),
+    _private("profiles:personality_result"),
+    _private("profiles:personality_restart", "POST"),
+    _private("profiles:personality_import", "GET POST"),
+    _private("profiles:survey", "GET POST"),
+    _private("profiles:message", "GET POST"),
+    _private("profiles:message_reset", "POST"),
+    _private("profiles:history"),
+    _owned("profiles:version", "GET", "version_id=version"),
+    _private("chat:list"),
+    _private("chat:new", "POST"),
+    _private("chat:count", "POST"),
+    _owned("chat:conversation", "GET", CONVERSATION),
+    _owned("chat:send", "POST", CONVERSATION),
+    _owned("chat:rename", "POST", CONVERSATION),
+    _owned("chat:switches", "POST", CONVERSATION),
+    _owned("chat:delete", "GET POST", CONVERSATION),
+    _owned("chat:export", "GET", CONVERSATION),
+    _owned("chat:turn", "GET", TURN),
+    _owned("chat:events", "GET", TURN, anonymous=(401,)),
+    _owned("chat:stop", "POST", TURN),
+    _owned("chat:regenerate", "POST", TURN),
+    _owned("chat:edit", "POST", TURN),
+    _owned("chat:reveal", "POST", TURN),
+    _owned("chat:choose", "POST", REPLY),
+    _owned("chat:compare", "POST", REPLY),
+    _owned("chat:retry", "POST", REPLY),
+    _private("feedback:list"),
+    _owned("feedback:give", "POST", TURN),
+    _owned("feedback:erase", "POST", "feedback_id=feedback"),
+    _private("adapters:alignment"),
+    _private("adapters:strengths", "POST"),
+    _private("adapters:switch_part", "POST"),
+    _private("adapters:go_back", "POST"),
+    _private("adapters:jobs"),
+    _private("adapters:start_job", "POST"),
+    _owned("adapters:job", "GET", JOB),
+    _owned("adapters:cancel_job", "POST", JOB),
+    _owned("adapters:start_again", "POST", JOB),
+    _owned("adapters:artifact", "GET", ARTIFACT),
+    _owned("adapters:switch_on", "POST", ARTIFACT),
+    _owned("adapters:download", "GET", ARTIFACT),
+    _owned("adapters:delete", "GET POST", ARTIFACT),
+]

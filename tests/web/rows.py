@@ -1,0 +1,35 @@
+"""Rows for tests of the chat and of feedback: conversations whose answers are complete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from alignapp.accounts.models import Person
+from alignapp.chat.models import Conversation, Reply, Turn
+
+
+def conversation_of(person: Person, **fields: Any) -> Conversation:
+    """Return an empty conversation of this person."""
+    return Conversation.objects.create(person=person, **fields)
+
+
+def answered_turn(
+    conversation: Conversation, *answers: str, text: str = "Hello", parent: Reply | None = None
+) -> tuple[Turn, list[Reply]]:
+    """Return a turn and its complete candidates, made by different makers, in the order shown."""
+    turn = Turn.objects.create(conversation=conversation, text=text, parent=parent, blind=len(answers) > 1)
+    makers = (Reply.Maker.SYSTEM_MESSAGE, Reply.Maker.BASE, Reply.Maker.SAMPLING, Reply.Maker.SAMPLING)
+    replies = [
+        Reply.objects.create(
+            turn=turn,
+            position=position,
+            maker=makers[position % 4],
+            status=Reply.Status.DONE,
+            text=answer,
+            system_message="Be brief." if position % 4 == 0 else "",
+            interventions=[],
+            sampling={"temperature": 1.0, "top_p": 1.0, "top_k": 0, "max_new_tokens": 64, "seed": position},
+        )
+        for position, answer in enumerate(answers)
+    ]
+    return turn, replies

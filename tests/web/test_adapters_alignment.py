@@ -1,0 +1,158 @@
+"""My alignment: what acts, how strongly, on what evidence; switching, going back, and what may be learned."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.messages import get_messages
+from django.urls import reverse
+from django.utils import timezone
+
+from alignapp.adapters import services
+from alignapp.adapters.models import AlignmentVersion, Artifact, Job
+from alignapp.profiles.services import new_version
+from tests.web import learned
+
+PAGE = "/alignment/"
+SCRIPT = {"Accept": "application/json"}
+
+
+@pytest.fixture(autouse=True)
+def store_of_this_test(settings, tmp_path):
+    settings.ARTIFACT_DIR = tmp_path / "artifacts"
+
+
+def words(response) -> str:
+    return " ".join(str(message) for message in get_messages(response.wsgi_request))
+
+
+def test_a_new_person_reads_what_to_do_next(owner, client_of) -> None:
+    learned.methods()
+    html = client_of(owner).get(PAGE).content.decode()
+    assert "Nothing of yours shapes your replies yet" in html
+    assert "Start a chat" in html
+    assert "0 of at least 16" in html
+    assert "16 more of 16 comparisons are needed" in html
+    assert "Answer the inventory" in html
+
+
+def test_without_methods_the_page_says_that_the_worker_has_not_started(owner, client_of) -> None:
+    assert "the learning worker has not started yet" in client_of(owner).get(PAGE).content.decode()
+
+
+def test_the_evidence_stands_in_one_line_beside_the_strength(owner, client_of) -> None:
+    services.switch_on(owner, learned.artifact(owner))
+    html = client_of(owner).get(PAGE).content.decode()
+    assert "Prefers your choice in 27 of your 40 held-out comparisons, interval 52 to 80 %." in html
+    assert 'name="adapter_strength"' in html
+    assert "as learned" in html
+
+
+def test_unproven_artifacts_are_refused_until_the_warning_is_accepted(owner, client_of) -> None:
+    artifact, client = learned.artifact(owner, proven=False), client_of(owner)
+    url = reverse("adapters:switch_on", args=[artifact.id])
+    refused = client.post(url)
+    assert refused.status_code == 302
+    assert "is not proven" in words(refused)
+    assert services.current_alignment(owner) is None
+    assert "Switch on Adapter v1 without evidence?" in client.get(PAGE).content.decode()
+    client.post(url, {"accept_unproven": "on"})
+    assert services.current_alignment(owner).adapter == artifact
+
+
+def test_a_quarantined_artifact_cannot_be_switched_on_even_with_acceptance(owner, client_of) -> None:
+    artifact = learned.artifact(owner)
+    Artifact.objects.filter(pk=artifact.pk).update(state=Artifact.State.QUARANTINED)
+    response = client_of(owner).post(
+        reverse("adapters:switch_on", args=[artifact.id]), {"accept_unproven": "on"}
+    )
+    assert "quarantined" in words(response)
+    assert services.current_alignment(owner) is None
+
+
+@pytest.mark.parametrize("strength", ["-0.1", "1.51", "nan", "inf", "much"])
+def test_a_strength_out_of_bounds_is_refused_in_words(owner, client_of, strength: str) -> None:
+    services.switch_on(owner, learned.artifact(owner))
+    response = client_of(owner).post("/alignment/strengths", {"adapter_strength": strength}, headers=SCRIPT)
+    assert response.status_code == 400
+    assert response.json() == {"error": "A strength lies between 0 and 1.5."}
+    assert services.current_alignment(owner).adapter_strength == 1.0
+
+
+def test_strengths_are_saved_by_script_and_by_plain_form(owner, client_of) -> None:
+    services.switch_on(owner, learned.artifact(owner))
+    client = client_of(owner)
+    saved = client.post("/alignment/strengths", {"adapter_strength": "1.5"}, headers=SCRIPT)
+    assert saved.json() == {"version": 2, "changed": {"adapter_strength": 1.5}}
+    assert (
+        client.post("/alignment/strengths", {"adapter_strength": "0", "vector_strength": "0.3"}).status_code
+        == 302
+    )
+    version = services.current_alignment(owner)
+    assert (version.adapter_strength, version.vector_strength) == (0.0, 0.3)
+    assert version.change == "Adapter strength 0, Steering vector strength 0.3"
+
+
+def test_saving_the_same_strengths_makes_no_version(owner, client_of) -> None:
+    services.switch_on(owner, learned.artifact(owner))
+    client_of(owner).post("/alignment/strengths", {"adapter_strength": "1.0"})
+    assert AlignmentVersion.objects.for_person(owner).count() == 1
+
+
+def test_a_part_goes_off_and_one_click_goes_back(owner, client_of) -> None:
+    artifact, client = learned.artifact(owner, "steer"), client_of(owner)
+    services.switch_on(owner, artifact)
+    client.post("/alignment/switch", {"part": "vector"})
+    assert services.current_alignment(owner).vector is None
+    response = client.post("/alignment/back")
+    assert "Went back to alignment v1" in words(response)
+    assert services.current_alignment(owner).vector == artifact
+    html = client.get(PAGE).content.decode()
+    assert "Switched the steering vector off" in html
+    assert "Switched on Steering vector v1" in html
+
+
+def test_going_back_from_nothing_is_refused_in_words(owner, client_of) -> None:
+    assert "nothing to go back to" in words(client_of(owner).post("/alignment/back"))
+
+
+def test_the_system_message_can_be_switched_off_and_on(owner, client_of) -> None:
+    new_version(owner, "message", system_message="Use <b>simple</b> words.", system_edited=True)
+    client = client_of(owner)
+    assert "Use &lt;b&gt;simple&lt;/b&gt; words." in client.get(PAGE).content.decode()
+    client.post("/alignment/switch", {"part": "system_message"})
+    assert services.current_alignment(owner).use_system_message is False
+    client.post("/alignment/switch", {"part": "system_message", "on": "on"})
+    assert services.current_alignment(owner).use_system_message is True
+
+
+def test_an_unknown_part_is_refused(owner, client_of) -> None:
+    response = client_of(owner).post("/alignment/switch", {"part": "soul"}, headers=SCRIPT)
+    assert response.status_code == 400
+
+
+def test_learning_is_offered_when_enough_is_new(owner, client_of) -> None:
+    learned.methods()
+    learned.ready(owner)
+    artifact = learned.artifact(owner)
+    assert "new pieces of feedback since it last learned" not in client_of(owner).get(PAGE).content.decode()
+    Job.objects.filter(pk=artifact.job_id).update(created_at=timezone.now() - timezone.timedelta(days=1))
+    html = client_of(owner).get(PAGE).content.decode()
+    assert "Adapter from your comparisons: 24 new pieces of feedback since it last learned." in html
+    assert "Learn again" in html
+
+
+def test_what_others_learned_is_neither_shown_nor_switchable(owner, other, client_of) -> None:
+    artifact = learned.artifact(owner)
+    client = client_of(other)
+    assert artifact.digest not in client.get(PAGE).content.decode()
+    assert str(artifact.id) not in client.get(PAGE).content.decode()
+    url = reverse("adapters:switch_on", args=[artifact.id])
+    assert client.post(url, {"accept_unproven": "on"}).status_code == 404
+    outsider = client_of(None).post(url)
+    assert outsider.status_code == 302
+    assert outsider["Location"].startswith("/accounts/login/")
+
+
+@pytest.mark.parametrize("name", ["strengths", "switch", "back"])
+def test_what_changes_something_takes_only_posts(owner, client_of, name: str) -> None:
+    assert client_of(owner).get(f"/alignment/{name}").status_code == 405

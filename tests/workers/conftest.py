@@ -1,0 +1,115 @@
+"""Real workers for tests: processes of the same commands as in production, on a tiny model."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from alignapp.adapters.models import Job, MethodInfo
+from alignapp.chat import streams
+from alignapp.processes import services
+from tests import tiny
+from tests.environment import ROOT
+
+LEASE_SECONDS = 3
+
+
+class Workers:
+    """Starts worker processes and makes sure that none is left."""
+
+    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+        self._environment, self._folder = environment, folder
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def start(self, name: str = "training") -> subprocess.Popen[bytes]:
+        """Start one of the services and return when it is ready."""
+        service = next(s for s in services.workers() if s.name == name)
+        log = self._folder / f"{name}-{len(self._running)}.log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                service.command,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                cwd=ROOT,
+                start_new_session=True,
+            )
+        self._running.append(process)
+        wait_until(lambda: service.ready_line in log.read_text() or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
+        return process
+
+    def kill(self, process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGKILL) -> None:
+        """End a worker with everything that it started."""
+        if process.poll() is None:
+            os.killpg(process.pid, how)
+            process.wait(timeout=40)
+
+    def kill_all(self) -> None:
+        """End every worker."""
+        for process in self._running:
+            self.kill(process)
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    """Wait for a condition. Raises AssertionError after `seconds`."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.05)
+
+
+def wait_for(job: Job, *states: str, seconds: float = 60.0) -> Job:
+    """Wait until a job is in one of the states and return it."""
+
+    def arrived() -> bool:
+        job.refresh_from_db()
+        return job.state in states
+
+    wait_until(arrived, seconds)
+    return job
+
+
+def database_url() -> str:
+    """Return the test database's address, for processes of their own."""
+    settings = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{settings['NAME']}"
+    user = f"{settings['USER']}:{settings['PASSWORD']}@" if settings["USER"] else ""
+    return f"postgres://{user}{settings['HOST'] or '127.0.0.1'}:{settings['PORT'] or 5432}/{settings['NAME']}"
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory) -> Path:
+    """A folder with a tiny random model, as ALIGN_MODEL may name."""
+    folder = tmp_path_factory.mktemp("model")
+    base = tiny.base()
+    base.model.save_pretrained(folder)
+    base.tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def workers(transactional_db, tiny_model, tmp_path, settings) -> Iterator[Workers]:
+    """Worker processes that share this test's database, broker and folders."""
+    settings.JOB_LEASE_SECONDS = LEASE_SECONDS
+    MethodInfo.objects.create(name="dpo", data="pairs", produces="adapter", summary="", paper="")
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database_url(),
+        "ALIGN_MODEL": str(tiny_model),
+        "ALIGN_JOB_LEASE_SECONDS": str(LEASE_SECONDS),
+        "ALIGN_THREADS": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    running = Workers(environment, tmp_path)
+    yield running
+    running.kill_all()
+    streams.connection().flushdb()

@@ -1,0 +1,70 @@
+"""The base model and the engine of this process, each made once, when the first task needs it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from functools import cache
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+from alignapp.adapters.evictions import Evictions
+from personalization.errors import UnknownName
+
+if TYPE_CHECKING:
+    from personalization.engine.requests import Engine
+    from personalization.models.base import BaseModel
+
+log = logging.getLogger(__name__)
+EVICTION_SECONDS = 5.0
+_making = threading.Lock()
+
+
+def base_for_process() -> BaseModel:
+    """Return the base model, loaded once. Raises ModelError with what to do."""
+    with _making:
+        return _base()
+
+
+def engine_for_process() -> Engine:
+    """Return the engine that all tasks of this process share."""
+    with _making:
+        return _engine()
+
+
+@cache
+def _base() -> BaseModel:
+    from personalization.models.base import load
+
+    begun = time.monotonic()
+    base = load(
+        settings.ALIGN_MODEL,
+        settings.MODEL_DIR,
+        device=settings.ALIGN_DEVICE,
+        threads=settings.ALIGN_THREADS,
+    )
+    log.info("base model %s on %s in %.1f s", base.revision, base.device, time.monotonic() - begun)
+    return base
+
+
+@cache
+def _engine() -> Engine:
+    if settings.ALIGN_ENGINE != "local":
+        raise UnknownName("engine (ALIGN_ENGINE)", settings.ALIGN_ENGINE, ["local"])
+    from personalization.engine.local import LocalEngine
+
+    engine = LocalEngine(_base())
+    threading.Thread(target=_forget_deleted, args=(engine,), name="evictions", daemon=True).start()
+    return engine
+
+
+def _forget_deleted(engine: Engine) -> None:
+    """Let the engine forget what people deleted, every few seconds as long as the process lives."""
+    evictions = Evictions()
+    while True:
+        if digests := evictions.new():
+            engine.forget(digests)
+            log.info("%d deleted artifacts are out of memory", len(digests))
+        time.sleep(EVICTION_SECONDS)

@@ -1,0 +1,230 @@
+"""From one person's rows to one proven artifact: read, split, learn, seal, prove.
+
+Knows nothing of queues or leases. Every stage can be repeated: a resumed job uses the split of its
+first attempt, goes on from its checkpoint, and finds the artifact that it sealed already.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+
+from alignapp.adapters import store
+from alignapp.adapters.models import Artifact, Job
+from alignapp.feedback.records import records_for
+from alignapp.profiles.models import InventoryAnswer
+from personalization import artifacts, registry
+from personalization.errors import NotEnoughData
+from personalization.progress import Progress, Report
+from personalization.records import Pair, Records
+from workers.engines import base_for_process
+
+if TYPE_CHECKING:
+    from personalization.models.base import BaseModel
+    from personalization.registry import Method
+
+# The share of the progress bar at which each phase begins.
+BEGINS = {Job.Phase.DATA: 0.0, Job.Phase.LEARN: 0.05, Job.Phase.PROVE: 0.8, Job.Phase.FINISHED: 1.0}
+
+
+@dataclass
+class Work:
+    """What the stages of one attempt share."""
+
+    job: Job
+    base: BaseModel
+    method: Method
+    parameters: dict[str, float]
+    check: Callable[[], None]  # raises when the attempt must end
+    system_message: str
+    records: Records
+    train: Records
+    held_out: Records
+
+    def report(self, phase: Job.Phase) -> Report:
+        """Return a listener that writes a phase's progress into the job's row, once a second at most."""
+        ends = min(share for share in BEGINS.values() if share > BEGINS[phase])
+        last = 0.0
+
+        def listen(progress: Progress) -> None:
+            nonlocal last
+            self.check()
+            ended = progress.step == progress.steps
+            if not ended and not progress.values and time.monotonic() - last < 1.0:
+                return
+            last = time.monotonic()
+            share = BEGINS[phase] + (ends - BEGINS[phase]) * progress.step / max(progress.steps, 1)
+            point = {"step": float(progress.step), **progress.values} if progress.values else None
+            self.job.report(phase, share, seconds_left=progress.seconds_left, point=point)
+
+        return listen
+
+
+def run(job: Job, check: Callable[[], None]) -> Artifact:
+    """Do the whole job and return its artifact, proven or not.
+
+    Raises NotEnoughData, Cancelled, LeaseLost, and whatever broke.
+    """
+    work = _read(job, check)
+    artifact = Artifact.objects.filter(job=job).first() or _learn_and_seal(work)
+    _prove(work, artifact)
+    shutil.rmtree(store.checkpoint_folder(job.id), ignore_errors=True)
+    return artifact
+
+
+def _read(job: Job, check: Callable[[], None]) -> Work:
+    from personalization.evaluation.split import split_by_conversation
+
+    job.report(Job.Phase.DATA, BEGINS[Job.Phase.DATA])
+    method = registry.get(job.method)
+    records = records_for(job.person)
+    if not job.split and method.data != "inventory":
+        usable = {r.conversation for r in (*records.pairs, *records.groups)}
+        if len(usable) < 2:
+            raise NotEnoughData(
+                f"{len(usable)} conversations have feedback; at least 2 are needed to hold some out.",
+                missing=2 - len(usable),
+            )
+        job.keep_split(asdict(split_by_conversation(sorted(usable), seed=job.id.int % 2**31)))
+    profile = job.profile_version
+    return Work(
+        job=job,
+        base=base_for_process(),
+        method=method,
+        parameters=method.resolve(job.parameters),
+        check=check,
+        system_message=profile.system_message if profile else "",
+        records=records,
+        train=records.of(job.split.get("train", ())),
+        held_out=records.of(job.split.get("held_out", ())),
+    )
+
+
+def _learn_and_seal(work: Work) -> Artifact:
+    job, settings_dir = work.job, Path(settings.ARTIFACT_DIR)
+    job.report(Job.Phase.LEARN, BEGINS[Job.Phase.LEARN])
+    settings_dir.mkdir(parents=True, exist_ok=True)
+    # On the store's own file system, so that sealing is a rename.
+    temporary = Path(tempfile.mkdtemp(dir=settings_dir, prefix=f"learning-{job.id}-"))
+    try:
+        metrics, sources = _LEARN[work.method.produces](work, temporary)
+        work.check()
+        sealed = artifacts.seal(
+            temporary,
+            settings_dir,
+            kind=work.method.produces,
+            owner=str(job.person_id),
+            model_revision=work.base.revision,
+            method=work.method.name,
+            parameters=work.parameters,
+            records=sources,
+            metrics=metrics,
+            key=store.signing_key(),
+        )
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return Artifact.of_job(
+        job,
+        kind=work.method.produces,
+        digest=sealed.digest,
+        size_bytes=sealed.size_bytes,
+        model_revision=work.base.revision,
+        summary={**metrics, "method": work.method.name, "parameters": work.parameters},
+    )
+
+
+def _sources(records: Sequence[Any]) -> list[str]:
+    return sorted({source for record in records for source in record.sources})
+
+
+def _learn_adapter(work: Work, out: Path) -> tuple[dict[str, Any], list[str]]:
+    from personalization.training.train import train_adapter
+
+    result = train_adapter(
+        work.base,
+        work.train.pairs,
+        work.method,
+        parameters=work.parameters,
+        system_message=work.system_message,
+        out=out,
+        checkpoints=store.checkpoint_folder(work.job.id),
+        held_out=_widest_of_each(work.held_out.pairs),
+        seed=work.job.id.int % 2**31,
+        report=work.report(Job.Phase.LEARN),
+    )
+    return result.as_dict(), _sources(work.train.pairs)
+
+
+def _learn_vector(work: Work, out: Path) -> tuple[dict[str, Any], list[str]]:
+    from personalization.steering.learn import learn_vector
+
+    metrics = learn_vector(
+        work.base,
+        work.train.groups,
+        work.method,
+        parameters=work.parameters,
+        system_message=work.system_message,
+        out=out,
+        seed=work.job.id.int % 2**31,
+        report=work.report(Job.Phase.LEARN),
+    )
+    return metrics, _sources(work.train.groups)
+
+
+def _learn_personality(work: Work, out: Path) -> tuple[dict[str, Any], list[str]]:
+    from personalization.steering.personality import learn_personality
+
+    answers = dict(InventoryAnswer.objects.for_person(work.job.person).values_list("item", "value"))
+    metrics = learn_personality(
+        work.base,
+        answers,
+        work.method,
+        parameters=work.parameters,
+        out=out,
+        cache=settings.MODEL_DIR / "personality",
+        seed=work.job.id.int % 2**31,
+        report=work.report(Job.Phase.LEARN),
+    )
+    return metrics, [f"item-{item}" for item in sorted(answers)]
+
+
+_LEARN = {"adapter": _learn_adapter, "vector": _learn_vector, "personality": _learn_personality}
+
+
+def _widest_of_each(pairs: Sequence[Pair]) -> list[Pair]:
+    """Return the widest pair of each conversation: enough to watch a curve by, and quick to score."""
+    widest: dict[str, Pair] = {}
+    for pair in pairs:
+        if pair.conversation not in widest or pair.margin > widest[pair.conversation].margin:
+            widest[pair.conversation] = pair
+    return list(widest.values())
+
+
+def _prove(work: Work, artifact: Artifact) -> None:
+    from personalization.evaluation.report import prove
+
+    work.job.report(Job.Phase.PROVE, BEGINS[Job.Phase.PROVE])
+    store.check(artifact)
+    if artifact.kind == Artifact.Kind.PERSONALITY:
+        evidence = artifact.summary["proof"]  # on items that were held out while it was learned
+        artifact.judge(proven=evidence["proven"], verdict=evidence["verdict"], results=evidence)
+        return
+    card = prove(
+        work.base,
+        store.folder_of(artifact),
+        artifact.kind,
+        work.held_out.pairs,
+        system_message=work.system_message,
+        report=work.report(Job.Phase.PROVE),
+    )
+    learned = {"pairs": len(work.train.pairs), "conversations": len(work.train.conversations)}
+    results = {**card.as_dict(), "learned_from": learned, "ties": work.records.ties}
+    results["contradictions"] = work.records.contradictions
+    artifact.judge(proven=card.proven, verdict=card.verdict, results=results)

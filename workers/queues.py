@@ -1,0 +1,7 @@
+"""The queues' names: what a worker process takes decides what it is."""
+
+TRAIN = "train"  # one process, one job at a time
+GENERATE = "generate"  # thread pool: all tasks of a process share one engine
+EVALUATE = "evaluate"
+HOUSEKEEPING = "housekeeping"
+ALL = (TRAIN, GENERATE, EVALUATE, HOUSEKEEPING)

@@ -1,0 +1,56 @@
+"""What a worker does when it starts and stops: lists its methods, loads its model, gives back its jobs."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery.signals import worker_ready, worker_shutting_down
+
+from alignapp.adapters.models import MethodInfo
+from workers import queues, shutdown
+
+log = logging.getLogger(__name__)
+
+
+@worker_ready.connect
+def prepare(sender: Any, **_: Any) -> None:
+    """List the methods for the pages, and load what this worker's queues need before the first task."""
+    taken = {queue.name for queue in sender.task_consumer.queues}
+    if queues.TRAIN in taken:
+        register_methods()
+    if queues.GENERATE in taken:
+        from workers.engines import engine_for_process
+
+        engine_for_process()
+    log.info("ready: %s", ", ".join(sorted(taken)))
+
+
+@worker_shutting_down.connect
+def stop(**_: Any) -> None:
+    """Let running tasks know that the worker is told to stop."""
+    shutdown.requested.set()
+
+
+def register_methods() -> None:
+    """Write a row for every registered method; what an operator switched off stays off."""
+    from personalization.registry import all_methods
+
+    known = []
+    for method in all_methods():
+        parameters = {
+            p.name: {"default": p.default, "low": p.range.low, "high": p.range.high}
+            for p in method.parameters.values()
+        }
+        MethodInfo.objects.update_or_create(
+            name=method.name,
+            defaults={
+                "data": method.data,
+                "produces": method.produces,
+                "summary": method.summary[:200],
+                "paper": method.paper,
+                "parameters": parameters,
+            },
+        )
+        known.append(method.name)
+    MethodInfo.objects.exclude(name__in=known).delete()

@@ -1,0 +1,177 @@
+"""Write one reply: claim the row, hand the request to this process's engine, publish tokens, save.
+
+Runs in a thread pool: all tasks of a process share one engine, which batches them. The row decides;
+the same message delivered twice writes once. The row is saved before "done" is published.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+
+import redis
+from django.conf import settings
+
+from alignapp.adapters import dispatch
+from alignapp.chat import streams
+from alignapp.chat.events import close_connections
+from alignapp.chat.models import Reply
+from alignapp.chat.paths import messages_before
+from personalization.engine.requests import Finished, GenerationRequest, Sampling, Stream, Token
+from personalization.errors import AlignError, EngineBusy
+from workers import shutdown
+from workers.app import app
+from workers.engines import base_for_process, engine_for_process
+from workers.lease import new_owner
+from workers.refusals import interventions_of
+
+log = logging.getLogger(__name__)
+
+PUBLISH_SECONDS = 0.05  # at most 20 events a second for each reply
+LOOK_SECONDS = 0.3  # how soon a person's stop is noticed
+SHUT_DOWN = "The worker was shut down while it was writing. What it wrote is kept; try again."
+
+
+@app.task(name="workers.generate_reply")
+def generate_reply(reply_id: str) -> None:
+    """Write the reply, if nobody else does."""
+    reply = Reply.claim(reply_id, new_owner())
+    if reply is None:
+        log.info("reply %s is not waiting; nothing to do", reply_id)
+        return
+    try:
+        _write(reply)
+    except EngineBusy as busy:
+        log.warning("reply %s goes back: %s", reply.id, busy)
+        reply.release()  # the sweeper announces it again
+    except AlignError as error:
+        _end(reply, reply.fail(str(error)))
+    except Exception:
+        log.exception("reply %s failed", reply.id)
+        _end(
+            reply,
+            reply.fail("The answer could not be written. Try again; the operator finds why in the log."),
+        )
+
+
+def _write(reply: Reply) -> None:
+    engine = engine_for_process()
+    revision = base_for_process().revision
+    request = GenerationRequest(
+        str(reply.id),
+        tuple(messages_before(reply)),
+        Sampling(**reply.sampling),
+        interventions_of(reply, model_revision=revision),
+    )
+    stream = engine.submit(request)
+    close_connections()  # a connection for each waiting thread would use up a database's
+    try:
+        follower = _Follower(reply, stream)
+        finished = follower.follow()
+    except BaseException:
+        stream.cancel()
+        raise
+    if finished is None:
+        log.warning("reply %s is somebody else's now", reply.id)
+        return
+    _save(reply, follower, finished, revision)
+
+
+@dataclass(slots=True)
+class _Follower:
+    """Publishes a stream's text as it comes, keeps the lease and notices a stop."""
+
+    reply: Reply
+    stream: Stream
+    pending: str = ""
+    published: bool = False
+    stopped_by: str = ""  # "", "person", "shutdown" or "lease"
+    _next: dict[str, float] = field(default_factory=dict)
+
+    def follow(self) -> Finished | None:
+        """Return how it ended; None when the row was taken away meanwhile."""
+        self._is_due("renew", settings.REPLY_LEASE_SECONDS / 3)
+        while True:
+            event = self.stream.next(timeout_seconds=PUBLISH_SECONDS if self.pending else LOOK_SECONDS)
+            if isinstance(event, Token):
+                self.pending += event.text
+            if isinstance(event, Finished) or self._is_due("publish", PUBLISH_SECONDS):
+                self._publish()
+            if isinstance(event, Finished):
+                return event if self.stopped_by != "lease" else None
+            self._look()
+
+    def _look(self) -> None:
+        if self._is_due("renew", settings.REPLY_LEASE_SECONDS / 3):
+            if not self.reply.renew():
+                self._stop("lease")
+            close_connections()
+        if not self.stopped_by and self._is_due("look", LOOK_SECONDS):
+            if shutdown.requested.is_set():
+                self._stop("shutdown")
+            elif self._asked_to_stop():
+                self._stop("person")
+
+    def _stop(self, why: str) -> None:
+        self.stopped_by = why
+        self.stream.cancel()
+
+    def _asked_to_stop(self) -> bool:
+        try:
+            return streams.is_cancelled(self.reply.id)
+        except redis.RedisError as error:
+            log.warning("broker unreachable, a stop of %s would not be seen: %s", self.reply.id, error)
+            return False
+
+    def _publish(self) -> None:
+        """Publish what has gathered; what the broker did not take stays for the next time."""
+        if not self.pending:
+            return
+        try:
+            streams.publish(self.reply.id, "token", text=self.pending)
+        except redis.RedisError as error:
+            log.warning("broker unreachable, text of %s waits: %s", self.reply.id, error)
+            return
+        self.pending, self.published = "", True
+
+    def _is_due(self, what: str, every_seconds: float) -> bool:
+        now = time.monotonic()
+        if now < self._next.get(what, 0.0):
+            return False
+        self._next[what] = now + every_seconds
+        return True
+
+
+def _save(reply: Reply, follower: _Follower, finished: Finished, revision: str) -> None:
+    done = {
+        "text": finished.text,
+        "finish_reason": finished.reason,
+        "token_count": finished.token_count,
+        "duration_ms": round(finished.seconds * 1000),
+        "first_token_ms": round(finished.seconds_to_first_token * 1000) if finished.token_count else None,
+        "model_revision": revision,
+    }
+    if finished.reason == "error":
+        _end(reply, reply.fail(finished.error, **done))
+    elif finished.reason != "cancelled":
+        _end(reply, reply.finish(Reply.Status.DONE, **done))
+    elif follower.stopped_by == "person":
+        _end(reply, reply.finish(Reply.Status.STOPPED, **done))
+    elif follower.published:
+        _end(reply, reply.fail(SHUT_DOWN, **done))
+    elif reply.release():
+        dispatch.wake_for_reply(reply)
+
+
+def _end(reply: Reply, is_saved: bool) -> None:  # noqa: FBT001 - what the verb before it answered
+    """Tell who listens, after the row is saved; a row that was taken away is not ours to end."""
+    close_connections()
+    if not is_saved:
+        log.warning("reply %s is somebody else's now", reply.id)
+        return
+    log.info("reply %s %s, %d tokens", reply.id, reply.status, reply.token_count)
+    try:
+        streams.publish(reply.id, "done", status=str(reply.status), error=reply.error)
+    except redis.RedisError as error:
+        log.warning("broker unreachable; listeners of %s find the row: %s", reply.id, error)

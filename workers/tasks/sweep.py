@@ -1,0 +1,97 @@
+"""Put right what died: leases that ran out, messages that were lost, folders that nobody will finish.
+
+Runs every ten seconds. Each act is a conditional update, so that two sweepers do no harm.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db.models import F, Q
+from django.utils import timezone
+
+from alignapp.accounts.erase import repeat_purges
+from alignapp.adapters import dispatch
+from alignapp.adapters.models import Job
+from alignapp.chat import streams
+from alignapp.chat.models import Reply
+from workers.app import app
+
+log = logging.getLogger(__name__)
+
+# A row that waits longer than this is announced again; its first message may be lost.
+PATIENCE = timedelta(seconds=30)
+GONE = "The worker stopped while it was writing. What it wrote is kept; try again."
+
+
+@app.task(name="workers.sweep")
+def sweep() -> None:
+    """Do every kind of sweeping once."""
+    rescue_jobs()
+    wake_waiting_jobs()
+    rescue_replies()
+    remove_leftovers()
+    repeat_purges()
+
+
+def rescue_jobs() -> None:
+    """Put jobs back whose worker is gone; after the last attempt they are dead."""
+    gone = Job.objects.filter(state=Job.State.RUNNING, lease_until__lt=timezone.now())
+    released = {"lease_owner": "", "lease_until": None}
+    for job in gone.filter(cancel_requested=True):
+        job.stop()
+    dead = gone.filter(attempts__gte=Job.MAX_ATTEMPTS).update(
+        state=Job.State.DEAD,
+        reason=f"The worker died {Job.MAX_ATTEMPTS} times at this job. Its log may say why.",
+        finished_at=timezone.now(),
+        **released,
+    )
+    again = gone.update(
+        state=Job.State.QUEUED, phase=Job.Phase.WAITING, reason="The worker died; it goes on.", **released
+    )
+    if dead or again:
+        log.warning("jobs of dead workers: %d put back, %d dead", again, dead)
+
+
+def wake_waiting_jobs() -> None:
+    """Announce waiting jobs again; a worker that is busy finds the row when it comes to the message."""
+    now = timezone.now()
+    due = Q(not_before__lte=now) | Q(not_before__isnull=True)
+    for job in Job.objects.filter(due, state=Job.State.QUEUED).order_by("created_at")[:100]:
+        dispatch.wake_for_job(job)
+
+
+def rescue_replies() -> None:
+    """Fail replies whose worker is gone and keep their text; announce those again that nobody took."""
+    now = timezone.now()
+    for reply in Reply.objects.filter(status=Reply.Status.RUNNING, lease_until__lt=now)[:200]:
+        same = Reply.objects.filter(pk=reply.pk, status=Reply.Status.RUNNING, lease_until=reply.lease_until)
+        ended = same.update(
+            status=Reply.Status.FAILED,
+            text=streams.text_so_far(reply.id),
+            error=GONE,
+            lease_owner="",
+            lease_until=None,
+            finished_at=now,
+        )
+        if ended:
+            streams.publish(reply.id, "done", status=Reply.Status.FAILED, error=GONE)
+    unheard = Reply.objects.filter(status=Reply.Status.QUEUED, created_at__lt=now - PATIENCE)
+    for reply in unheard.order_by(F("created_at"))[:200]:
+        dispatch.wake_for_reply(reply)
+
+
+def remove_leftovers() -> None:
+    """Remove checkpoints and temporary folders of jobs that have ended."""
+    folders = [
+        *(f for f in Path(settings.CHECKPOINT_DIR).glob("*") if f.is_dir()),
+        *Path(settings.ARTIFACT_DIR).glob("learning-*"),
+    ]
+    open_jobs = {str(pk) for pk in Job.objects.exclude(state__in=Job.ENDED).values_list("id", flat=True)}
+    for folder in folders:
+        if not any(job_id in folder.name for job_id in open_jobs):
+            shutil.rmtree(folder, ignore_errors=True)
