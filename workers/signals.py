@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import threading
 from typing import Any
 
 from celery.signals import worker_ready, worker_shutting_down
@@ -11,6 +13,8 @@ from alignapp.adapters.models import MethodInfo
 from workers import queues, shutdown
 
 log = logging.getLogger(__name__)
+
+LEAVE_SECONDS = 25.0  # after Celery's own soft shutdown of 20 s, before the supervisor kills at 30 s
 
 
 @worker_ready.connect
@@ -28,8 +32,15 @@ def prepare(sender: Any, **_: Any) -> None:
 
 @worker_shutting_down.connect
 def stop(**_: Any) -> None:
-    """Let running tasks know that the worker is told to stop."""
+    """Let running tasks know that the worker is told to stop, and see to it that it does.
+
+    Leases give back what a process that leaves in the middle of a task had in hand; a process that waits
+    for a broker that is gone would stay for ever.
+    """
     shutdown.requested.set()
+    last = threading.Timer(LEAVE_SECONDS, os._exit, (os.EX_TEMPFAIL,))
+    last.daemon = True
+    last.start()
 
 
 def register_methods() -> None:

@@ -49,13 +49,7 @@ def learn_personality(
     base model only and are kept in `cache`. About 30 s on two cores. Raises NotEnoughData with fewer
     than 60 answers, or when all answers to learn from are alike.
     """
-    given = {number: answers[number] for number in sorted(answers) if answers[number]}
-    if strange := [n for n, value in given.items() if not (1 <= n <= ITEM_COUNT and 1 <= value <= 5)]:
-        raise ValueError(f"Item {strange[0]} has the answer {given[strange[0]]}; both must be in range.")
-    if len(given) < MIN_ANSWERS:
-        raise NotEnoughData(
-            f"{len(given)} items are answered; {MIN_ANSWERS} are needed.", missing=MIN_ANSWERS - len(given)
-        )
+    given = _given(answers)
     train, held_out = hold_out(list(given), seed=seed)
     if len({given[number] for number in train}) < 2:
         raise NotEnoughData("All answers are alike, so they say nothing about the person.", missing=1)
@@ -99,6 +93,18 @@ def learn_personality(
         "held_out": held_out,
         "proof": proof(errors, held_out, cost, seed=seed),
     }
+
+
+def _given(answers: Mapping[int, int]) -> dict[int, int]:
+    """Return the answered items in their order. Raises as `learn_personality` says."""
+    given = {number: answers[number] for number in sorted(answers) if answers[number]}
+    if strange := [n for n, value in given.items() if not (1 <= n <= ITEM_COUNT and 1 <= value <= 5)]:
+        raise ValueError(f"Item {strange[0]} has the answer {given[strange[0]]}; both must be in range.")
+    if len(given) < MIN_ANSWERS:
+        raise NotEnoughData(
+            f"{len(given)} items are answered; {MIN_ANSWERS} are needed.", missing=MIN_ANSWERS - len(given)
+        )
+    return given
 
 
 def hold_out(numbers: Sequence[int], *, seed: int) -> tuple[list[int], list[int]]:

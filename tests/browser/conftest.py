@@ -72,8 +72,9 @@ def site(transactional_db, tmp_path, monkeypatch) -> Iterator[str]:
     assert not [line for line in said if "Traceback" in line or " ERROR " in line], said
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
+    """Chromium; ended with its module, because Playwright's event loop stops asynchronous tests after it."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

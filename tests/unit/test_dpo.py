@@ -99,4 +99,4 @@ def test_the_loss_is_trls_from_text_to_number(tmp_path, beta):
         interventions.remove()
     ours = loss(policy, reference, beta=beta).mean().item()
     assert abs(ours - math.log(2)) > 0.05  # the adapter says something
-    assert ours == pytest.approx(expected, rel=1e-5)
+    assert ours == pytest.approx(expected, rel=1e-4)  # float32, and merged weights round otherwise
