@@ -35,7 +35,7 @@ class BaseModel:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    name: str  # the folder or hub id, as PEFT's base_model_name_or_path
+    name: str  # the folder's name or the hub id, as PEFT's base_model_name_or_path; never a path of this host
     revision: str  # changes when the weights, the configuration or the template do
 
     @property
@@ -200,7 +200,8 @@ def load(spec: str, model_dir: Path, *, device: str = "auto", threads: int = 0) 
     for parameter in model.eval().parameters():
         parameter.requires_grad = False
     nn.Module.to(model, where)
-    return BaseModel(model, tokenizer, str(source), _revision(source))
+    name = source.resolve().name if isinstance(source, Path) else source
+    return BaseModel(model, tokenizer, name, _revision(source))
 
 
 def _device(wanted: str) -> torch.device:

@@ -12,13 +12,14 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from personalization.errors import NotEnoughData
+from personalization.errors import Cancelled, NotEnoughData
 from personalization.models.base import BaseModel
 from personalization.models.logprobs import Completions, PairLogps, completion_logps
 from personalization.progress import Progress, Report, ignore
@@ -145,12 +146,22 @@ class _Run:
             done, values = step + 1, dict(recent[-1])
             if held_reference is not None and done % per_epoch == 0:
                 values["held_out_accuracy"] = self._accuracy(self._held_out, held_reference)
+            keep = partial(self._keep, checkpoints, done, recent)
             if done % self._settings.checkpoint_steps == 0:
-                state = (self._adapter.parameters, self._optimizer, {"recent": recent})
-                checkpoint.save(checkpoints, done, *state, run=self._name)
+                keep()
             seconds = (time.monotonic() - clock) / (done - begun)
-            self._report(Progress(done, self.steps, seconds * (self.steps - done), values))
+            try:
+                self._report(Progress(done, self.steps, seconds * (self.steps - done), values))
+            except Cancelled:
+                raise
+            except BaseException:
+                keep()  # whoever goes on with this run, on another worker perhaps, loses no step
+                raise
         return {name: sum(r[name] for r in recent) / len(recent) for name in recent[0]} if recent else {}
+
+    def _keep(self, checkpoints: Path, done: int, recent: list[dict[str, float]]) -> None:
+        state = (self._adapter.parameters, self._optimizer, {"recent": recent})
+        checkpoint.save(checkpoints, done, *state, run=self._name)
 
     def _step(self, step: int, reference: PairLogps) -> dict[str, float]:
         batch = self._batches[step]

@@ -1,6 +1,6 @@
 // The strength sliders save by themselves; without this module the form has a button.
 
-import { csrfToken } from "../base/base.js";
+import { csrfToken } from "../base/csrf.js";
 
 const form = document.getElementById("strengths-form");
 const status = document.getElementById("strength-status");

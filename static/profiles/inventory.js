@@ -1,7 +1,7 @@
 // The inventory: every answer is saved at once. What cannot be sent waits on this device, one queue per person,
 // and is sent in order as soon as the server answers again.
 
-import { csrfToken } from "../base/base.js";
+import { csrfToken } from "../base/csrf.js";
 
 const RETRY_MS = [2000, 5000, 15000, 30000];
 const PREFIX = "alignapp.answers.";

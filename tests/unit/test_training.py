@@ -138,6 +138,14 @@ def test_a_checkpoint_of_another_run_is_not_continued(tmp_path):
         assert sha256(tmp_path / name) == sha256(tmp_path / f"{name}-fresh"), name
 
 
+def test_a_worker_that_is_told_to_stop_keeps_its_last_step(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, report=Stop(3, KeyboardInterrupt), settings=replace(FAST, checkpoint_steps=1000))
+    seen: list[Progress] = []
+    train(tmp_path, report=seen.append, settings=replace(FAST, checkpoint_steps=1000))
+    assert seen[0].step == 3
+
+
 def test_a_torn_checkpoint_begins_again(tmp_path):
     train(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,5 @@
+// The CSRF token for modules that fetch.
+
+export function csrfToken() {
+  return document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1] ?? "";
+}
