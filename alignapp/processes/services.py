@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from workers import queues
 
 CELERY = (sys.executable, "-m", "celery", "-A", "workers.main")
@@ -34,7 +36,7 @@ def web(host: str, port: int) -> Service:
 def workers() -> list[Service]:
     """The workers and the clock."""
     return [
-        _worker("generation", "writes the answers", queues.GENERATE, "threads", 48),
+        _worker("generation", "writes the answers", queues.GENERATE, "threads", settings.ALIGN_ROWS),
         # One job at a time in one process: training takes every core, and a second would halve both.
         _worker("training", "learns and proves", f"{queues.TRAIN},{queues.EVALUATE}", "solo", 1, niceness=15),
         _worker("housekeeping", "puts right what died", queues.HOUSEKEEPING, "solo", 1),

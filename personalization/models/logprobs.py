@@ -18,6 +18,9 @@ from personalization.models.base import BaseModel
 from personalization.models.prompts import encode_chat, encode_completion
 from personalization.records import Message
 
+# The head makes one number for each position and word of the vocabulary: 50 MB at a time, not a gigabyte.
+HEAD_POSITIONS = 256
+
 
 @dataclass(frozen=True, slots=True)
 class PairLogps:
@@ -114,7 +117,10 @@ def _batch_logps(base: BaseModel, items: Completions) -> Tensor:
         targets += answer
     row = torch.tensor(rows, dtype=torch.long, device=base.device)
     hidden = base.decoder(input_ids=ids.to(base.device), use_cache=False).last_hidden_state
-    logits = base.logits(hidden[row, torch.tensor(places, dtype=torch.long, device=base.device)]).float()
+    read = hidden[row, torch.tensor(places, dtype=torch.long, device=base.device)]
     target = torch.tensor(targets, dtype=torch.long, device=base.device)
-    logps = -functional.cross_entropy(logits, target, reduction="none")
+    parts = zip(read.split(HEAD_POSITIONS), target.split(HEAD_POSITIONS), strict=True)
+    logps = torch.cat(
+        [-functional.cross_entropy(base.logits(h).float(), t, reduction="none") for h, t in parts]
+    )
     return torch.zeros(len(items), device=base.device).index_add(0, row, logps)
