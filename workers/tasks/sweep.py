@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -36,6 +37,8 @@ def sweep() -> None:
     rescue_replies()
     remove_leftovers()
     repeat_purges()
+    # Expired sessions name the people who signed in.
+    SessionStore.clear_expired()
 
 
 def rescue_jobs() -> None:

@@ -1,0 +1,27 @@
+"""Without the broker a page says so and what to do; it does not break."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+pytestmark = pytest.mark.django_db
+NOBODY_LISTENS = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture
+def no_broker(settings):
+    settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": NOBODY_LISTENS}}
+
+
+@pytest.mark.parametrize(
+    ("accept", "words"), [("text/html", "send it again"), ("application/json", "nothing was lost")]
+)
+def test_sign_in_without_the_broker_says_what_to_do(owner, no_broker, accept, words):
+    client = Client(raise_request_exception=False, headers={"accept": accept})
+    fields = {"login": owner.email, "password": "a long pass phrase"}
+    response = client.post(reverse("account_login"), fields)
+    assert response.status_code == 503
+    assert words in response.content.decode()
+    assert response["Retry-After"]
