@@ -73,13 +73,7 @@ def learn_personality(
     steered = scores(row, list(given))
     report(Progress(steps - 1, steps))
     at = {number: i for i, number in enumerate(given)}
-    learned, shown = [at[n] for n in train], [at[n] for n in held_out]
-    errors = {
-        "base": _errors(plain[learned], fit.values(train), plain[shown], fit.values(held_out)),
-        "always_3": [abs(given[n] - 3.0) for n in held_out],
-        "facet_mean": [abs(given[n] - _facet_mean(n, train, given)) for n in held_out],
-        "artifact": _errors(steered[learned], fit.values(train), steered[shown], fit.values(held_out)),
-    }
+    errors = _compared(fit, given, plain, steered, train, held_out)
     out.mkdir(parents=True, exist_ok=True)
     scaled = {f"layer.{i}.{site}": (v * strength).contiguous() for (i, site), v in vectors.sites.items()}
     save_file(scaled, out / "steering.safetensors")
@@ -92,6 +86,20 @@ def learn_personality(
         "learned_from": len(train),
         "held_out": held_out,
         "proof": proof(errors, held_out, cost, seed=seed),
+    }
+
+
+def _compared(
+    fit: _Fit, given: Mapping[int, int], plain: Tensor, steered: Tensor, train: list[int], held_out: list[int]
+) -> dict[str, list[float]]:
+    """Return each arm's errors on the held-out items; `plain` and `steered` are scores of all `given`."""
+    at = {number: i for i, number in enumerate(given)}
+    learned, shown = [at[n] for n in train], [at[n] for n in held_out]
+    return {
+        "base": _errors(plain[learned], fit.values(train), plain[shown], fit.values(held_out)),
+        "always_3": [abs(given[n] - 3.0) for n in held_out],
+        "facet_mean": [abs(given[n] - _facet_mean(n, train, given)) for n in held_out],
+        "artifact": _errors(steered[learned], fit.values(train), steered[shown], fit.values(held_out)),
     }
 
 
