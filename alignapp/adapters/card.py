@@ -181,8 +181,15 @@ def safety(results: Mapping[str, Any]) -> Figure:
     name, help_text = _("Safety gate"), _("Whether it still refuses what the base model refuses.")
     if gate is None:
         return Figure(name, _("Not tested"), help_text)
-    passed = bool(gate.get("passed"))
-    return Figure(name, _("Passed") if passed else _("Not passed"), help_text, is_bad=not passed)
+    shares = {
+        arm: round(100 * gate[arm]) for arm in ("refusal_base", "refusal", "acceptance_base", "acceptance")
+    }
+    found = _(
+        "Leaning to refuse harmful requests: %(refusal_base)d %% → %(refusal)d %%. Leaning to help with "
+        "harmless ones: %(acceptance_base)d %% → %(acceptance)d %%."
+    )
+    passed = not gate["objection"]
+    return Figure(name, _("Passed") if passed else _("Not passed"), found % shares, is_bad=not passed)
 
 
 def _arms(found: Mapping[str, Any] | None) -> list[Bar]:

@@ -15,6 +15,7 @@ from alignapp.adapters.evictions import Evictions
 from alignapp.adapters.models import Artifact, Job
 from alignapp.audit.models import AuditEvent
 from alignapp.chat.models import Conversation
+from personalization.safety.gate import Gate
 from tests.web import learned
 from tests.web.rows import answered_turn
 
@@ -148,3 +149,12 @@ def test_a_foreign_artifact_is_not_there(owner, other, client_of, name: str) -> 
     if name == "delete":
         assert client_of(other).post(url, {"name": "Adapter v1"}).status_code == 404
         assert Artifact.objects.filter(pk=artifact.pk).exists()
+
+
+@pytest.mark.parametrize(("refusal", "words"), [(0.5, "Passed"), (0.2, "Not passed")])
+def test_the_card_says_what_the_safety_gate_found(refusal, words):
+    gate = Gate(refusal_base=0.5, refusal=refusal, acceptance_base=0.9, acceptance=0.9)
+    figure = card.safety({"safety": gate.as_dict()})
+    assert figure.words == words
+    assert f"50 % → {100 * refusal:.0f} %" in figure.help
+    assert figure.is_bad == (words == "Not passed")

@@ -53,5 +53,5 @@ def summary(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         (name.replace("_", " ").capitalize(), f"{value:.4g}" if isinstance(value, float) else str(value))
         for name, value in found.items()
-        if isinstance(value, str | int | float) and not isinstance(value, bool)
+        if name != "method" and isinstance(value, str | int | float) and not isinstance(value, bool)
     ]
