@@ -1,8 +1,9 @@
-"""What a person sees when a part that the pages need does not answer: 503 and what to do, not 500."""
+"""What would break a page otherwise: a broker that does not answer, and text that no database holds."""
 
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import redis
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -13,6 +14,8 @@ from django.utils.translation import gettext as _
 from alignapp.answers import wants_json
 
 log = logging.getLogger(__name__)
+
+NUL = "\0"
 
 RETRY_SECONDS = 10
 
@@ -35,3 +38,15 @@ class BrokerFault(MiddlewareMixin):
             response = render(request, "503.html", status=503)
         response["Retry-After"] = str(RETRY_SECONDS)
         return response
+
+
+class NulRefusal(MiddlewareMixin):
+    """Refuses fields with a NUL, which no keyboard makes and no text field of PostgreSQL holds."""
+
+    def process_view(self, request: HttpRequest, *view: Any) -> HttpResponse | None:  # noqa: ARG002
+        """Return 400 where a name or value of the form or the query holds one."""
+        fields = [*request.GET.lists(), *request.POST.lists()]
+        if not any(NUL in text for name, values in fields for text in (name, *values)):
+            return None
+        words = _("The text holds a NUL character, which cannot be stored. Remove it and send it again.")
+        return JsonResponse({"error": words}, status=400)

@@ -81,6 +81,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "alignapp.faults.BrokerFault",
+    "alignapp.faults.NulRefusal",
 ]
 
 ROOT_URLCONF = "alignapp.urls"

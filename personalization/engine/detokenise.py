@@ -2,7 +2,8 @@
 
 Knows nothing of models. A character may be spread over several tokens (byte-level vocabularies):
 its text is held back until the last of them. Control tokens give no text, and bytes that are no
-character at all are left out, so U+FFFD never reaches a person.
+character at all are left out, so U+FFFD never reaches a person. NUL is left out as well: no text field
+of PostgreSQL holds it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Set as AbstractSet
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 BROKEN = "\ufffd"
+_LEFT_OUT = str.maketrans("", "", f"{BROKEN}\0")
 # The longest character has 4 bytes, so what is still broken after so many tokens is no character.
 _LONGEST_WAIT = 6
 
@@ -44,7 +46,7 @@ class Detokeniser:
         if wait and after.endswith(BROKEN):
             return ""
         self._context, self._sent = self._sent, len(self._ids)
-        new = after[len(before) :].replace(BROKEN, "")
+        new = after[len(before) :].translate(_LEFT_OUT)
         self.text += new
         return new
 

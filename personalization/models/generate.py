@@ -44,4 +44,5 @@ def short_answers(
             max_new_tokens=max_new_tokens,
             pad_token_id=base.tokenizer.eos_token_id,
         )
-    return [str(base.tokenizer.decode(row[longest:], skip_special_tokens=True)).strip() for row in out]
+    texts = base.tokenizer.batch_decode(out[:, longest:], skip_special_tokens=True)
+    return [text.replace("\0", "").strip() for text in texts]  # no JSON field of PostgreSQL holds a NUL

@@ -1,10 +1,12 @@
-"""Without the broker a page says so and what to do; it does not break."""
+"""What would break a page is answered: a broker that is gone, text that no database holds."""
 
 from __future__ import annotations
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+
+from alignapp.chat.models import Conversation
 
 pytestmark = pytest.mark.django_db
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
@@ -25,3 +27,12 @@ def test_sign_in_without_the_broker_says_what_to_do(owner, no_broker, accept, wo
     assert response.status_code == 503
     assert words in response.content.decode()
     assert response["Retry-After"]
+
+
+def test_a_nul_is_refused_wherever_it_comes(owner, client_of):
+    client = client_of(owner)
+    asked = client.post(reverse("chat:new"), {"kind": "unguided", "text": "to be\0or not"})
+    found = client.get(reverse("chat:list"), {"q": "\0"})
+    assert (asked.status_code, found.status_code) == (400, 400)
+    assert "NUL" in asked.json()["error"]
+    assert not Conversation.objects.exists()
