@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from functools import partial
 
 import psutil
 import pytest
@@ -53,6 +54,8 @@ def test_up_serves_and_leaves_nothing_running(tmp_path, tiny_model, how):
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # As a script's `make run &` starts it; Ctrl-C must stop it all the same.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_IGN),
     )
     begun = time.monotonic()
     lines = []

@@ -27,7 +27,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, host: str, port: int, no_workers: bool, **options: Any) -> None:
         """Run until a signal comes."""
-        signal.signal(signal.SIGTERM, _interrupt)
+        # Also Ctrl-C: a shell starts background commands with it ignored.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupt)
         begun = time.monotonic()
         try:
             with running_stack(self._tell, workers=not no_workers, host=host, port=port) as stack:
