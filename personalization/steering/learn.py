@@ -58,7 +58,7 @@ def learn_vector(
             missing=FOLDS - len(usable),
         )
     report(Progress(0, 4))
-    ratings = _Ratings(base, usable, system_message, seed)
+    ratings = RatedStates(_captured(base, usable, system_message), usable, seed=seed)
     report(Progress(1, 4))
     layer, accuracy = ratings.best_layer(method)
     report(Progress(2, 4, values={"cross_validated_accuracy": accuracy[layer]}))
@@ -82,13 +82,17 @@ def learn_vector(
     }
 
 
-class _Ratings:
-    """Rated answers with their captured states, and the folds over their conversations."""
+def _captured(base: BaseModel, groups: Sequence[RatedGroup], system_message: str) -> Tensor:
+    head = (Message("system", system_message),) if system_message else ()
+    answers = [(head + group.prompt, text) for group in groups for text in group.completions]
+    return mean_states(base, Completions.encode(base, answers))
 
-    def __init__(self, base: BaseModel, groups: Sequence[RatedGroup], system_message: str, seed: int) -> None:
-        head = (Message("system", system_message),) if system_message else ()
-        answers = [(head + group.prompt, text) for group in groups for text in group.completions]
-        self.states = mean_states(base, Completions.encode(base, answers))
+
+class RatedStates:
+    """Rated answers with their mean hidden states (answers, layers, hidden), and folds over conversations."""
+
+    def __init__(self, states: Tensor, groups: Sequence[RatedGroup], *, seed: int) -> None:
+        self.states = states
         self.scores = [score for group in groups for score in group.scores]
         self.groups = [i for i, group in enumerate(groups) for _ in group.scores]
         conversations = sorted({group.conversation for group in groups})
@@ -144,7 +148,7 @@ class _Ratings:
 
 def _choose_strength(
     base: BaseModel,
-    ratings: _Ratings,
+    ratings: RatedStates,
     method: Method,
     layer: int,
     norm: float,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from personalization.simulation.features import FEATURES, list_share, sentence_length, standardise
-from personalization.simulation.people import TEMPERAMENTS, draw_person
+from personalization.simulation.people import TEMPERAMENTS, SimulatedPerson, draw_person, population
 from personalization.simulation.prompts import PROMPTS, draw_prompts
 
 PLAIN = "Put the egg in hot water. Wait six minutes. Take it out."
@@ -49,3 +49,25 @@ def test_fresh_prompts_were_never_rated():
     assert len(set(rated) | set(fresh)) == 66
     with pytest.raises(ValueError, match="were asked for"):
         draw_prompts(0, rated=len(PROMPTS), fresh=1)
+
+
+def test_the_population_has_twelve_different_people():
+    people = population()
+    assert len({person.description for person in people}) == len(people) == 12
+    assert sum(person.notices is not None for person in people) == 2
+    for person in people:
+        ratings = person.rate_together([PLAIN, LEARNED, PLAIN], random.Random(1))
+        assert len(ratings) == 3
+        assert all(1 <= rating <= 100 for rating in ratings)
+
+
+def test_who_chooses_in_circles_really_does():
+    """Each text is shorter and a little less plain than the one before, the last much less than the first."""
+    person = SimulatedPerson("", {"word_length": -1.0, "word_count": -1.0}, (), 0.0, notices=1.0)
+    first = "four " * 34 + "fives " * 51
+    second = "fives " * 75
+    third = "fives " * 39 + "sixsix " * 26
+    assert (
+        person.prefers(second, first) == person.prefers(third, second) == person.prefers(first, third) == 1.0
+    )
+    assert person.prefers(first, first) == 0.5

@@ -1,0 +1,136 @@
+"""Cells of the people benchmark: kept one line each as they come, summed up with intervals over people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from personalization.statistics import Estimate, clustered_mean, wilson
+
+# Shown beside the methods, never called the best one.
+CONTROLS = ("random_vector", "others_vector")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One arm for one person and seed after some rated prompts, on answers to fresh prompts."""
+
+    person: str
+    seed: int
+    prompts: int
+    arm: str
+    wins: list[float]  # 1, 0.5 or 0 for each fresh prompt, against the base model with the same seed
+    relevance: float  # mean cosine with the prompt
+    base_relevance: float
+    repetition: float
+    base_repetition: float
+    words: float
+    perplexity_ratio: float | None  # on neutral text; None where nothing acts inside the model
+    seconds: float  # to learn it
+
+    @property
+    def key(self) -> tuple[str, int, int, str]:
+        """What tells cells apart."""
+        return self.person, self.seed, self.prompts, self.arm
+
+
+class Cells:
+    """The file of finished cells: what is in it is not computed again."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        lines = file.read_text().splitlines() if file.exists() else []
+        self._found = {cell.key: cell for cell in (Cell(**json.loads(line)) for line in lines)}
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._found
+
+    def add(self, cell: Cell) -> None:
+        """Keep a cell, on disk too."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.open("a") as file:
+            file.write(json.dumps(asdict(cell)) + "\n")
+        self._found[cell.key] = cell
+
+    def all(self) -> list[Cell]:
+        """Return every cell."""
+        return list(self._found.values())
+
+
+def summary(cells: Sequence[Cell]) -> dict[str, Any]:
+    """Return the grid (arm and prompts), the best method at the most prompts, and who was harmed by it."""
+    arms = dict.fromkeys(cell.arm for cell in cells)
+    sizes = sorted({cell.prompts for cell in cells})
+    grid = [
+        {"arm": arm, "prompts": size, **_cell_means(chosen)}
+        for arm in arms
+        for size in sizes
+        if (chosen := [c for c in cells if (c.arm, c.prompts) == (arm, size)])
+    ]
+    most = [row for row in grid if row["prompts"] == sizes[-1] and row["arm"] not in CONTROLS]
+    best = max(most, key=lambda row: row["win_rate"])
+    chosen = [c for c in cells if (c.arm, c.prompts) == (best["arm"], best["prompts"])]
+    return {
+        "best": {"method": best["arm"], **{k: best[k] for k in ("prompts", "win_rate", "low", "high")}},
+        "people": {name: estimate.as_dict() for name, estimate in by_person(chosen).items()},
+        "grid": grid,
+    }
+
+
+def by_person(cells: Iterable[Cell]) -> dict[str, Estimate]:
+    """Return each person's win rate over all seeds and fresh prompts, with Wilson's interval."""
+    outcomes: dict[str, list[float]] = {}
+    for cell in cells:
+        outcomes.setdefault(cell.person, []).extend(cell.wins)
+    return {name: wilson(sum(wins), len(wins)) for name, wins in sorted(outcomes.items())}
+
+
+def _cell_means(cells: Sequence[Cell]) -> dict[str, Any]:
+    wins = [(win, cell.person) for cell in cells for win in cell.wins]
+    # People are what a sceptic asks about, so whole people are resampled, with all their prompts and seeds.
+    estimate = clustered_mean([w for w, _ in wins], [p for _, p in wins])
+    ratios = [cell.perplexity_ratio for cell in cells if cell.perplexity_ratio is not None]
+    return {
+        "win_rate": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "n": estimate.n,
+        "people": len({cell.person for cell in cells}),
+        "relevance_change": _mean([cell.relevance - cell.base_relevance for cell in cells]),
+        "repetition_change": _mean([cell.repetition - cell.base_repetition for cell in cells]),
+        "perplexity_ratio": _mean(ratios) if ratios else None,
+        "words": _mean([cell.words for cell in cells]),
+        "seconds": _mean([cell.seconds for cell in cells]),
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def table(found: dict[str, Any]) -> str:
+    """Return the grid as a Markdown table: one line for each arm, one column for each number of prompts."""
+    sizes = sorted({row["prompts"] for row in found["grid"]})
+    cells = {(row["arm"], row["prompts"]): row for row in found["grid"]}
+    lines = [
+        "| arm | " + " | ".join(f"{size} prompts" for size in sizes) + " | relevance | perplexity | words |",
+        "|---" * (len(sizes) + 4) + "|",
+    ]
+    for arm in dict.fromkeys(row["arm"] for row in found["grid"]):
+        shown = [_words(cells.get((arm, size))) for size in sizes]
+        last = next(cells[arm, size] for size in reversed(sizes) if (arm, size) in cells)
+        ratio = last["perplexity_ratio"]
+        costs = [
+            f"{last['relevance_change']:+.3f}",
+            "" if ratio is None else f"{100 * (ratio - 1):+.1f} %",
+            f"{last['words']:.0f}",
+        ]
+        lines.append(f"| {arm.replace('_', ' ')} | " + " | ".join([*shown, *costs]) + " |")
+    return "\n".join(lines)
+
+
+def _words(row: dict[str, Any] | None) -> str:
+    return f"{row['win_rate']:.2f} [{row['low']:.2f}, {row['high']:.2f}]" if row else ""
