@@ -40,13 +40,15 @@ class BrokerFault(MiddlewareMixin):
         return response
 
 
-class NulRefusal(MiddlewareMixin):
-    """Refuses fields with a NUL, which no keyboard makes and no text field of PostgreSQL holds."""
+class NulRemoval(MiddlewareMixin):
+    """Takes NUL out of what is sent: no keyboard makes it, and no text field of PostgreSQL holds it."""
 
-    def process_view(self, request: HttpRequest, *view: Any) -> HttpResponse | None:  # noqa: ARG002
-        """Return 400 where a name or value of the form or the query holds one."""
-        fields = [*request.GET.lists(), *request.POST.lists()]
-        if not any(NUL in text for name, values in fields for text in (name, *values)):
-            return None
-        words = _("The text holds a NUL character, which cannot be stored. Remove it and send it again.")
-        return JsonResponse({"error": words}, status=400)
+    def process_view(self, request: HttpRequest, *_view: Any) -> None:
+        """Replace the form and the query where one of their values holds a NUL."""
+        for name in ("GET", "POST"):
+            sent = getattr(request, name)
+            if any(NUL in text for values in dict(sent.lists()).values() for text in values):
+                clean = sent.copy()
+                for key, values in sent.lists():
+                    clean.setlist(key, [text.replace(NUL, "") for text in values])
+                setattr(request, name, clean)

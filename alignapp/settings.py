@@ -81,7 +81,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "alignapp.faults.BrokerFault",
-    "alignapp.faults.NulRefusal",
+    "alignapp.faults.NulRemoval",
 ]
 
 ROOT_URLCONF = "alignapp.urls"
