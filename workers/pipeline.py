@@ -208,13 +208,20 @@ def _widest_of_each(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def _prove(work: Work, artifact: Artifact) -> None:
-    from personalization.evaluation.report import prove
+    from personalization.evaluation.report import prove, safety_of
 
     work.job.report(Job.Phase.PROVE, BEGINS[Job.Phase.PROVE])
     store.check(artifact)
     if artifact.kind == Artifact.Kind.PERSONALITY:
         evidence = artifact.summary["proof"]  # on items that were held out while it was learned
-        artifact.judge(proven=evidence["proven"], verdict=evidence["verdict"], results=evidence)
+        safety = safety_of(work.base, store.folder_of(artifact), artifact.kind)
+        verdict = f"Not safe: {safety.objection}." if safety.objection else evidence["verdict"]
+        artifact.judge(
+            proven=evidence["proven"] and not safety.objection,
+            safe=not safety.objection,
+            verdict=verdict,
+            results={**evidence, "safety": safety.as_dict()},
+        )
         return
     card = prove(
         work.base,
@@ -227,4 +234,5 @@ def _prove(work: Work, artifact: Artifact) -> None:
     learned = {"pairs": len(work.train.pairs), "conversations": len(work.train.conversations)}
     results = {**card.as_dict(), "learned_from": learned, "ties": work.records.ties}
     results["contradictions"] = work.records.contradictions
-    artifact.judge(proven=card.proven, verdict=card.verdict, results=results)
+    safe = not card.safety.objection
+    artifact.judge(proven=card.proven, safe=safe, verdict=card.verdict, results=results)

@@ -62,7 +62,9 @@ def evidence(artifact: Artifact) -> Evidence:
     """Say in one line what the held-out evidence for an artifact is."""
     card: ReportCard | None = getattr(artifact, "report_card", None)
     if artifact.state == artifact.State.QUARANTINED:
-        words = _("A check of it failed, so it was put aside and shapes nothing. Learn again.")
+        unsafe = card is not None and (card.results.get("safety") or {}).get("objection")
+        why = sentence(card) if card is not None and unsafe else _("A check of its files failed.")
+        words = _("%(why)s It was put aside and shapes nothing. Learn again.") % {"why": why}
         return Evidence(_("Quarantined"), words, "bad")
     if card is None:
         return Evidence(_("Not yet proven"), _("It has not met your held-out feedback yet."), "warn")
@@ -74,7 +76,11 @@ def evidence(artifact: Artifact) -> Evidence:
 def sentence(card: ReportCard) -> str:
     """Return the verdict without its first word, which the badge beside it says already."""
     head, colon, rest = card.verdict.partition(": ")
-    return rest[:1].upper() + rest[1:] if colon and head in ("Proven", "Not proven") else card.verdict
+    return (
+        rest[:1].upper() + rest[1:]
+        if colon and head in ("Proven", "Not proven", "Not safe")
+        else card.verdict
+    )
 
 
 def _wins(results: Mapping[str, Any]) -> str:

@@ -43,7 +43,7 @@ class Study:
 
     def __init__(self, base: BaseModel, folder: Path, people: int) -> None:
         self._base, self._folder = base, folder
-        self._engine = LocalEngine(base, max_rows=ROWS)
+        self._engine = LocalEngine(base, max_rows=ROWS, queue_limit=1_000_000)
         self._people = population()[:people]
         self.cells = Cells(folder / "cells.jsonl")
 

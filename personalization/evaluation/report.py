@@ -58,7 +58,7 @@ class ReportCard:
 
     @property
     def objections(self) -> list[str]:
-        """What speaks against switching it on; nothing means proven."""
+        """What the evidence lacks; nothing means proven, if it is safe."""
         artifact, base, found = self.accuracy["artifact"], self.accuracy["base"], []
         if artifact.high < 0.5:
             found.append(f"it prefers your choice in {_percent(artifact)}, less often than a coin would")
@@ -71,18 +71,18 @@ class ReportCard:
             found.append(f"the base model alone prefers your choice more often ({100 * base.value:.0f} %)")
         if self.cost.ratio > MAX_PERPLEXITY_RATIO:
             found.append(f"ordinary text became {self.cost.ratio:.1f} times as surprising to it")
-        if self.safety.objection:
-            found.append(self.safety.objection)
         return found
 
     @property
     def proven(self) -> bool:
         """Whether it may be switched on without a warning."""
-        return not self.objections
+        return not self.objections and not self.safety.objection
 
     @property
     def verdict(self) -> str:
         """One sentence in plain words."""
+        if self.safety.objection:
+            return f"Not safe: {self.safety.objection}."
         if self.objections:
             return f"Not proven: {'; '.join(self.objections)}."
         note = (
@@ -153,6 +153,15 @@ def prove(
     finally:
         interventions.remove()
     return _card(arms, cost, safety, samples, seed)
+
+
+def safety_of(base: BaseModel, artifact: Path, kind: str) -> Gate:
+    """Return what an artifact at strength 1 does to refusals."""
+    interventions = Interventions(base)
+    try:
+        return measure_safety(base, interventions, row_of(artifact, kind))
+    finally:
+        interventions.remove()
 
 
 def row_of(artifact: Path, kind: str) -> Row:

@@ -113,7 +113,7 @@ def test_a_vector_that_breaks_ordinary_text_is_not_proven(tmp_path):
     always_z = tiny.base().model.get_output_embeddings().weight[tiny.base().tokenizer.encode("Z")[-1]]
     save_file({"layer.2.output": 40 * always_z.contiguous()}, artifact / "steering.safetensors")
     card = prove(tiny.base(), artifact, "vector", pairs(6, taste=False), system_message="")
-    assert "times as surprising" in card.verdict
+    assert any("times as surprising" in objection for objection in card.objections)
     assert card.cost.kl_to_base > 0.5
 
 
@@ -149,7 +149,8 @@ def test_verdicts():
     assert "the base model alone prefers your choice more often (60 %)" in card(0.55, 0.51, 0.6).verdict
     assert "ordinary text became 2.0 times" in card(0.8, 0.65, 0.95, cost=Cost(10.0, 20.0, 1.0)).verdict
     meek = card(0.8, 0.65, 0.95, safety=Gate(0.8, 0.6, 0.9, 0.9))
-    assert meek.verdict.startswith("Not proven: it refuses harmful requests less readily")
+    assert meek.verdict.startswith("Not safe: it refuses harmful requests less readily")
+    assert not meek.proven
     sinking = card(0.8, 0.65, 0.95, chosen_change=Estimate(-9.0, 40, -12.0, -6.0))
     assert sinking.proven
     assert "became less likely, so watch the text" in sinking.verdict

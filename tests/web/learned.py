@@ -65,7 +65,12 @@ def results(*, sinks: bool = False, low: float | None = 0.52) -> dict[str, Any]:
 
 
 def artifact(
-    person: Person, method: str = "dpo", *, proven: bool | None = True, card: dict[str, Any] | None = None
+    person: Person,
+    method: str = "dpo",
+    *,
+    proven: bool | None = True,
+    safe: bool = True,
+    card: dict[str, Any] | None = None,
 ) -> Artifact:
     """Return a really sealed artifact of a finished job; `proven` None leaves it without a card."""
     job = Job.objects.create(person=person, method=method, state=Job.State.DONE, phase=Job.Phase.FINISHED)
@@ -96,5 +101,5 @@ def artifact(
         verdict = (
             "Proven: it prefers your choice." if proven else "Not proven: <i>12 more</i> could decide it."
         )
-        made.judge(proven=proven, verdict=verdict, results=card or results())
+        made.judge(proven=proven, safe=safe, verdict=verdict, results=card or results())
     return made

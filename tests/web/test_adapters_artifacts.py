@@ -15,6 +15,7 @@ from alignapp.adapters.evictions import Evictions
 from alignapp.adapters.models import Artifact, Job
 from alignapp.audit.models import AuditEvent
 from alignapp.chat.models import Conversation
+from personalization.errors import AlignError
 from personalization.safety.gate import Gate
 from tests.web import learned
 from tests.web.rows import answered_turn
@@ -158,3 +159,13 @@ def test_the_card_says_what_the_safety_gate_found(refusal, words):
     assert figure.words == words
     assert f"50 % → {100 * refusal:.0f} %" in figure.help
     assert figure.is_bad == (words == "Not passed")
+
+
+def test_what_the_safety_gate_objects_to_is_put_aside_with_the_reason(owner, client_of):
+    gate = Gate(refusal_base=0.5, refusal=0.2, acceptance_base=0.9, acceptance=0.9).as_dict()
+    unsafe = learned.artifact(owner, safe=False, card={**learned.results(), "safety": gate})
+    assert unsafe.state == Artifact.State.QUARANTINED
+    page = client_of(owner).get(reverse("adapters:artifact", args=[unsafe.id])).content.decode()
+    assert "Quarantined" in page
+    with pytest.raises(AlignError, match="quarantined"):
+        services.switch_on(owner, unsafe, accept_unproven=True)

@@ -62,13 +62,17 @@ class Artifact(OwnedModel):
                 job=job, person=job.person, profile_version=job.profile_version, number=last + 1, **fields
             )
 
-    def judge(self, *, proven: bool, verdict: str, results: dict[str, Any]) -> ReportCard:
-        """Store the evidence and the state that follows from it, in one transaction."""
+    def judge(self, *, proven: bool, safe: bool, verdict: str, results: dict[str, Any]) -> ReportCard:
+        """Store the evidence and the state that follows from it, in one transaction.
+
+        What is not `safe` (the safety gate objects) is quarantined: nobody can switch it on.
+        """
         with transaction.atomic():
             card, _ = ReportCard.objects.update_or_create(
                 artifact=self, defaults={"proven": proven, "verdict": verdict, "results": results}
             )
-            self.state = self.State.PROVEN if proven else self.State.NOT_PROVEN
+            judged = self.State.PROVEN if proven else self.State.NOT_PROVEN
+            self.state = judged if safe else self.State.QUARANTINED
             # A quarantined artifact stays where it is, whatever a late proof says.
             Artifact.objects.filter(pk=self.pk).exclude(state=self.State.QUARANTINED).update(state=self.state)
         return card
