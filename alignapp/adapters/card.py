@@ -181,6 +181,29 @@ def costs(results: Mapping[str, Any]) -> list[Figure]:
     return figures
 
 
+def writing(results: Mapping[str, Any]) -> list[Figure]:
+    """Return how fresh answers compare with the base model's: near to the question, free of repetition."""
+    found = results.get("writing")
+    if not found:
+        return []
+    names = {
+        "relevance": (
+            _("Stays with the question"),
+            _("How near answers are to their prompts, 1 the nearest."),
+        ),
+        "repetition": (_("Repeats itself"), _("Share of three-word sequences that came before.")),
+    }
+    figures = []
+    for key, (name, help_text) in names.items():
+        before, change = float(found[f"{key}_base"]), found[f"{key}_change"]
+        ends = interval_words(change["low"], change["high"], signed(2))
+        is_worse = change["high"] < 0 if key == "relevance" else change["low"] > 0
+        words = f"{before:.2f} → {before + change['value']:.2f}"
+        help_text += " " + _("Change: %(ends)s.") % {"ends": ends}
+        figures.append(Figure(name, words, help_text, is_bad=is_worse))
+    return figures
+
+
 def safety(results: Mapping[str, Any]) -> Figure:
     """Return what the safety gate found; that it was not asked is said, too."""
     gate = results.get("safety")

@@ -26,11 +26,11 @@ from benchmarks.people.arms import Rated, Shape
 from benchmarks.people.pool import answers, pool_of, states_of
 from benchmarks.people.results import Cell, Cells, summary, table
 from personalization.engine.local import LocalEngine
-from personalization.evaluation.relevance import relevance
 from personalization.evaluation.report import row_of
 from personalization.models.base import BaseModel, load
 from personalization.models.cost import measure_cost
 from personalization.models.interventions import Interventions, Row
+from personalization.models.relevance import relevance
 from personalization.records import Message
 from personalization.simulation.people import population
 from personalization.steering.soundness import repetition

@@ -15,6 +15,7 @@ from typing import Any
 
 from personalization.errors import NotEnoughData
 from personalization.evaluation.samples import side_by_side
+from personalization.evaluation.writing import Writing, measure_writing
 from personalization.models.base import BaseModel
 from personalization.models.cost import Cost, measure_cost
 from personalization.models.interventions import Interventions, Row, load_adapter, load_vectors
@@ -34,7 +35,8 @@ CLEAR_MARGIN = 0.1
 MIN_CONVERSATIONS = 5
 # A chosen answer may lose this many nats on average before it is flagged as sinking.
 SINKING_NATS = -5.0
-SAMPLES = 3
+# Fresh answers that are written to judge the writing, and how many of them the card shows.
+WRITTEN, SAMPLES = 8, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class ReportCard:
     rejected_change: Estimate
     cost: Cost
     safety: Gate
+    writing: Writing | None  # None with fewer than two held-out prompts
     samples: list[dict[str, str]]
     n_conversations: int
     n_pairs: int
@@ -71,7 +74,7 @@ class ReportCard:
             found.append(f"the base model alone prefers your choice more often ({100 * base.value:.0f} %)")
         if self.cost.ratio > MAX_PERPLEXITY_RATIO:
             found.append(f"ordinary text became {self.cost.ratio:.1f} times as surprising to it")
-        return found
+        return found + (self.writing.objections if self.writing else [])
 
     @property
     def proven(self) -> bool:
@@ -111,6 +114,7 @@ class ReportCard:
                 "kl_to_base": self.cost.kl_to_base,
             },
             "safety": self.safety.as_dict(),
+            "writing": self.writing.as_dict() if self.writing else None,
             "samples": self.samples,
             "n_conversations": self.n_conversations,
             "n_pairs": self.n_pairs,
@@ -145,14 +149,14 @@ def prove(
         cost = measure_cost(base, interventions, row)
         safety = measure_safety(base, interventions, row)
         report(Progress(4, 5))
-        prompts = list(dict.fromkeys(pair.prompt for pair in pairs))[:SAMPLES]
-        samples = side_by_side(
+        prompts = list(dict.fromkeys(pair.prompt for pair in pairs))[:WRITTEN]
+        written = side_by_side(
             base, interventions, prompts, row=row, system_message=system_message, seed=seed
         )
         report(Progress(5, 5))
     finally:
         interventions.remove()
-    return _card(arms, cost, safety, samples, seed)
+    return _card(arms, cost, safety, written, seed)
 
 
 def safety_of(base: BaseModel, artifact: Path, kind: str) -> Gate:
@@ -190,7 +194,7 @@ def _arms(
 
 
 def _card(
-    arms: dict[str, Scored], cost: Cost, safety: Gate, samples: list[dict[str, str]], seed: int
+    arms: dict[str, Scored], cost: Cost, safety: Gate, written: list[dict[str, str]], seed: int
 ) -> ReportCard:
     artifact, base = arms["artifact"], arms["base"]
     # What the artifact itself changed: the system message, where there is one, is on both sides.
@@ -214,7 +218,8 @@ def _card(
         rejected_change=estimate(change.rejected.tolist()),
         cost=cost,
         safety=safety,
-        samples=samples,
+        writing=measure_writing(written, seed=seed),
+        samples=written[:SAMPLES],
         n_conversations=len(set(clusters)),
         n_pairs=len(clusters),
     )

@@ -25,13 +25,13 @@ from personalization.progress import Progress, Report, ignore
 from personalization.records import Message, Pair, RatedGroup
 from personalization.registry import Method
 from personalization.steering.capture import mean_states
-from personalization.steering.soundness import TOLERANCE, repetition_rate
+from personalization.steering.soundness import text_with
 
 FOLDS = 4
 # Early layers hold words rather than meaning, and a push in the last ones breaks the text (measured).
 DEPTHS = (0.2, 0.8)
 # Strengths tried, as shares of the greatest one, and the pairs that each is tried on.
-SHARES = (0.5, 0.75, 1.0)
+SHARES = (0.35, 0.55, 0.75, 1.0)
 STRENGTH_PAIRS = 16
 
 
@@ -170,20 +170,21 @@ def _choose_strength(
         plain = [score(base, interventions, f, row=Row(), system_message=system_message) for f in folds]
         directions = [ratings.fit_without(method, fold)[layer] * norm for fold in used]
         whole = method.function(ratings.states, ratings.scores, ratings.groups)[layer] * norm
-        usual = repetition_rate(base, interventions, Row(), seed=seed)
+        usual = text_with(base, interventions, Row(), seed=seed)
         for strength in (share * ceiling for share in SHARES):
             right: list[float] = []
             for pairs, before, direction in zip(folds, plain, directions, strict=True):
                 row = _row(layer, direction * strength)
                 after = score(base, interventions, pairs, row=row, system_message=system_message)
                 right += after.implicit_reward(before)
-            rate = repetition_rate(base, interventions, _row(layer, whole * strength), seed=seed)
+            text = text_with(base, interventions, _row(layer, whole * strength), seed=seed)
             trials.append(
                 {
                     "strength": strength,
                     "accuracy": sum(right) / len(right),
                     "n": len(right),
-                    "sound": rate <= usual + TOLERANCE,
+                    "relevance": text.relevance,
+                    "sound": text.is_sound(usual),
                 }
             )
     finally:

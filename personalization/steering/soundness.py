@@ -1,13 +1,16 @@
-"""Is the text still text? A vector that is too strong makes a model repeat itself.
+"""Is the text still text? A vector that is too strong makes a model repeat itself or leave the question.
 
 Knows nothing of how a vector was learned. Judged on a few fixed prompts, against the base model.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from personalization.models.base import BaseModel
 from personalization.models.generate import short_answers
 from personalization.models.interventions import Interventions, Row
+from personalization.models.relevance import relevance
 from personalization.records import Message
 
 PROMPTS = (
@@ -19,8 +22,9 @@ PROMPTS = (
     "Why do people keep pets?",
 )
 TOKENS = 64
-# The share of repeated three-word sequences may rise by this much over the base model's.
-TOLERANCE = 0.10
+TEMPERATURE = 1.0  # as answers are sampled for people; a lower one hides what breaks
+# The share of repeated three-word sequences may rise, and the mean relevance fall, by this much.
+MORE_REPETITION = LESS_RELEVANCE = 0.10
 
 
 def repetition(text: str) -> float:
@@ -30,9 +34,24 @@ def repetition(text: str) -> float:
     return 1.0 - len(set(triples)) / len(triples) if triples else 0.0
 
 
-def repetition_rate(base: BaseModel, interventions: Interventions, row: Row, *, seed: int) -> float:
-    """Return the mean repetition of answers to the fixed prompts with `row` acting."""
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Means over the fixed prompts: repetition, 0 to 1, and the cosine of answer and prompt, -1 to 1."""
+
+    repetition: float
+    relevance: float
+
+    def is_sound(self, base: Text) -> bool:
+        """Whether this is still text, beside the base model's."""
+        return (
+            self.repetition <= base.repetition + MORE_REPETITION
+            and self.relevance >= base.relevance - LESS_RELEVANCE
+        )
+
+
+def text_with(base: BaseModel, interventions: Interventions, row: Row, *, seed: int) -> Text:
+    """Return what answers to the fixed prompts are like with `row` acting."""
     chats = [[Message("user", prompt)] for prompt in PROMPTS]
     with interventions.everywhere(row):
-        answers = short_answers(base, chats, seed=seed, max_new_tokens=TOKENS)
-    return sum(map(repetition, answers)) / len(answers)
+        answers = short_answers(base, chats, seed=seed, max_new_tokens=TOKENS, temperature=TEMPERATURE)
+    return Text(sum(map(repetition, answers)) / len(answers), sum(relevance(PROMPTS, answers)) / len(answers))

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from personalization.errors import ModelError
-from personalization.evaluation import relevance as module
-from personalization.evaluation.relevance import SentenceEncoder, encoder, relevance
+from personalization.models import relevance as module
+from personalization.models.relevance import SentenceEncoder, encoder, relevance
 
 EGG, SLEEP = "How do I boil an egg?", "Why do we need sleep?"
 ABOUT_EGGS = "Put the egg into boiling water for eight minutes, then cool it."

@@ -84,6 +84,7 @@ def test_an_adapter_that_learned_the_taste_is_proven_on_conversations_it_never_s
     assert set(shown["safety"]) == {
         "refusal_base", "refusal", "acceptance_base", "acceptance", "objection",
     }  # fmt: skip
+    assert shown["writing"]["relevance_change"]["n"] == 8
     assert steps[-1] == 5
     assert steps == sorted(steps)
 
@@ -129,7 +130,7 @@ def card(value: float, low: float, high: float, **changed) -> ReportCard:
         accuracy={"base": Estimate(0.6, 40, 0.45, 0.75), "artifact": measured},
         difference=same, chosen_change=same, rejected_change=same, cost=Cost(10.0, 11.0, 0.01),
         safety=Gate(0.8, 0.8, 0.9, 0.9),
-        samples=[], n_conversations=20, n_pairs=40,
+        writing=None, samples=[], n_conversations=20, n_pairs=40,
     )  # fmt: skip
     return replace(made, **changed)
 

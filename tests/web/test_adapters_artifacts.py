@@ -169,3 +169,16 @@ def test_what_the_safety_gate_objects_to_is_put_aside_with_the_reason(owner, cli
     assert "Quarantined" in page
     with pytest.raises(AlignError, match="quarantined"):
         services.switch_on(owner, unsafe, accept_unproven=True)
+
+
+def test_the_card_says_how_it_writes(owner, client_of):
+    change = {"value": -0.1, "n": 8, "low": -0.2, "high": -0.02}
+    found = {
+        "relevance_base": 0.6, "relevance_change": change,
+        "repetition_base": 0.0, "repetition_change": {"value": 0.0, "n": 8, "low": 0.0, "high": 0.0},
+    }  # fmt: skip
+    near, repeats = card.writing({"writing": found})
+    assert (near.words, near.is_bad, repeats.is_bad) == ("0.60 → 0.50", True, False)
+    made = learned.artifact(owner, card={**learned.results(), "writing": found})
+    page = client_of(owner).get(reverse("adapters:artifact", args=[made.id])).content.decode()
+    assert "0.60 → 0.50" in page

@@ -31,7 +31,7 @@ def artifact_page(artifact: Artifact) -> dict[str, Any]:
         "likelihood": card.likelihood_chart(results),
         "chosen_sinks": card.chosen_sinks(results),
         "difference": card.difference(results),
-        "costs": card.costs(results),
+        "costs": [*card.costs(results), *card.writing(results)],
         "safety": card.safety(results),
         "summary": summary(artifact.summary),
         "samples": results.get("samples", []),
