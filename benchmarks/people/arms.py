@@ -108,7 +108,7 @@ def vector(rated: Rated, states: Tensor, count: int, folder: Path) -> Shape:
     """Learn the person's vector and write it where an engine finds it."""
     begun = time.monotonic()
     layer, learned = direction(rated, states, count)
-    return Shape((), (_saved(layer, learned, folder),), time.monotonic() - begun)
+    return Shape((), (saved(layer, learned, folder),), time.monotonic() - begun)
 
 
 def random_vector(rated: Rated, states: Tensor, count: int, folder: Path) -> Shape:
@@ -116,7 +116,7 @@ def random_vector(rated: Rated, states: Tensor, count: int, folder: Path) -> Sha
     layer, learned = direction(rated, states, count)
     generator = torch.Generator().manual_seed(rated.pool.seed)
     anywhere = torch.nn.functional.normalize(torch.randn(learned.shape, generator=generator), dim=-1)
-    return Shape((), (_saved(layer, anywhere * learned.norm(), folder),))
+    return Shape((), (saved(layer, anywhere * learned.norm(), folder),))
 
 
 def others_vector(rated: Rated, others: Sequence[Rated], states: Tensor, count: int, folder: Path) -> Shape:
@@ -128,7 +128,7 @@ def others_vector(rated: Rated, others: Sequence[Rated], states: Tensor, count: 
         if other.person.description != rated.person.description:
             ratings = RatedStates(kept, other.groups(count), seed=0)
             total += method.function(kept, ratings.scores, ratings.groups)[layer]
-    return Shape((), (_saved(layer, torch.nn.functional.normalize(total, dim=-1) * learned.norm(), folder),))
+    return Shape((), (saved(layer, torch.nn.functional.normalize(total, dim=-1) * learned.norm(), folder),))
 
 
 def adapter(rated: Rated, base: BaseModel, count: int, folder: Path) -> Shape:
@@ -159,7 +159,8 @@ def both(one: Shape, other: Shape) -> Shape:
     )
 
 
-def _saved(layer: int, learned: Tensor, folder: Path) -> Intervention:
+def saved(layer: int, learned: Tensor, folder: Path) -> Intervention:
+    """Write a vector of one layer where an engine finds it."""
     name = f"vector-{_key(layer, learned.tolist())}"
     (folder / name).mkdir(parents=True, exist_ok=True)
     save_file({f"layer.{layer}.output": learned.contiguous()}, folder / name / "steering.safetensors")

@@ -22,6 +22,7 @@ from personalization.simulation.prompts import draw_prompts
 from personalization.steering.capture import mean_states
 
 RATED, FRESH, CANDIDATES, NEW_TOKENS = 32, 24, 4, 96
+TOP_P = 0.95  # as the application samples, at temperature 1
 Chat = tuple[Message, ...]
 
 
@@ -37,7 +38,7 @@ class Pool:
 
     def sampling(self, index: int) -> Sampling:
         """Return how the answer to a fresh prompt is sampled: the same in all arms."""
-        return Sampling(max_new_tokens=NEW_TOKENS, seed=10_000 * self.seed + index)
+        return Sampling(top_p=TOP_P, max_new_tokens=NEW_TOKENS, seed=10_000 * self.seed + index)
 
 
 def answers(
@@ -63,7 +64,7 @@ def pool_of(seed: int, engine: LocalEngine, folder: Path) -> Pool:
     drawn = [
         (
             (Message("user", prompt),),
-            Sampling(max_new_tokens=NEW_TOKENS, seed=1000 * seed + i * CANDIDATES + j),
+            Sampling(top_p=TOP_P, max_new_tokens=NEW_TOKENS, seed=1000 * seed + i * CANDIDATES + j),
             (),
         )
         for i, prompt in enumerate(rated)
