@@ -23,7 +23,7 @@ import torch
 
 from benchmarks.people import arms
 from benchmarks.people.arms import Rated, Shape
-from benchmarks.people.pool import answers, pool_of, states_of
+from benchmarks.people.pool import FRESH, RATED, answers, pool_of, states_of
 from benchmarks.people.results import Cell, Cells, summary, table
 from personalization.engine.local import LocalEngine
 from personalization.evaluation.report import row_of
@@ -41,10 +41,11 @@ ROWS = 128  # answers at once: nobody waits for the first token here
 class Study:
     """Everything that the cells of all seeds share."""
 
-    def __init__(self, base: BaseModel, folder: Path, people: int) -> None:
+    def __init__(self, base: BaseModel, folder: Path, people: int, *, rated: int, fresh: int) -> None:
         self._base, self._folder = base, folder
         self._engine = LocalEngine(base, max_rows=ROWS, queue_limit=1_000_000)
         self._people = population()[:people]
+        self._sizes = {"rated_prompts": rated, "fresh_prompts": fresh}
         self.cells = Cells(folder / "cells.jsonl")
 
     def close(self) -> None:
@@ -53,7 +54,7 @@ class Study:
 
     def run(self, seed: int, prompts: int, wanted: Sequence[str]) -> None:
         """Compute every cell of this seed and number of prompts that is not there yet."""
-        pool = pool_of(seed, self._engine, self._folder)
+        pool = pool_of(seed, self._engine, self._folder, **self._sizes)
         states = states_of(pool, self._base, self._folder)
         everybody = [Rated.by(person, pool) for person in self._people]
         made: dict[str, Callable[[Rated], Shape]] = {
@@ -124,18 +125,23 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--prompts", type=int, nargs="+", default=[32, 4, 1, 2, 8, 16])
     parser.add_argument("--arms", nargs="+", default=arms.ARMS, choices=arms.ARMS)
-    parser.add_argument("--quick", action="store_true", help="2 people, 1 seed, 8 prompts, without adapters")
+    parser.add_argument(
+        "--quick", action="store_true", help="2 people, 1 seed, 8 rated and 8 fresh prompts, without adapters"
+    )
     parser.add_argument("--folder", type=Path, default=Path("var/benchmarks/people"))
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--models", type=Path, default=Path("var/models"))
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    rated, fresh = RATED, FRESH
     if options.quick:
+        rated = fresh = 8
+        options.folder = options.folder / "quick"
         options.people, options.seeds, options.prompts = 2, 1, [8]
         options.arms = [arm for arm in options.arms if arm not in ("adapter", "both")]
     begun = time.monotonic()
     base = load(options.model, options.models)
-    study = Study(base, options.folder / base.revision, options.people)
+    study = Study(base, options.folder / base.revision, options.people, rated=rated, fresh=fresh)
     try:
         for prompts in options.prompts:
             for seed in range(options.seeds):

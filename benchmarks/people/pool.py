@@ -55,12 +55,14 @@ def answers(
     return [end.text.strip() for end in ends]
 
 
-def pool_of(seed: int, engine: LocalEngine, folder: Path) -> Pool:
+def pool_of(
+    seed: int, engine: LocalEngine, folder: Path, *, rated_prompts: int = RATED, fresh_prompts: int = FRESH
+) -> Pool:
     """Return the seed's texts, made at the first call and kept in `folder`."""
     file = folder / f"pool-{seed}.json"
     if file.exists():
         return Pool(**json.loads(file.read_text()))
-    rated, fresh = draw_prompts(seed, rated=RATED, fresh=FRESH)
+    rated, fresh = draw_prompts(seed, rated=rated_prompts, fresh=fresh_prompts)
     drawn = [
         (
             (Message("user", prompt),),
