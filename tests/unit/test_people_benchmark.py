@@ -1,0 +1,54 @@
+"""The people benchmark keeps what it computed, and its summary counts people, not answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.people.arms import Rated, in_context
+from benchmarks.people.pool import Pool
+from benchmarks.people.results import Cell, Cells, by_person, summary, table
+from personalization.simulation.people import population
+
+
+def cell(person: str, arm: str, wins: list[float], prompts: int = 8) -> Cell:
+    return Cell(person, 0, prompts, arm, wins, 0.6, 0.65, 0.01, 0.0, 70.0, 1.02, 3.0)
+
+
+def test_what_is_computed_is_kept_and_not_asked_for_again(tmp_path):
+    made = cell("anna", "vector", [1.0, 0.5])
+    Cells(tmp_path / "new" / "cells.jsonl").add(made)
+    again = Cells(tmp_path / "new" / "cells.jsonl")
+    assert made.key in again
+    assert ("anna", 0, 8, "adapter") not in again
+    assert again.all() == [made]
+
+
+def test_the_best_method_is_no_control_and_the_interval_is_over_people():
+    cells = [cell(name, "random_vector", [1.0] * 4) for name in ("anna", "bert", "cleo")]
+    cells += [
+        cell("anna", "vector", [1.0] * 4),
+        cell("bert", "vector", [1.0] * 4),
+        cell("cleo", "vector", [0.0] * 4),
+    ]
+    found = summary(cells)
+    assert found["best"]["method"] == "vector"
+    assert found["best"]["win_rate"] == pytest.approx(2 / 3)
+    assert found["best"]["low"] == 0.0  # three people, one of whom lost everything
+    assert by_person(cells[3:])["cleo"].high < 0.5
+    assert "| vector | 0.67 [0.00, 1.00] |" in table(found)
+
+
+def test_people_of_one_seed_rate_the_same_answers_differently():
+    texts = [
+        ["Boil it.", "The preparation necessitates considerable perseverance."],
+        ["Yes!", "- one\n- two"],
+    ]
+    pool = Pool(3, ["How?", "What?"], ["Why?"], texts, ["Because."])
+    rated = [Rated.by(person, pool) for person in population()]
+    assert rated[0] == Rated.by(population()[0], pool)
+    assert len({r.scores for r in rated}) > 6
+    pairs = rated[0].pairs(2)
+    assert all(pair.chosen != pair.rejected and 0 < pair.margin <= 1 for pair in pairs)
+    shown = in_context(rated[0], 1).head
+    best = texts[0][max(range(2), key=lambda i: rated[0].scores[0][i])]
+    assert [m.content for m in shown] == ["How?", best]
