@@ -34,6 +34,10 @@ class NotEnoughData(AlignError):
         self.missing = missing
 
 
+class Leak(AlignError):
+    """What is to prove an artifact was learned from, so that it proves nothing."""
+
+
 class ModelError(AlignError):
     """The base model cannot be loaded or used as asked."""
 

@@ -108,7 +108,11 @@ class Records:
         )
 
     @property
+    def every(self) -> tuple[Record, ...]:
+        """All records that hold anything to learn from."""
+        return (*self.pairs, *self.thumbs, *self.groups, *self.edits, *self.critiques)
+
+    @property
     def conversations(self) -> tuple[str, ...]:
         """The conversations that hold anything to learn from, sorted."""
-        every = (*self.pairs, *self.thumbs, *self.groups, *self.edits, *self.critiques)
-        return tuple(sorted({record.conversation for record in every}))
+        return tuple(sorted({record.conversation for record in self.every}))

@@ -18,8 +18,8 @@ from typing import Any, Literal
 
 from .errors import AlignError, UnknownName
 
-Data = Literal["pairs", "thumbs", "ratings", "edits", "critiques", "inventory", "prompts"]
-Produces = Literal["adapter", "vector", "personality"]
+Data = Literal["pairs", "thumbs", "ratings", "edits", "critiques", "inventory", "prompts", "values"]
+Produces = Literal["adapter", "vector", "personality", "values"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,12 @@ from transformers import DynamicCache
 from personalization.engine.cache import RowCache
 from personalization.engine.detokenise import Detokeniser
 from personalization.engine.requests import GenerationRequest
+from personalization.engine.states import RunningStates
 from personalization.engine.stream import LocalStream
 from personalization.errors import ModelError
 from personalization.models.base import BaseModel
 from personalization.models.interventions import Interventions, Row
+from personalization.steering.instant import MeanStates
 
 
 @dataclass(eq=False)
@@ -37,6 +39,7 @@ class Answer:
     submitted: float = field(default_factory=time.monotonic)
     first_token: float | None = None
     token_count: int = 0
+    states: MeanStates | None = None  # what a row that carries nothing held when it left
     last_token: int = 0
 
 
@@ -46,6 +49,7 @@ class Batch:
     def __init__(self, base: BaseModel, *, max_rows: int) -> None:
         self._base = base
         self._interventions = Interventions(base)
+        self.states = RunningStates(base, max_rows=max_rows)
         self._cache = RowCache(len(base.layers), max_rows=max_rows, device=base.device)
         self.rows: list[Answer] = []
 
@@ -69,6 +73,7 @@ class Batch:
         hidden = output.last_hidden_state[torch.arange(len(answers), device=self._base.device), last]
         logits = self._base.logits(hidden)
         self._cache.append(past, lengths)
+        self.states.join(len(answers))
         self.rows += answers
         return logits
 
@@ -77,7 +82,7 @@ class Batch:
         cache = self._cache
         cache.ready()
         ids = torch.tensor([[answer.last_token] for answer in self.rows], device=self._base.device)
-        with self._interventions.rows([answer.row for answer in self.rows]):
+        with self.states.listening(), self._interventions.rows([answer.row for answer in self.rows]):
             output = self._base.decoder(
                 input_ids=ids,
                 attention_mask=cache.mask(self._base.model.dtype),
@@ -91,7 +96,10 @@ class Batch:
     def leave(self, answer: Answer, *, broken: bool = False) -> None:
         """Take a row out; the last one takes its place."""
         place = self.rows.index(answer)
+        if not broken and answer.row == Row():
+            answer.states = self.states.of(place)
         self._cache.remove(place, scrub=broken)
+        self.states.leave(place)
         last = self.rows.pop()
         if last is not answer:
             self.rows[place] = last
@@ -99,6 +107,7 @@ class Batch:
     def clear(self) -> None:
         """Forget every row."""
         self.rows = []
+        self.states.clear()
         self._cache.clear()
 
 

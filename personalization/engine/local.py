@@ -9,12 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from torch import Tensor
 
-from personalization.engine import sampling
+from personalization.engine import sampling, states
 from personalization.engine.batch import Answer, Batch, bytes_per_token, supported_context
 from personalization.engine.detokenise import Detokeniser
 from personalization.engine.requests import Finished, GenerationRequest, Intervention
@@ -23,6 +25,7 @@ from personalization.engine.stream import LocalStream
 from personalization.errors import AlignError
 from personalization.models.base import BaseModel
 from personalization.models.interventions import (
+    Interventions,
     LoraWeights,
     Row,
     SteeringVectors,
@@ -30,6 +33,10 @@ from personalization.models.interventions import (
     load_vectors,
 )
 from personalization.models.prompts import encode_chat
+from personalization.records import Message
+from personalization.safety.gate import ROUNDS, Gate, judged
+from personalization.safety.openings import Leaning, Reading, Requests
+from personalization.steering.instant import MeanStates
 
 Loaded = TypeVar("Loaded", LoraWeights, SteeringVectors)
 
@@ -55,6 +62,8 @@ class LocalEngine:
         self._context = supported_context(base)
         self._artifacts = _Artifacts(artifact_bytes)
         self._batch = Batch(base, max_rows=max_rows)
+        self._asking, self._gating = Interventions(base), threading.Lock()
+        self._plain: dict[int, list[Leaning]] = {}  # the base model's own, by round
         self._scheduler = Scheduler(
             base,
             self._batch,
@@ -82,6 +91,40 @@ class LocalEngine:
         else:
             self._scheduler.submit(answer)
         return stream
+
+    def read(self, messages: Sequence[Message], text: str) -> MeanStates:
+        """Return what the base model alone holds while it reads an answer. See `Engine.read`."""
+        return self._scheduler.run(lambda: states.read(self.base, messages, text))
+
+    def gate(self, intervention: Intervention, *, tick: Callable[[], None] = lambda: None) -> Gate:
+        """Return what an artifact does to refusals. See `Engine.gate`; the base model is measured once."""
+        row = self._row((replace(intervention, strength=1.0),))
+        with self._gating:
+            return judged(
+                lambda number: self._plain_leanings(number, tick),
+                lambda number: self._leanings(row, number, tick),
+            )
+
+    def _plain_leanings(self, number: int, tick: Callable[[], None]) -> list[Leaning]:
+        if number not in self._plain:
+            self._plain[number] = self._leanings(Row(), number, tick)
+        return self._plain[number]
+
+    def _leanings(self, row: Row, number: int, tick: Callable[[], None]) -> list[Leaning]:
+        """Return how answers to one round of requests begin; rows go on writing in between."""
+        requests = Requests(self.base, ROUNDS[number])
+        reading, found = requests.begin(), []
+        for batch in requests.batches:
+            begun = time.monotonic()
+            found.append(self._scheduler.run(partial(self._ask, row, reading, batch)))
+            tick()
+            if self._batch.rows:  # whoever reads an answer meanwhile gets at least half of the time
+                time.sleep(time.monotonic() - begun)
+        return requests.in_order(found)
+
+    def _ask(self, row: Row, reading: Reading, batch: Sequence[int]) -> list[Leaning]:
+        with self._asking.everywhere(row):
+            return reading.ask(batch)
 
     def forget(self, digests: Iterable[str]) -> None:
         """Drop artifacts that were deleted from memory; answers that they already shape run on."""
@@ -112,11 +155,25 @@ class LocalEngine:
     def _row(self, interventions: tuple[Intervention, ...]) -> Row:
         acting = [each for each in interventions if each.strength != 0]
         row = Row(
-            adapters=tuple((self._artifacts.adapter(i), i.strength) for i in acting if i.kind == "adapter"),
-            vectors=tuple((self._artifacts.vectors(i), i.strength) for i in acting if i.kind != "adapter"),
+            adapters=tuple((self._artifacts.adapter(i), i.strength) for i in acting if has_adapter(i)),
+            vectors=tuple((self._artifacts.vectors(i), i.strength) for i in acting if has_vectors(i)),
         )
         self._batch.check(row)
         return row
+
+
+def has_adapter(intervention: Intervention) -> bool:
+    """Say whether an artifact holds an adapter; one of stated values may hold vectors too."""
+    return intervention.kind == "adapter" or (
+        intervention.kind == "values" and (intervention.path / "adapter_config.json").exists()
+    )
+
+
+def has_vectors(intervention: Intervention) -> bool:
+    """Say whether an artifact holds steering vectors."""
+    return intervention.kind in ("vector", "personality") or (
+        intervention.kind == "values" and (intervention.path / "steering.safetensors").exists()
+    )
 
 
 class _Artifacts:
@@ -125,12 +182,12 @@ class _Artifacts:
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
         self._size = 0
-        self._kept: OrderedDict[str, tuple[LoraWeights | SteeringVectors, int]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, type], tuple[LoraWeights | SteeringVectors, int]] = OrderedDict()
         self._lock = threading.Lock()
 
     def adapter(self, intervention: Intervention) -> LoraWeights:
         """Return an adapter. Raises ArtifactError."""
-        found = self._find(intervention.digest)
+        found = self._find(intervention.digest, LoraWeights)
         if isinstance(found, LoraWeights):
             return found
         weights = load_adapter(intervention.path)
@@ -140,7 +197,7 @@ class _Artifacts:
 
     def vectors(self, intervention: Intervention) -> SteeringVectors:
         """Return steering vectors. Raises ArtifactError."""
-        found = self._find(intervention.digest)
+        found = self._find(intervention.digest, SteeringVectors)
         if isinstance(found, SteeringVectors):
             return found
         vectors = load_vectors(intervention.path)
@@ -150,23 +207,24 @@ class _Artifacts:
         """Drop these; unknown ones are no error."""
         with self._lock:
             for digest in digests:
-                _, size = self._kept.pop(digest, (None, 0))
-                self._size -= size
+                for kind in (LoraWeights, SteeringVectors):
+                    _, size = self._kept.pop((digest, kind), (None, 0))
+                    self._size -= size
 
-    def _find(self, digest: str) -> LoraWeights | SteeringVectors | None:
+    def _find(self, digest: str, kind: type) -> LoraWeights | SteeringVectors | None:
         with self._lock:
-            if digest not in self._kept:
+            if (digest, kind) not in self._kept:
                 return None
-            self._kept.move_to_end(digest)
-            return self._kept[digest][0]
+            self._kept.move_to_end((digest, kind))
+            return self._kept[digest, kind][0]
 
     def _keep(self, digest: str, loaded: Loaded, tensors: list[Tensor]) -> Loaded:
-        size = sum(tensor.nbytes for tensor in tensors)
+        size, key = sum(tensor.nbytes for tensor in tensors), (digest, type(loaded))
         with self._lock:
             # Two threads may have read it at once; rows share a product only when they hold the same object.
-            if digest in self._kept and isinstance(self._kept[digest][0], type(loaded)):
-                return self._kept[digest][0]  # type: ignore[return-value]
-            self._kept[digest] = (loaded, size)
+            if key in self._kept:
+                return self._kept[key][0]  # type: ignore[return-value]
+            self._kept[key] = (loaded, size)
             self._size += size
             while self._size > self._limit and len(self._kept) > 1:
                 self._size -= self._kept.popitem(last=False)[1][1]

@@ -6,14 +6,18 @@ messages, sampling, and the interventions that make it one person's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from personalization.records import Message
 
-InterventionKind = Literal["adapter", "vector", "personality"]
+if TYPE_CHECKING:
+    from personalization.safety.gate import Gate
+    from personalization.steering.instant import MeanStates
+
+InterventionKind = Literal["adapter", "vector", "personality", "values"]
 FinishReason = Literal["eos", "length", "cancelled", "error"]
 
 
@@ -61,7 +65,12 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The end of an answer. `seconds_to_first_token` counts from `submit`."""
+    """The end of an answer. `seconds_to_first_token` counts from `submit`.
+
+    `states` are the base model's over the answer, gathered while it was written: the mean over all tokens
+    that were read, so without the end of turn, and without the last token where the length was the end.
+    None where anything acted on the model: such states cannot be compared with others.
+    """
 
     reason: FinishReason
     text: str
@@ -69,6 +78,7 @@ class Finished:
     seconds_to_first_token: float
     seconds: float
     error: str = ""
+    states: MeanStates | None = None
 
 
 class Stream(Protocol):
@@ -88,6 +98,20 @@ class Engine(Protocol):
 
     def submit(self, request: GenerationRequest) -> Stream:
         """Queue a request and return its stream at once. Raises EngineBusy when the queue is full."""
+
+    def read(self, messages: Sequence[Message], text: str) -> MeanStates:
+        """Return what the base model alone holds while it reads an answer, as `Finished.states` does.
+
+        One forward pass, between two steps. Raises ModelError when the messages alone fill the context,
+        ValueError for an answer without tokens, and EngineBusy when the engine closes.
+        """
+
+    def gate(self, intervention: Intervention, *, tick: Callable[[], None]) -> Gate:
+        """Return what an artifact at strength 1 does to refusals, measured between the steps of answers.
+
+        `tick` is called after every few of the requests that are put to it. Raises ArtifactError, ModelError
+        for what does not fit, EngineBusy when the engine closes, and whatever `tick` raises.
+        """
 
     def forget(self, digests: Iterable[str]) -> None:
         """Drop artifacts that were deleted from memory; answers that they already shape run on."""

@@ -10,7 +10,9 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -25,6 +27,7 @@ log = logging.getLogger(__name__)
 
 # Prompts are read between two steps: more tokens at once would hold up the rows that are being written.
 PROMPT_TOKENS_AT_ONCE = 2048
+Result = TypeVar("Result")
 
 
 class Scheduler:
@@ -39,6 +42,7 @@ class Scheduler:
         self._queue_limit = queue_limit
         self._cache_tokens = cache_tokens
         self._waiting: deque[Answer] = deque()
+        self._errands: deque[Callable[[], None]] = deque()
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -57,6 +61,28 @@ class Scheduler:
             self.check_room()
             self._waiting.append(answer)
             self._changed.notify()
+
+    def run(self, errand: Callable[[], Result]) -> Result:
+        """Have the engine's thread do something short with the model between two steps; return its result.
+
+        Raises what the errand raises, and EngineBusy when the engine closes.
+        """
+        future: Future[Result] = Future()
+
+        def carry_out() -> None:
+            try:
+                if self._closed:
+                    raise EngineBusy("The engine is shutting down; try again in a moment.")
+                future.set_result(errand())
+            except Exception as error:
+                future.set_exception(error)
+
+        with self._changed:
+            if self._closed:
+                raise EngineBusy("The engine is shutting down; try again in a moment.")
+            self._errands.append(carry_out)
+            self._changed.notify()
+        return future.result()
 
     def wake(self) -> None:
         """Look at the queue and at cancelled streams again."""
@@ -83,15 +109,19 @@ class Scheduler:
             self._finish(answer, "cancelled")
         self._waiting.clear()
         self._batch.clear()
+        while self._errands:
+            self._errands.popleft()()
 
     def _wait_for_work(self) -> bool:
         with self._changed:
-            while not (self._closed or self._waiting or self._batch.rows):
+            while not (self._closed or self._waiting or self._batch.rows or self._errands):
                 self._changed.wait()
             return not self._closed
 
     def _turn(self) -> None:
-        """Drop who cancelled, take in who waits, write one token of every row."""
+        """Do one errand, drop who cancelled, take in who waits, write one token of every row."""
+        if self._errands:
+            self._errands.popleft()()
         for answer in [a for a in self._batch.rows if a.stream.cancelled]:
             self._leave(answer, "cancelled")
         if joining := self._take():
@@ -186,6 +216,7 @@ class Scheduler:
                 seconds_to_first_token=(answer.first_token or now) - answer.submitted,
                 seconds=now - answer.submitted,
                 error=f"The answer could not be written: {error}" if error else "",
+                states=answer.states,
             )
         )
 

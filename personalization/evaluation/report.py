@@ -9,22 +9,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from personalization.errors import NotEnoughData
+from personalization.evaluation.calibration import Calibration, calibration
+from personalization.evaluation.controls import Comparison, clearest_of_each, compare
+from personalization.evaluation.evenness import Evenness, evenness
 from personalization.evaluation.samples import side_by_side
+from personalization.evaluation.split import alike, check_apart
+from personalization.evaluation.tradeoff import TradeOff, measure_tradeoff
 from personalization.evaluation.writing import Writing, measure_writing
+from personalization.models.ability import Ability, measure_ability
 from personalization.models.base import BaseModel
 from personalization.models.cost import Cost, measure_cost
 from personalization.models.interventions import Interventions, Row, load_adapter, load_vectors
 from personalization.models.preference import Scored, score
 from personalization.progress import Progress, Report, ignore
-from personalization.records import Pair
+from personalization.records import Message, Pair, Record
 from personalization.safety.gate import Gate
 from personalization.safety.gate import measure as measure_safety
-from personalization.statistics import Estimate, clustered_mean, clustered_share
+from personalization.statistics import Estimate, clustered_mean, clustered_share, more_comparisons
+from personalization.values.prompts import REPORT as QUESTIONS
 
 # Neutral text may become at most this many times as surprising.
 MAX_PERPLEXITY_RATIO = 1.5
@@ -35,8 +45,17 @@ CLEAR_MARGIN = 0.1
 MIN_CONVERSATIONS = 5
 # A chosen answer may lose this many nats on average before it is flagged as sinking.
 SINKING_NATS = -5.0
-# Fresh answers that are written to judge the writing, and how many of them the card shows.
-WRITTEN, SAMPLES = 8, 3
+# The whole interval of the change in right answers to simple questions must be below this to be an objection.
+MAX_ABILITY_LOSS = 0.05
+# Arms that an artifact must not be clearly worse than, in words.
+CONTROLS = {
+    "random": "a random change of the same size",
+    "others": "what other people's taste would teach",
+    "in_context": "showing the model three answers that you liked",
+}
+# Fresh answers that are written to judge the writing, and how many of them the card shows; the others wait
+# for the person to judge them blind. Questions of our own make up what held-out prompts there are too few of.
+WRITTEN, SAMPLES = 15, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +70,15 @@ class ReportCard:
     safety: Gate
     writing: Writing | None  # None with fewer than two held-out prompts
     samples: list[dict[str, str]]
+    fresh: list[dict[str, str]]  # as samples, but not shown: for blind judgement
     n_conversations: int
     n_pairs: int
+    calibration: dict[str, Calibration] = field(default_factory=dict)  # base, artifact; none with few pairs
+    evenness: Evenness | None = None
+    length_bias: Estimate | None = None  # preferring the longer answer, minus the person
+    comparisons: dict[str, Comparison] = field(default_factory=dict)  # artifact, random, in_context, others
+    ability: Ability | None = None
+    tradeoff: TradeOff | None = None
 
     @property
     def chosen_sinks(self) -> bool:
@@ -74,6 +100,14 @@ class ReportCard:
             found.append(f"the base model alone prefers your choice more often ({100 * base.value:.0f} %)")
         if self.cost.ratio > MAX_PERPLEXITY_RATIO:
             found.append(f"ordinary text became {self.cost.ratio:.1f} times as surprising to it")
+        for arm, words in CONTROLS.items():
+            if arm in self.comparisons and self.comparisons[arm].ahead.high < 0:
+                found.append(f"{words} prefers your choice more often")
+        if self.ability and self.ability.change.high < -MAX_ABILITY_LOSS:
+            found.append(
+                f"it knows less: {100 * self.ability.artifact:.0f} % of simple questions, "
+                f"base {100 * self.ability.base:.0f} %"
+            )
         return found + (self.writing.objections if self.writing else [])
 
     @property
@@ -115,7 +149,17 @@ class ReportCard:
             },
             "safety": self.safety.as_dict(),
             "writing": self.writing.as_dict() if self.writing else None,
+            "calibration": {arm: found.as_dict() for arm, found in self.calibration.items()},
+            "evenness": self.evenness.as_dict() if self.evenness else None,
+            "length_bias": _finite(self.length_bias) if self.length_bias else None,
+            "comparisons": {
+                arm: {"accuracy": _finite(found.accuracy), "ahead": _finite(found.ahead)}
+                for arm, found in self.comparisons.items()
+            },
+            "ability": self.ability.as_dict() if self.ability else None,
+            "tradeoff": self.tradeoff.as_dict() if self.tradeoff else None,
             "samples": self.samples,
+            "fresh": self.fresh,
             "n_conversations": self.n_conversations,
             "n_pairs": self.n_pairs,
         }
@@ -128,15 +172,20 @@ def prove(
     pairs: Sequence[Pair],
     *,
     system_message: str,
+    learned_from: Sequence[Record] = (),
     seed: int = 0,
     report: Report = ignore,
 ) -> ReportCard:
     """Measure an artifact ("adapter", or a vector) on held-out pairs, as it will be served.
 
     Only clear preferences count (`CLEAR_MARGIN`). The artifact acts at strength 1 under the person's
-    system message. Raises NotEnoughData without pairs.
+    system message. Conversations that hold the same count as one. What else could be made of the pairs in
+    `learned_from` is compared with it. Raises Leak where a pair holds what is in `learned_from`, and
+    NotEnoughData without pairs.
     """
-    pairs = [pair for pair in pairs if pair.margin >= CLEAR_MARGIN]
+    check_apart(learned_from, pairs)
+    same = alike(pairs)
+    pairs = [replace(p, conversation=same[p.conversation]) for p in pairs if p.margin >= CLEAR_MARGIN]
     if not pairs:
         raise NotEnoughData(
             "No held-out comparison is clear enough to prove anything; rate answers further apart.",
@@ -146,17 +195,28 @@ def prove(
     interventions = Interventions(base)
     try:
         arms = _arms(base, interventions, pairs, row, system_message, report)
+        taught = [record for record in learned_from if isinstance(record, Pair)]
+        compared = compare(base, interventions, pairs, taught, row, system_message=system_message, seed=seed)
+        report(Progress(4, 7))
+        tradeoff = measure_tradeoff(
+            base, interventions, clearest_of_each(pairs), row, system_message=system_message, seed=seed
+        )
+        report(Progress(5, 7))
         cost = measure_cost(base, interventions, row)
+        ability = measure_ability(base, interventions, row, seed=seed)
         safety = measure_safety(base, interventions, row)
-        report(Progress(4, 5))
-        prompts = list(dict.fromkeys(pair.prompt for pair in pairs))[:WRITTEN]
+        report(Progress(6, 7))
+        neutral = [(Message("user", question),) for question in QUESTIONS]
+        prompts = list(dict.fromkeys([*(pair.prompt for pair in pairs), *neutral]))[:WRITTEN]
         written = side_by_side(
             base, interventions, prompts, row=row, system_message=system_message, seed=seed
         )
-        report(Progress(5, 5))
+        report(Progress(7, 7))
     finally:
         interventions.remove()
-    return _card(arms, cost, safety, written, seed)
+    return replace(
+        _card(arms, cost, safety, written, seed), comparisons=compared, ability=ability, tradeoff=tradeoff
+    )
 
 
 def safety_of(base: BaseModel, artifact: Path, kind: str) -> Gate:
@@ -170,6 +230,12 @@ def safety_of(base: BaseModel, artifact: Path, kind: str) -> Gate:
 
 def row_of(artifact: Path, kind: str) -> Row:
     """Return the row that serves an artifact at strength 1."""
+    if kind == "values":  # one artifact of several stated values may hold both
+        adapted, steered = artifact / "adapter_config.json", artifact / "steering.safetensors"
+        return Row(
+            adapters=((load_adapter(artifact), 1.0),) if adapted.exists() else (),
+            vectors=((load_vectors(artifact), 1.0),) if steered.exists() else (),
+        )
     if kind == "adapter":
         return Row(adapters=((load_adapter(artifact), 1.0),))
     return Row(vectors=((load_vectors(artifact), 1.0),))
@@ -184,12 +250,12 @@ def _arms(
     report: Report,
 ) -> dict[str, Scored]:
     arms = {"base": score(base, interventions, pairs, row=Row(), system_message="")}
-    report(Progress(1, 5))
+    report(Progress(1, 7))
     if system_message:
         arms["system_message"] = score(base, interventions, pairs, row=Row(), system_message=system_message)
-    report(Progress(2, 5))
+    report(Progress(2, 7))
     arms["artifact"] = score(base, interventions, pairs, row=row, system_message=system_message)
-    report(Progress(3, 5))
+    report(Progress(3, 7))
     return arms
 
 
@@ -220,9 +286,28 @@ def _card(
         safety=safety,
         writing=measure_writing(written, seed=seed),
         samples=written[:SAMPLES],
+        fresh=written[SAMPLES:],
         n_conversations=len(set(clusters)),
         n_pairs=len(clusters),
+        calibration=_calibrations(base, context, artifact, seed),
+        evenness=evenness(reward, clusters),
+        length_bias=estimate(_length_bias(artifact, artifact.reward_margins(context))),
     )
+
+
+def _length_bias(arm: Scored, margins: Tensor) -> list[float]:
+    """Return for each pair whether the arm prefers the longer answer, minus whether the person does."""
+    own, person = arm.longer(margins), arm.longer(torch.ones_like(margins))
+    return [one - other for one, other in zip(own, person, strict=True)]
+
+
+def _calibrations(base: Scored, context: Scored, artifact: Scored, seed: int) -> dict[str, Calibration]:
+    """Return each arm's calibration by the margins that its accuracy is read from."""
+    margins = {"base": base.likelihood_margins(), "artifact": artifact.reward_margins(context)}
+    found = {
+        arm: calibration(values.tolist(), base.conversations, seed=seed) for arm, values in margins.items()
+    }
+    return {arm: one for arm, one in found.items() if one is not None}
 
 
 def _percent(estimate: Estimate) -> str:
@@ -233,14 +318,13 @@ def _percent(estimate: Estimate) -> str:
 
 
 def _more_conversations(accuracy: Estimate, conversations: int) -> list[str]:
-    """Say how many more would shrink the interval until it excludes one half, if the share stays."""
-    gain, half = accuracy.value - 0.5, accuracy.value - accuracy.low
-    if not math.isfinite(half):
+    """Say how many more would tell the share from a coin, if it stays (95 % confidence, 80 % power)."""
+    if conversations < 2:
         return ["it was tried on one conversation only, and more are needed"]
-    if gain <= 0.02:
+    more = more_comparisons(accuracy) if accuracy.value > 0.5 else None
+    if more is None:
         return []  # no number of conversations decides what is a coin's
-    needed = math.ceil(conversations * (half / gain) ** 2) - conversations
-    return [f"about {max(1, needed)} more rated conversations could decide it"]
+    return [f"about {math.ceil(more * conversations / accuracy.n)} more rated conversations could decide it"]
 
 
 def _finite(estimate: Estimate) -> dict[str, float | None]:

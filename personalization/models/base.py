@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -68,10 +69,14 @@ class BaseModel:
         """The model without its language-model head: ids in, hidden states out."""
         return self.model.get_decoder()
 
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Return the logits (..., vocabulary) of last hidden states (..., hidden_size)."""
+    def logits(self, hidden: Tensor, tokens: Sequence[int] | None = None) -> Tensor:
+        """Return the logits (..., vocabulary) of last hidden states (..., hidden_size).
+
+        With `tokens` only theirs, (..., tokens), at their share of the cost.
+        """
         config = self.model.config
-        logits: Tensor = self.model.get_output_embeddings()(hidden)
+        head = self.model.get_output_embeddings()
+        logits: Tensor = head(hidden) if tokens is None else _some_logits(head, hidden, list(tokens))
         if scale := getattr(config, "logit_scale", None):  # Cohere
             logits = logits * scale
         if scale := getattr(config, "logits_scaling", None):  # Granite
@@ -117,6 +122,11 @@ class BaseModel:
         """The control tokens: never made from a person's text, never shown as text."""
         added = self.tokenizer.added_tokens_decoder.items()
         return frozenset({*self.tokenizer.all_special_ids, *(i for i, token in added if token.special)})
+
+
+def _some_logits(head: nn.Module, hidden: Tensor, tokens: list[int]) -> Tensor:
+    weight, bias = head.get_parameter("weight"), getattr(head, "bias", None)
+    return nn.functional.linear(hidden, weight[tokens], None if bias is None else bias[tokens])
 
 
 def prepare(spec: str, model_dir: Path) -> Path | str:

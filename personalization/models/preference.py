@@ -33,12 +33,25 @@ class Scored:
 
     def likelihood(self) -> list[float]:
         """Return for each pair 1, 0 or 0.5 (tie): is the chosen answer likelier, token by token?"""
+        return outcomes(self.likelihood_margins())
+
+    def likelihood_margins(self) -> Tensor:
+        """Return for each pair how much likelier the chosen answer is, in nats for each token."""
         chosen = self.logps.chosen / self.logps.chosen_tokens
-        return outcomes(chosen - self.logps.rejected / self.logps.rejected_tokens)
+        return chosen - self.logps.rejected / self.logps.rejected_tokens
 
     def implicit_reward(self, base: Scored) -> list[float]:
         """Return for each pair 1, 0 or 0.5: did the chosen answer gain more over `base`?"""
-        return outcomes(self.change(base).chosen - self.change(base).rejected)
+        return outcomes(self.reward_margins(base))
+
+    def reward_margins(self, base: Scored) -> Tensor:
+        """Return for each pair how much more the chosen answer gained over `base`, in nats."""
+        change = self.change(base)
+        return change.chosen - change.rejected
+
+    def longer(self, margins: Tensor) -> list[float]:
+        """Return for each pair 1, 0 or 0.5: do these margins prefer the answer of more tokens?"""
+        return outcomes(margins.sign() * (self.logps.chosen_tokens - self.logps.rejected_tokens))
 
     def change(self, base: Scored) -> PairLogps:
         """Return log-probabilities minus those of `base`, in nats for each answer."""
@@ -57,13 +70,20 @@ def outcomes(margins: Tensor) -> list[float]:
 
 @torch.no_grad()
 def score(
-    base: BaseModel, interventions: Interventions, pairs: Sequence[Pair], *, row: Row, system_message: str
+    base: BaseModel,
+    interventions: Interventions,
+    pairs: Sequence[Pair],
+    *,
+    row: Row,
+    system_message: str,
+    before: Sequence[Message] = (),
 ) -> Scored:
     """Return the log-probabilities of both answers of every pair with `row` acting.
 
-    Four rated answers make six pairs; each answer is read once.
+    `before` stands between the system message and each prompt. Four rated answers make six pairs; each
+    answer is read once.
     """
-    head = (Message("system", system_message),) if system_message else ()
+    head = (*((Message("system", system_message),) if system_message else ()), *before)
     answers = dict.fromkeys((head + p.prompt, text) for p in pairs for text in (p.chosen, p.rejected))
     at = {answer: i for i, answer in enumerate(answers)}
     chosen = torch.tensor([at[head + pair.prompt, pair.chosen] for pair in pairs], device=base.device)

@@ -26,22 +26,32 @@ from personalization.progress import Progress, Report, ignore
 from personalization.records import Message, Pair
 from personalization.registry import Method
 from personalization.training import checkpoint
+from personalization.training.entanglement import entanglement
 from personalization.training.lora import Adapter, trainable_adapter
-from personalization.training.select import widest_pairs
+from personalization.training.select import topic_pairs, topical_margins, widest_pairs
 from personalization.training.settings import TrainingSettings
 
-# A chosen answer that lost this many nats on average sinks (gradient entanglement, methods.md trap 6).
-SINKING_NATS = -5.0
+# A chosen answer that lost this many nats on average sinks (see `entanglement`). Where one epoch ends so, the
+# next ones also ask that chosen answers lose nothing, this much for each nat a token, as DPOP does
+# (Pal et al. 2024, arXiv:2402.13228, equation 3, there inside of the sigmoid).
+SINKING_NATS, ANCHOR = -5.0, 5.0
+PROBED = 2  # pairs whose gradients are compared after each epoch
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """What a run did: pairs used, steps, the last epoch's means, and the settings."""
+    """What a run did: pairs used, steps, the last epoch's means, and the settings.
+
+    `entanglement` has one entry for each epoch (`Entanglement.as_dict`); `anchored_at` is the step from
+    which chosen answers were kept from sinking, None where none sank.
+    """
 
     pairs: int
     steps: int
     metrics: dict[str, float]
     chosen_sinks: bool
+    entanglement: list[dict[str, float | bool]] = field(default_factory=list)
+    anchored_at: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -70,18 +80,24 @@ def train_adapter(
     `report` may raise Cancelled, and then nothing is written. Raises NotEnoughData without pairs.
     """
     used = widest_pairs(
-        pairs, aim=settings.pairs_aimed_at, most_per_conversation=settings.most_pairs_per_conversation
+        pairs,
+        aim=settings.pairs_aimed_at,
+        most_per_conversation=settings.most_pairs_per_conversation,
+        margins=topical_margins(pairs),
     )
     if not used:
         raise NotEnoughData("There is no pair to learn from.", missing=1)
-    train, shown = EncodedPairs(base, used, system_message), EncodedPairs(base, held_out, system_message)
+    train = EncodedPairs(base, [*used, *topic_pairs(used)], system_message)
+    shown = EncodedPairs(base, held_out, system_message)
     with trainable_adapter(base, settings, seed=seed) as adapter:
         run = _Run(base, adapter, train, shown, method, dict(parameters), settings, seed, report)
         metrics = run.to_the_end(checkpoints)
         out.mkdir(parents=True, exist_ok=True)
         adapter.save(out)
     sinks = metrics.get("chosen_change", 0.0) < SINKING_NATS
-    return TrainingResult(len(used), run.steps, metrics, sinks, asdict(settings))
+    return TrainingResult(
+        len(used), run.steps, metrics, sinks, run.entangled, run.anchored_at, asdict(settings)
+    )
 
 
 class EncodedPairs:
@@ -127,6 +143,8 @@ class _Run:
         given = (base.revision, train.completions, method.name, sorted(parameters.items()), settings, seed)
         self._name = hashlib.sha256(repr(given).encode()).hexdigest()
         self.steps = len(self._batches)
+        self.entangled: list[dict[str, float | bool]] = []
+        self.anchored_at: int | None = None
         self._optimizer = torch.optim.AdamW(
             adapter.parameters.values(), lr=settings.learning_rate, weight_decay=0.0
         )
@@ -140,12 +158,15 @@ class _Run:
         reference = self._reference(self._train)
         held_reference = self._reference(self._held_out) if self._held_out.size else None
         recent: list[dict[str, float]] = notes.get("recent", [])
+        self.entangled, self.anchored_at = notes.get("entangled", []), notes.get("anchored_at")
         clock, per_epoch = time.monotonic(), math.ceil(self.steps / self._settings.epochs)
         for step in range(begun, self.steps):
             recent = [*recent[-(per_epoch - 1) :], self._step(step, reference)]
             done, values = step + 1, dict(recent[-1])
-            if held_reference is not None and done % per_epoch == 0:
-                values["held_out_accuracy"] = self._accuracy(self._held_out, held_reference)
+            if done % per_epoch == 0:
+                values |= self._end_of_epoch(done, recent)
+                if held_reference is not None:
+                    values["held_out_accuracy"] = self._accuracy(self._held_out, held_reference)
             keep = partial(self._keep, checkpoints, done, recent)
             if done % self._settings.checkpoint_steps == 0:
                 keep()
@@ -160,8 +181,21 @@ class _Run:
         return {name: sum(r[name] for r in recent) / len(recent) for name in recent[0]} if recent else {}
 
     def _keep(self, checkpoints: Path, done: int, recent: list[dict[str, float]]) -> None:
-        state = (self._adapter.parameters, self._optimizer, {"recent": recent})
+        notes = {"recent": recent, "entangled": self.entangled, "anchored_at": self.anchored_at}
+        state = (self._adapter.parameters, self._optimizer, notes)
         checkpoint.save(checkpoints, done, *state, run=self._name)
+
+    def _end_of_epoch(self, done: int, recent: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        """Compare the gradients, and anchor the chosen answers from here on if they sank."""
+        probed = self._train.logps(self._base, range(min(PROBED, self._train.size)))
+        found = entanglement(
+            probed.chosen.mean(), probed.rejected.mean(), list(self._adapter.parameters.values())
+        )
+        self.entangled = [*self.entangled, found.as_dict()]
+        change = sum(one["chosen_change"] for one in recent) / len(recent)
+        if self.anchored_at is None and change < SINKING_NATS:
+            self.anchored_at = done
+        return {"gradient_cosine": found.cosine}
 
     def _step(self, step: int, reference: PairLogps) -> dict[str, float]:
         batch = self._batches[step]
@@ -169,6 +203,9 @@ class _Run:
             group["lr"] = self._settings.learning_rate * _schedule(step, self.steps, self._settings)
         policy, before = self._train.logps(self._base, batch), _take(reference, batch)
         loss = self._loss(policy, before, **self._parameters).mean()
+        if self.anchored_at is not None:
+            lost = (before.chosen - policy.chosen).clamp(min=0) / policy.chosen_tokens
+            loss = loss + ANCHOR * lost.mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._adapter.parameters.values(), self._settings.clip_norm)
         self._optimizer.step()
