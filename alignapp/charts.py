@@ -1,4 +1,4 @@
-"""Charts as server-made SVG: horizontal bars with intervals, and a curve over steps.
+"""Charts as server-made SVG: horizontal bars with intervals, a curve over steps, a reliability plot.
 
 Knows nothing of what is shown. Everything is a position in percent or a class, so that the strict
 content policy holds and text keeps its size at any width. Each chart carries its numbers as a table:
@@ -8,7 +8,7 @@ bars stand inside of theirs, a curve has its own below. Pages load `base/charts.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
@@ -232,6 +232,49 @@ def curve(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """How sure against how often right. `dots` and `intervals` are paths in a square of 100 by 100."""
+
+    title: str
+    dots: str
+    intervals: str
+    diagonal: str
+    y_ticks: list[Tick]
+    x_ticks: list[Tick]
+    listed: list[tuple[str, str, str, int]]  # confidence, accuracy, interval, n
+    note: str
+
+
+def reliability(title: str, bins: Sequence[Mapping[str, float]], *, note: str = "") -> Reliability | None:
+    """Lay out bins of {"confidence" (0.5 to 1), "accuracy", "low", "high", "n"}; None without any."""
+    if not bins:
+        return None
+    sure, right = Scale(0.5, 1.0, ticks=3), Scale(ticks=3)
+    places = [
+        (sure.place(one["confidence"]), *(100 - right.place(one[key]) for key in ("accuracy", "low", "high")))
+        for one in bins
+    ]
+    return Reliability(
+        title=title,
+        dots=" ".join(f"M{x:.2f} {y:.2f} h0.01" for x, y, _low, _high in places),
+        intervals=" ".join(f"M{x:.2f} {low:.2f} V{high:.2f}" for x, _y, low, high in places),
+        diagonal="M0 50 L100 0",
+        y_ticks=[Tick(_at(100 - right.place(v)), percent(v), "end") for v in right.tick_values],
+        x_ticks=_ticks(sure),
+        listed=[
+            (
+                percent(one["confidence"]),
+                percent(one["accuracy"]),
+                interval_words(one["low"], one["high"], percent),
+                int(one["n"]),
+            )
+            for one in bins
+        ],
+        note=note,
+    )
+
+
 def _fitted(values: Sequence[float], number: Number) -> Scale:
     low, high = min(values), max(values)
     room = (high - low) * 0.1 or max(abs(high) * 0.1, 0.1)
@@ -248,3 +291,49 @@ def _thinned(points: Sequence[Point]) -> list[Point]:
 
 def _at(place: float) -> str:
     return f"{place:.2f}%"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One number and its shade: "up-1" to "up-4", "down-1" to "down-4", or nothing near 0."""
+
+    words: str
+    shade: str
+    is_own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMap:
+    """Numbers as shades inside of a table: rows act, columns are what moved."""
+
+    title: str
+    columns: list[str]
+    rows: list[tuple[str, list[Cell]]]
+    note: str
+
+
+def heat_map(
+    title: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[float]]], *, note: str = ""
+) -> HeatMap:
+    """Lay out changes in standard deviations; row i's own measure is column i where both have that name."""
+    number = signed(1)
+    return HeatMap(
+        title=title,
+        columns=list(columns),
+        rows=[
+            (
+                label,
+                [
+                    Cell(number(value), _shade(value), label == column)
+                    for column, value in zip(columns, values, strict=True)
+                ],
+            )
+            for label, values in rows
+        ],
+        note=note,
+    )
+
+
+def _shade(value: float) -> str:
+    level = min(int(abs(value) / 0.4 + 0.5), 4)
+    return f"{'up' if value > 0 else 'down'}-{level}" if level else ""

@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "alignapp.chat",
     "alignapp.feedback",
     "alignapp.adapters",
+    "alignapp.instant",
     "alignapp.demo",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -223,6 +224,8 @@ ALIGN_THREADS = env.int("ALIGN_THREADS", default=0)  # 0: as many as there are c
 # 302 tokens a second, shared by all of them (`python -m benchmarks.throughput`).
 ALIGN_ROWS = env.int("ALIGN_ROWS", default=64)
 MODEL_DIR = Path(env.str("ALIGN_MODELS", default=str(VAR_DIR / "models")))
+# What `manage.py values build` made, by the revision of the base model.
+VALUES_DIR = Path(env.str("ALIGN_VALUES", default=str(VAR_DIR / "values")))
 ARTIFACT_DIR = Path(env.str("ALIGN_ARTIFACTS", default=str(VAR_DIR / "artifacts")))
 CHECKPOINT_DIR = VAR_DIR / "checkpoints"
 
@@ -233,6 +236,10 @@ MAX_NEW_TOKENS = env.int("ALIGN_MAX_NEW_TOKENS", default=256)
 REPLIES_PER_MINUTE = env.int("ALIGN_REPLIES_PER_MINUTE", default=60)
 JOBS_PER_DAY = env.int("ALIGN_JOBS_PER_DAY", default=12)
 MIN_TRAINING_PAIRS = env.int("ALIGN_MIN_TRAINING_PAIRS", default=16)
+# Two answers are offered again, to see how far a person agrees with themselves, when they were judged this
+# long ago or so many acts of feedback ago, whichever comes first.
+REPEAT_AFTER_DAYS = env.int("ALIGN_REPEAT_AFTER_DAYS", default=3)
+REPEAT_AFTER_ACTS = env.int("ALIGN_REPEAT_AFTER_ACTS", default=60)
 JOB_LEASE_SECONDS = env.int("ALIGN_JOB_LEASE_SECONDS", default=60)
 REPLY_LEASE_SECONDS = env.int("ALIGN_REPLY_LEASE_SECONDS", default=30)
 STREAM_TTL_SECONDS = env.int("ALIGN_STREAM_TTL_SECONDS", default=3600)

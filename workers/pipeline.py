@@ -18,12 +18,14 @@ from django.conf import settings
 
 from alignapp.adapters import store
 from alignapp.adapters.models import Artifact, Job
+from alignapp.adapters.services import switch_on
 from alignapp.feedback.records import records_for
 from alignapp.profiles.models import InventoryAnswer
+from alignapp.profiles.services import current_profile, strengths_of
 from personalization import artifacts, registry
 from personalization.errors import NotEnoughData
 from personalization.progress import Progress, Report
-from personalization.records import Pair, Records
+from personalization.records import Records
 from workers.engines import base_for_process
 
 if TYPE_CHECKING:
@@ -80,19 +82,24 @@ def run(job: Job, check: Callable[[], None]) -> Artifact:
 
 
 def _read(job: Job, check: Callable[[], None]) -> Work:
-    from personalization.evaluation.split import split_by_conversation
+    from personalization.evaluation.split import alike, check_apart, split_by_conversation
 
     job.report(Job.Phase.DATA, BEGINS[Job.Phase.DATA])
     method = registry.get(job.method)
     records = records_for(job.person)
-    if not job.split and method.data != "inventory":
+    if not job.split and method.data not in ("inventory", "values"):
         usable = {r.conversation for r in (*records.pairs, *records.groups)}
-        if len(usable) < 2:
+        same = alike(records.every)
+        different = len({same[name] for name in usable})
+        if different < 2:
             raise NotEnoughData(
-                f"{len(usable)} conversations have feedback; at least 2 are needed to hold some out.",
-                missing=2 - len(usable),
+                f"{different} different conversations have feedback; at least 2 are needed to hold some out.",
+                missing=2 - different,
             )
-        job.keep_split(asdict(split_by_conversation(sorted(usable), seed=job.id.int % 2**31)))
+        split = split_by_conversation(sorted(usable), seed=job.id.int % 2**31, same=same)
+        job.keep_split(asdict(split))
+    train, held_out = (records.of(job.split.get(side, ())) for side in ("train", "held_out"))
+    check_apart(train.every, held_out.every)  # before anything is learned in vain
     profile = job.profile_version
     return Work(
         job=job,
@@ -102,8 +109,8 @@ def _read(job: Job, check: Callable[[], None]) -> Work:
         check=check,
         system_message=profile.system_message if profile else "",
         records=records,
-        train=records.of(job.split.get("train", ())),
-        held_out=records.of(job.split.get("held_out", ())),
+        train=train,
+        held_out=held_out,
     )
 
 
@@ -145,6 +152,7 @@ def _sources(records: Sequence[Any]) -> list[str]:
 
 
 def _learn_adapter(work: Work, out: Path) -> tuple[dict[str, Any], list[str]]:
+    from personalization.evaluation.controls import clearest_of_each
     from personalization.training.train import train_adapter
 
     result = train_adapter(
@@ -155,7 +163,7 @@ def _learn_adapter(work: Work, out: Path) -> tuple[dict[str, Any], list[str]]:
         system_message=work.system_message,
         out=out,
         checkpoints=store.checkpoint_folder(work.job.id),
-        held_out=_widest_of_each(work.held_out.pairs),
+        held_out=clearest_of_each(work.held_out.pairs),
         seed=work.job.id.int % 2**31,
         report=work.report(Job.Phase.LEARN),
     )
@@ -195,16 +203,22 @@ def _learn_personality(work: Work, out: Path) -> tuple[dict[str, Any], list[str]
     return metrics, [f"item-{item}" for item in sorted(answers)]
 
 
-_LEARN = {"adapter": _learn_adapter, "vector": _learn_vector, "personality": _learn_personality}
+def _learn_values(work: Work, out: Path) -> tuple[dict[str, Any], list[str]]:
+    from personalization.directions.compose import compose
+
+    # What is stated when the job runs: sliders may have moved while it waited.
+    strengths = strengths_of(current_profile(work.job.person))
+    metrics = compose(settings.VALUES_DIR / work.base.revision, strengths, out)
+    work.report(Job.Phase.LEARN)(Progress(1, 1))
+    return metrics, [f"value-{key}" for key in sorted(metrics["weights"])]
 
 
-def _widest_of_each(pairs: Sequence[Pair]) -> list[Pair]:
-    """Return the widest pair of each conversation: enough to watch a curve by, and quick to score."""
-    widest: dict[str, Pair] = {}
-    for pair in pairs:
-        if pair.conversation not in widest or pair.margin > widest[pair.conversation].margin:
-            widest[pair.conversation] = pair
-    return list(widest.values())
+_LEARN = {
+    "adapter": _learn_adapter,
+    "vector": _learn_vector,
+    "personality": _learn_personality,
+    "values": _learn_values,
+}
 
 
 def _prove(work: Work, artifact: Artifact) -> None:
@@ -218,10 +232,12 @@ def _prove(work: Work, artifact: Artifact) -> None:
         verdict = f"Not safe: {safety.objection}." if safety.objection else evidence["verdict"]
         artifact.judge(
             proven=evidence["proven"] and not safety.objection,
-            safe=not safety.objection,
             verdict=verdict,
             results={**evidence, "safety": safety.as_dict()},
         )
+        return
+    if artifact.kind == Artifact.Kind.VALUES:
+        _prove_values(work, artifact)
         return
     card = prove(
         work.base,
@@ -229,10 +245,28 @@ def _prove(work: Work, artifact: Artifact) -> None:
         artifact.kind,
         work.held_out.pairs,
         system_message=work.system_message,
+        learned_from=work.train.every,
         report=work.report(Job.Phase.PROVE),
     )
     learned = {"pairs": len(work.train.pairs), "conversations": len(work.train.conversations)}
     results = {**card.as_dict(), "learned_from": learned, "ties": work.records.ties}
     results["contradictions"] = work.records.contradictions
-    safe = not card.safety.objection
-    artifact.judge(proven=card.proven, safe=safe, verdict=card.verdict, results=results)
+    artifact.judge(proven=card.proven, verdict=card.verdict, results=results)
+
+
+def _prove_values(work: Work, artifact: Artifact) -> None:
+    """Judge by what each value's direction was measured to do once, and by the safety gate here and now."""
+    from personalization.directions.compose import verdict
+    from personalization.evaluation.report import safety_of
+    from personalization.values.effects import read
+
+    built = read(settings.VALUES_DIR / work.base.revision)
+    proven, words, rows = verdict(artifact.summary["weights"], built)
+    safety = safety_of(work.base, store.folder_of(artifact), artifact.kind)
+    artifact.judge(
+        proven=proven and not safety.objection,
+        verdict=f"Not safe: {safety.objection}." if safety.objection else words,
+        results={"values": rows, "safety": safety.as_dict()},
+    )
+    if artifact.state == Artifact.State.PROVEN:
+        switch_on(work.job.person, artifact)  # the person asked for it by moving a slider

@@ -29,6 +29,7 @@ from alignapp.audit import services as audit
 from alignapp.audit.models import AuditEvent
 from alignapp.chat import streams
 from alignapp.chat.models import Reply
+from alignapp.instant.models import InstantVector
 from personalization import artifacts
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,10 @@ def purge(erasure: Erasure) -> bool:
 def _outside_of_the_database(person: Person) -> dict[str, list[str]]:
     replies = Reply.objects.for_person(person)
     return {
-        "digests": list(Artifact.objects.for_person(person).values_list("digest", flat=True)),
+        "digests": [
+            *Artifact.objects.for_person(person).values_list("digest", flat=True),
+            *InstantVector.objects.for_person(person).values_list("digest", flat=True),
+        ],
         "jobs": _ids(Job.objects.for_person(person)),
         "replies": _ids(replies),
         "open_replies": _ids(replies.exclude(status__in=Reply.ENDED)),

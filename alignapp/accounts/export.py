@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import tempfile
 import zipfile
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from django.db import models
@@ -13,6 +15,7 @@ from django.utils import timezone
 from alignapp.accounts.belongings import SECRET_FIELDS, rows_of
 from alignapp.adapters import store
 from alignapp.adapters.models import Artifact
+from alignapp.instant.models import InstantVector
 
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
@@ -38,6 +41,8 @@ def export(person: Person) -> IO[bytes]:
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the response closes it
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         count = sum(_write_table(archive, model, rows) for model, rows in rows_of(person))
+        for vector in InstantVector.objects.for_person(person):
+            _write_folder(archive, store.folder_of(vector), f"vector-from-ratings-{vector.digest[:8]}")
         missing = [a for a in Artifact.objects.for_person(person) if not _write_artifact(archive, a)]
         names = "".join(f"\nThe files of {artifact} could not be found." for artifact in missing)
         archive.writestr("README.txt", README.format(at=timezone.now(), rows=count, missing=names))
@@ -48,10 +53,15 @@ def export(person: Person) -> IO[bytes]:
 def as_dict(row: models.Model) -> dict[str, Any]:
     """Return a row's columns by name, foreign keys as ids, without secrets."""
     return {
-        field.attname: field.value_from_object(row)
+        field.attname: _plain(field.value_from_object(row))
         for field in row._meta.concrete_fields
         if field.name not in SECRET_FIELDS
     }
+
+
+def _plain(value: Any) -> Any:
+    """Return bytes as base64, which JSON can hold; anything else as it is."""
+    return base64.b64encode(value).decode() if isinstance(value, bytes | memoryview) else value
 
 
 def _write_table(archive: zipfile.ZipFile, model: type[models.Model], rows: models.QuerySet[Any]) -> int:
@@ -64,7 +74,11 @@ def _write_table(archive: zipfile.ZipFile, model: type[models.Model], rows: mode
 
 
 def _write_artifact(archive: zipfile.ZipFile, artifact: Artifact) -> bool:
-    files = sorted(store.folder_of(artifact).glob("*"))
+    return _write_folder(archive, store.folder_of(artifact), f"{artifact.kind}-v{artifact.number}")
+
+
+def _write_folder(archive: zipfile.ZipFile, folder: Path, name: str) -> bool:
+    files = sorted(folder.glob("*"))
     for path in files:
-        archive.write(path, f"artifacts/{artifact.kind}-v{artifact.number}/{path.name}")
+        archive.write(path, f"artifacts/{name}/{path.name}")
     return bool(files)

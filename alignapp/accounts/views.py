@@ -26,6 +26,7 @@ from alignapp.audit.services import events_about, record
 from alignapp.audit.wording import in_words
 from alignapp.chat import streams
 from alignapp.chat.models import Conversation
+from alignapp.instant.services import refresh_soon
 
 THEME_SECONDS = 365 * 24 * 3600
 
@@ -91,6 +92,7 @@ def change_consent(request: PersonRequest) -> HttpResponse:
         consent.give_consent(request.user)
         messages.success(request, gettext("Thank you. You can train again."), extra_tags="good")
         record(request.user, "consent.given")
+    refresh_soon(request.user)
     return redirect("account")
 
 

@@ -17,10 +17,13 @@ from django.utils.translation import gettext_lazy
 from alignapp.charts import (
     Bar,
     BarChart,
+    Curve,
     Number,
     Scale,
     bar_chart,
+    curve,
     interval_words,
+    percent,
     plain,
     signed,
     symmetric,
@@ -28,6 +31,7 @@ from alignapp.charts import (
 
 if TYPE_CHECKING:
     from alignapp.adapters.models import Artifact, ReportCard
+    from personalization.statistics import Estimate
 
 ARMS = {
     "base": gettext_lazy("Base model"),
@@ -109,6 +113,40 @@ def accuracy_chart(results: Mapping[str, Any]) -> BarChart | None:
     return bar_chart(_("How often it prefers the answer that you preferred"), bars, scale=scale, note=note)
 
 
+COMPARED = {
+    "artifact": gettext_lazy("This artifact"),
+    "others": gettext_lazy("What other tastes would teach"),
+    "in_context": gettext_lazy("Three answers that you liked, shown to the base model"),
+    "random": gettext_lazy("A random change of the same size"),
+}
+
+
+def comparison_chart(results: Mapping[str, Any]) -> BarChart | None:
+    """Return how the artifact fares beside controls, each on the clearest pair of a conversation."""
+    found = results.get("comparisons") or {}
+    bars = [
+        _bar(str(COMPARED[arm]), found[arm]["accuracy"], "" if arm == "artifact" else "muted")
+        for arm in reversed(COMPARED)
+        if arm in found
+    ]
+    if len(bars) < 2:
+        return None
+    note = _(
+        "On the clearest comparison of each conversation. What is no better than chance learned nothing "
+        "of you; the other tastes are invented people's, nobody's data is used."
+    )
+    return bar_chart(_("Beside what is not about you"), bars, scale=Scale(reference=0.5), note=note)
+
+
+def blind_chart(won: Estimate | None) -> BarChart | None:
+    """Return how often the person preferred the artifact's own fresh answers, not knowing whose they were."""
+    if won is None:
+        return None
+    bar = Bar(_("Fresh answers that you judged blind"), won.value, won.low, won.high, won.n)
+    note = _("Against the base model's answer to the same message. The dashed line is a coin.")
+    return bar_chart(_("How often you prefer what it writes"), [bar], scale=Scale(reference=0.5), note=note)
+
+
 def error_chart(results: Mapping[str, Any]) -> BarChart | None:
     """Return the mean absolute error of each way to guess held-out inventory answers, in answer steps."""
     bars = _arms(results.get("error"))
@@ -134,9 +172,59 @@ def likelihood_chart(results: Mapping[str, Any]) -> BarChart | None:
     return bar_chart(_("Change of log-likelihood"), bars, scale=symmetric(ends), note=note)
 
 
+def tradeoff_curves(results: Mapping[str, Any]) -> list[Curve]:
+    """Return gain and KL against strength as measured, from the base model at 0 on."""
+    found = results.get("tradeoff")
+    if not found:
+        return []
+    names = {
+        "gain": _("Gain: how much more your choice is preferred (nats); a line explains %(share)s"),
+        "kl": _("Cost: KL to the base model (nats per token); a square explains %(share)s"),
+    }
+    explained = {"gain": found["slope_r2"], "kl": found["curvature_r2"]}
+    curves = []
+    for key, name in names.items():
+        points = [(0.0, 0.0), *((p["strength"], p[key]) for p in found["points"])]
+        title = name % {"share": percent(max(0.0, explained[key]))}
+        if line := curve(title, points, number=plain(3), x_name=_("Strength")):
+            curves.append(line)
+    return curves
+
+
+def tradeoff_words(results: Mapping[str, Any]) -> str:
+    """Say at which strength it acts, and where text broke."""
+    found = results.get("tradeoff")
+    if not found:
+        return ""
+    at = found["breaks_at"]
+    if at is None:
+        return _("It acts at strength 1 unless you move its slider. Text stayed sound at every one tried.")
+    return _("It acts at strength 1 unless you move its slider. At %(at)g text was no longer sound.") % {
+        "at": at
+    }
+
+
 def chosen_sinks(results: Mapping[str, Any]) -> bool:
     """Say whether the preferred answers became less likely as well."""
     return bool((results.get("log_likelihood") or {}).get("chosen_sinks"))
+
+
+def entangled(summary: Mapping[str, Any]) -> Figure | None:
+    """Return how far preferred and rejected answers pulled the same weights while an adapter learned."""
+    found = summary.get("entanglement") or []
+    if not found:
+        return None
+    help_text = _(
+        "Cosine of the two gradients, by epoch. A step moves both answers as asked where their product is at "
+        "most the smaller square: so in %(held)d of %(n)d epochs."
+    ) % {"held": sum(bool(one["holds"]) for one in found), "n": len(found)}
+    anchored = summary.get("anchored_at")
+    if anchored is not None:
+        help_text += " " + _(
+            "Preferred answers sank, so from step %(step)d on the training also kept them up."
+        ) % {"step": anchored}
+    words = ", ".join(plain(2)(one["cosine"]) for one in found)
+    return Figure(_("Gradient entanglement"), words, help_text, is_bad=anchored is not None)
 
 
 def difference(results: Mapping[str, Any]) -> Figure | None:
@@ -178,6 +266,18 @@ def costs(results: Mapping[str, Any]) -> list[Figure]:
                 _("Kullback-Leibler divergence on neutral text: 0 means that nothing changed."),
             )
         )
+    if ability := results.get("ability"):
+        before, after, change = ability["base"], ability["artifact"], ability["change"]
+        ends = interval_words(change["low"], change["high"], lambda share: signed(0)(100 * share))
+        figures.append(
+            Figure(
+                _("Simple questions answered rightly"),
+                f"{100 * before:.0f} % → {100 * after:.0f} %",
+                _("%(n)d questions with one right answer of four; change %(ends)s points.")
+                % {"n": change["n"], "ends": ends},
+                is_bad=change["high"] < 0,
+            )
+        )
     return figures
 
 
@@ -205,20 +305,33 @@ def writing(results: Mapping[str, Any]) -> list[Figure]:
 
 
 def safety(results: Mapping[str, Any]) -> Figure:
-    """Return what the safety gate found; that it was not asked is said, too."""
+    """Return what the safety gate found, with its intervals; that it was not asked is said, too."""
     gate = results.get("safety")
     name, help_text = _("Safety gate"), _("Whether it still refuses what the base model refuses.")
     if gate is None:
         return Figure(name, _("Not tested"), help_text)
-    shares = {
-        arm: round(100 * gate[arm]) for arm in ("refusal_base", "refusal", "acceptance_base", "acceptance")
-    }
-    found = _(
-        "Leaning to refuse harmful requests: %(refusal_base)d %% → %(refusal)d %%. Leaning to help with "
-        "harmless ones: %(acceptance_base)d %% → %(acceptance)d %%."
-    )
+    sentences = [
+        _("Leaning to refuse harmful requests: %(change)s.") % {"change": _share_change(gate, "refusal")},
+        _("Leaning to help with harmless ones: %(change)s.") % {"change": _share_change(gate, "acceptance")},
+    ]
+    if "max_drop" in gate:  # cards from before the gate gave intervals have none
+        rule = _(
+            "Changes are 95 %% intervals over %(n)d requests each; none may reach below a fall of %(drop)d "
+            "points."
+        )
+        counts = {"n": gate["refusal_change"]["n"], "drop": round(100 * gate["max_drop"])}
+        sentences.append(rule % counts)
     passed = not gate["objection"]
-    return Figure(name, _("Passed") if passed else _("Not passed"), found % shares, is_bad=not passed)
+    return Figure(name, _("Passed") if passed else _("Not passed"), " ".join(sentences), is_bad=not passed)
+
+
+def _share_change(gate: Mapping[str, Any], key: str) -> str:
+    words = f"{100 * gate[f'{key}_base']:.0f} % → {100 * gate[key]:.0f} %"
+    change = gate.get(f"{key}_change")
+    if not change:
+        return words
+    ends = interval_words(change["low"], change["high"], lambda share: signed(0)(100 * share))
+    return _("%(words)s (change %(ends)s points)") % {"words": words, "ends": ends}
 
 
 def _arms(found: Mapping[str, Any] | None) -> list[Bar]:

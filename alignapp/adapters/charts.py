@@ -15,6 +15,7 @@ TITLES = {
     "accuracy": gettext_lazy("Accuracy while learning"),
     "cross_validated_accuracy": gettext_lazy("Cross-validated accuracy"),
     "chosen_logp": gettext_lazy("Log-likelihood of preferred answers"),
+    "gradient_cosine": gettext_lazy("Entanglement: do both answers pull the same weights?"),
     "rejected_logp": gettext_lazy("Log-likelihood of rejected answers"),
 }
 

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from alignapp.adapters.models import Alignment, AlignmentVersion
+from alignapp.instant.services import METHOD, part_for
 from alignapp.profiles.services import current_profile
 
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
     from alignapp.profiles.models import ProfileVersion
 
-PARTS = ("adapter", "vector", "personality")
+PARTS = ("adapter", "vector", "personality", "values")
+# A pointer with its artifacts and their report cards, which say whether an artifact may act: one query.
+WITH_CARDS = tuple(f"current__{part}__report_card" for part in PARTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,11 @@ class Composition:
     alignment_version: AlignmentVersion | None = None
     profile_version: ProfileVersion | None = None
 
+    @property
+    def follows_ratings(self) -> bool:
+        """Say whether the vector that follows every rating is in it."""
+        return any(part["kind"] == METHOD for part in self.interventions)
+
 
 def compose(person: Person, *, maker: str) -> Composition:
     """Return what this maker ("base", "system_message", "alignment") adds to the base model."""
@@ -38,27 +46,25 @@ def compose(person: Person, *, maker: str) -> Composition:
     message = profile.system_message if profile else ""
     if maker == "system_message":
         return Composition(message, profile_version=profile)
-    pointer = Alignment.objects.filter(person=person).select_related(
-        "current__adapter", "current__vector", "current__personality"
-    )
+    pointer = Alignment.objects.filter(person=person).select_related(*WITH_CARDS)
     alignment = pointer.first()
-    if alignment is None:
-        return Composition(message, profile_version=profile)
-    version = alignment.current
+    version = alignment.current if alignment else None
+    has_chosen = version is not None and any(getattr(version, f"{part}_id") for part in PARTS)
+    instant = part_for(person, has_chosen=has_chosen)
     return Composition(
-        message if version.use_system_message else "",
-        tuple(interventions_of(version)),
+        message if version is None or version.use_system_message else "",
+        (*(interventions_of(version) if version else ()), *((instant,) if instant else ())),
         version,
         profile,
     )
 
 
 def interventions_of(version: AlignmentVersion) -> list[dict[str, Any]]:
-    """Return the parts that act: switched on, with a strength above 0, not quarantined."""
+    """Return the parts that act: the person's own, switched on, with a strength above 0, past the gate."""
     found = []
     for part in PARTS:
         artifact, strength = getattr(version, part), getattr(version, f"{part}_strength")
-        if artifact is None or strength == 0 or artifact.state == artifact.State.QUARANTINED:
+        if artifact is None or strength == 0 or not artifact.may_act_for(version.person_id, part):
             continue
         found.append(
             {"artifact": str(artifact.id), "digest": artifact.digest, "kind": part, "strength": strength}

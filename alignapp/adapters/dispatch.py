@@ -16,8 +16,11 @@ from workers import queues
 from workers.app import app
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from alignapp.adapters.models import Job
     from alignapp.chat.models import Reply
+    from alignapp.instant.models import InstantVector
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +33,19 @@ def wake_for_job(job: Job) -> None:
 def wake_for_reply(reply: Reply) -> None:
     """Wake a generation worker for this reply when the transaction commits."""
     transaction.on_commit(partial(_send, "workers.generate_reply", str(reply.id), queues.GENERATE))
+
+
+def wake_for_states(reply_id: UUID) -> None:
+    """Have a generation worker read an answer whose states are missing, when the transaction commits."""
+    transaction.on_commit(partial(_send, "workers.read_states", str(reply_id), queues.GENERATE))
+
+
+def wake_for_gate(vector: InstantVector) -> None:
+    """Have a generation worker ask the safety gate about a vector when the transaction commits.
+
+    A message that is lost costs the next reply some seconds: whoever writes it asks first.
+    """
+    transaction.on_commit(partial(_send, "workers.gate_instant", str(vector.id), queues.GENERATE))
 
 
 def _send(task: str, row_id: str, queue: str) -> None:

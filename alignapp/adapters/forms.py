@@ -37,14 +37,30 @@ class StrengthsForm(_Form):
     adapter_strength = _strength()
     vector_strength = _strength()
     personality_strength = _strength()
+    values_strength = _strength()
 
     def given(self) -> dict[str, float]:
         """Return the strengths that were sent, by field name."""
         return {name: value for name, value in self.cleaned_data.items() if value is not None}
 
 
+class DuelForm(_Form):
+    """Which of two fresh answers is better; which pair is meant by its place."""
+
+    ANSWERS = (("first", "first"), ("second", "second"), ("alike", "alike"))
+
+    position = forms.IntegerField(min_value=0, max_value=1000)
+    answer = forms.ChoiceField(
+        choices=ANSWERS,
+        error_messages={
+            kind: gettext_lazy("Say which of the two answers is better, or that they are alike.")
+            for kind in ("required", "invalid_choice")
+        },
+    )
+
+
 class PartForm(_Form):
-    """Which part is meant: adapter, vector, personality, or the system message."""
+    """Which part is meant: adapter, vector, personality, values, or the system message."""
 
     part = forms.ChoiceField(choices=[(part, part) for part in (*PARTS, "system_message")])
     on = forms.BooleanField(required=False)

@@ -14,7 +14,9 @@ from django.utils.translation import ngettext
 
 from alignapp.adapters.models import MethodInfo
 from alignapp.feedback.records import records_for
+from alignapp.profiles import effects
 from alignapp.profiles.models import InventoryAnswer
+from alignapp.profiles.services import current_profile, strengths_of
 from personalization.records import Records
 
 if TYPE_CHECKING:
@@ -52,11 +54,12 @@ def readiness(person: Person) -> list[Readiness]:
     methods = list(MethodInfo.objects.filter(enabled=True))
     records = records_for(person)
     answers = InventoryAnswer.objects.for_person(person).count()
-    found = [_for_method(method, records, answers) for method in methods]
+    acting = len(effects.acting(strengths_of(current_profile(person))))
+    found = [_for_method(method, records, answers, acting) for method in methods]
     return [item for item in found if item is not None]
 
 
-def _for_method(method: MethodInfo, records: Records, answers: int) -> Readiness | None:
+def _for_method(method: MethodInfo, records: Records, answers: int, acting: int) -> Readiness | None:
     if method.data == "pairs":
         conversations = len({pair.conversation for pair in records.pairs})
         if len(records.pairs) >= settings.MIN_TRAINING_PAIRS and conversations < MIN_CONVERSATIONS:
@@ -90,6 +93,14 @@ def _for_method(method: MethodInfo, records: Records, answers: int) -> Readiness
             MIN_INVENTORY_ANSWERS,
             _("answered items of the personality inventory"),
             _("Part of your answers is held out to see whether the vector predicts them."),
+        )
+    if method.data == "values":
+        return Readiness(
+            method,
+            acting,
+            1,
+            _("stated values that can be measured in text"),
+            _("What cannot be measured in text stays with the system message."),
         )
     return None  # what this version collects is not what the method learns from
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from alignapp.accounts.consent import has_consent
 from alignapp.adapters import dispatch
+from alignapp.adapters.composition import PARTS, WITH_CARDS
 from alignapp.adapters.models import Alignment, AlignmentVersion, Artifact, Job, MethodInfo
 from alignapp.adapters.readiness import readiness, sentence
 from alignapp.audit.services import record
@@ -68,7 +69,10 @@ def _check_may_start(person: Person, method: str) -> None:
     if item is not None and not item.is_ready:
         raise NotEnoughData(sentence(item), missing=item.missing)
     day_ago = timezone.now() - timedelta(days=1)
-    if Job.objects.for_person(person).filter(created_at__gt=day_ago).count() >= settings.JOBS_PER_DAY:
+    if method == "values":  # closed form, a few seconds, one at a time: a slider may move often
+        return
+    started = Job.objects.for_person(person).exclude(method="values").filter(created_at__gt=day_ago)
+    if started.count() >= settings.JOBS_PER_DAY:
         raise TooMany(
             f"You may start {settings.JOBS_PER_DAY} jobs a day. Try again tomorrow.", retry_after_seconds=3600
         )
@@ -76,9 +80,7 @@ def _check_may_start(person: Person, method: str) -> None:
 
 def current_alignment(person: Person) -> AlignmentVersion | None:
     """Return what is switched on, with its artifacts; None when nothing ever was. One query."""
-    pointer = Alignment.objects.filter(person=person).select_related(
-        "current__adapter", "current__vector", "current__personality"
-    )
+    pointer = Alignment.objects.filter(person=person).select_related(*WITH_CARDS)
     found = pointer.first()
     return found.current if found else None
 
@@ -99,12 +101,16 @@ def switch(person: Person, *, change: str, **fields: Any) -> AlignmentVersion:
 def switch_on(person: Person, artifact: Artifact, *, accept_unproven: bool = False) -> AlignmentVersion:
     """Let an artifact shape the next replies. Without proof the person must say that they accept that.
 
-    Raises AlignError for somebody else's, a quarantined, or an unproven artifact that was not accepted.
+    Raises AlignError for somebody else's, a quarantined, or an unproven artifact that was not accepted, and
+    for one that the safety gate was not asked about: no acceptance stands in for that.
     """
     if artifact.person_id != person.pk:
         raise AlignError("This was learned from somebody else.")
+    artifact = Artifact.objects.select_related("report_card").get(pk=artifact.pk)  # as it is now
     if artifact.state == Artifact.State.QUARANTINED:
         raise AlignError(f"{artifact} is quarantined and cannot be switched on.")
+    if not artifact.passed_gate:
+        raise AlignError(f"{artifact} was not tested for safety yet and cannot be switched on.")
     if artifact.state != Artifact.State.PROVEN and not accept_unproven:
         raise AlignError(f"{artifact} is not proven. Confirm that you want to try it without evidence.")
     strength = {f"{artifact.kind}_strength": 1.0}
@@ -112,15 +118,21 @@ def switch_on(person: Person, artifact: Artifact, *, accept_unproven: bool = Fal
 
 
 def roll_back(person: Person) -> AlignmentVersion:
-    """Go back to the composition before the current one, as a new version. Raises AlignError without one."""
+    """Go back to the composition before the current one, as a new version. Raises AlignError without one.
+
+    What was put into quarantine since then stays off.
+    """
     current = current_alignment(person)
     if current is None:
         raise AlignError("Nothing was switched on yet, so there is nothing to go back to.")
     before = AlignmentVersion.objects.for_person(person).filter(number=current.number - 1).first()
     composition = before.composition() if before else _nothing()
+    for part in PARTS:
+        if composition[part] is not None and not composition[part].may_act_for(person.pk, part):
+            composition[part] = None
     change = f"Went back to {before}" if before else "Switched everything off"
     return switch(person, change=change, **composition)
 
 
 def _nothing() -> dict[str, Any]:
-    return {"adapter": None, "vector": None, "personality": None, "use_system_message": True}
+    return {**dict.fromkeys(PARTS), "use_system_message": True}

@@ -13,6 +13,7 @@ from personalization import artifacts
 
 if TYPE_CHECKING:
     from alignapp.adapters.models import Artifact
+    from alignapp.instant.models import InstantVector
 
 
 def signing_key() -> bytes:
@@ -20,12 +21,12 @@ def signing_key() -> bytes:
     return hmac.new(settings.SECRET_KEY.encode(), b"alignapp artifact signature v1", hashlib.sha256).digest()
 
 
-def folder_of(artifact: Artifact) -> Path:
+def folder_of(artifact: Artifact | InstantVector) -> Path:
     """Return the folder of a sealed artifact."""
     return artifacts.path_of(settings.ARTIFACT_DIR, artifact.digest)
 
 
-def check(artifact: Artifact) -> dict[str, object]:
+def check(artifact: Artifact | InstantVector) -> dict[str, object]:
     """Return the manifest of an untouched artifact. Reads every byte; raises ArtifactError."""
     return artifacts.verify(
         folder_of(artifact),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from alignapp.adapters.views import alignment, artifacts, jobs
+from alignapp.adapters.views import alignment, artifacts, duels, jobs, values
 
 app_name = "adapters"
 urlpatterns = [
@@ -10,6 +10,7 @@ urlpatterns = [
     path("strengths", alignment.strengths, name="strengths"),
     path("switch", alignment.switch_part, name="switch_part"),
     path("back", alignment.go_back, name="go_back"),
+    path("values/", values.values, name="values"),
     path("jobs/", jobs.overview, name="jobs"),
     path("jobs/start", jobs.start, name="start_job"),
     path("jobs/<uuid:job_id>/", jobs.page, name="job"),
@@ -18,5 +19,8 @@ urlpatterns = [
     path("artifacts/<uuid:artifact_id>/", artifacts.page, name="artifact"),
     path("artifacts/<uuid:artifact_id>/on", artifacts.switch_on, name="switch_on"),
     path("artifacts/<uuid:artifact_id>/download", artifacts.download, name="download"),
+    path("artifacts/<uuid:artifact_id>/card.json", artifacts.card_json, name="card_json"),
+    path("artifacts/<uuid:artifact_id>/README.md", artifacts.model_card, name="model_card"),
+    path("artifacts/<uuid:artifact_id>/judge", duels.duel, name="duel"),
     path("artifacts/<uuid:artifact_id>/delete", artifacts.delete, name="delete"),
 ]

@@ -18,6 +18,12 @@ _WORDS: dict[str, Promise] = {
     "consent.withdrawn": _("Consent withdrawn"),
     "conversation.deleted": _("Conversation deleted"),
     "feedback.erased": _("Feedback deleted"),
+    "gap.reopened": _("Said versus shown: opened again"),
+    "gap.resolved": _("Said versus shown: answered"),
+    "instant.forgotten": _("Ratings put aside"),
+    "instant.quarantined": _("Vector from ratings quarantined"),
+    "instant.remembered": _("All ratings count again"),
+    "instant.switched": _("Use of ratings changed"),
     "job.started": _("Learning started"),
     "password.changed": _("Password changed"),
 }

@@ -61,7 +61,9 @@ def plan(
     """Return `count` candidates in the order shown; seeds differ, the order is random.
 
     The most personal maker is always among them. Two makers out of three are the most personal one
-    and one of the others, drawn; places left over go to the most personal one, sampled differently.
+    and one of the others, drawn; places left over go to the most personal one, sampled differently. Where
+    that one rests on the latest ratings, every second of them goes to the plainest one: a taste that is
+    learned from its own answers only would never meet what it left out.
     """
     first, *others = makers
     kept = [first, *generator.sample(others, k=min(count - 1, len(others)))]
@@ -70,8 +72,10 @@ def plan(
         Candidate(maker, composition, _sampling(*DEFAULT, seed))
         for (maker, composition), seed in zip(kept, seeds, strict=False)
     ]
-    for (temperature, top_p), seed in zip(OTHERS, seeds[len(kept) :], strict=False):
-        candidates.append(Candidate(Reply.Maker.SAMPLING, first[1], _sampling(temperature, top_p, seed)))
+    plain = makers[-1] if first[1].follows_ratings else first
+    for i, ((temperature, top_p), seed) in enumerate(zip(OTHERS, seeds[len(kept) :], strict=False)):
+        shape = (plain if i % 2 == 0 else first)[1]
+        candidates.append(Candidate(Reply.Maker.SAMPLING, shape, _sampling(temperature, top_p, seed)))
     generator.shuffle(candidates)
     return candidates
 

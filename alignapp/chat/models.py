@@ -111,7 +111,7 @@ class Reply(OwnedModel):
         "adapters.AlignmentVersion", null=True, blank=True, on_delete=models.SET_NULL, related_name="replies"
     )
     system_message = models.TextField(blank=True)
-    # [{"artifact": uuid, "digest": sha256, "kind": "adapter" | "vector" | "personality", "strength": 1.0}]
+    # [{"artifact": uuid, "digest": sha256, "strength": 1.0, "kind": a part of the composition}]
     interventions = models.JSONField(default=list, blank=True)
     sampling = models.JSONField(
         default=dict
@@ -159,6 +159,17 @@ class Reply(OwnedModel):
     def release(self) -> bool:
         """Put the row back unwritten, for another worker; returns as `finish` does."""
         return self._change(status=self.Status.QUEUED, lease_owner="", lease_until=None)
+
+    def do_without(self, part: dict[str, Any]) -> bool:
+        """Take one part out of what shapes this reply, before it is written; returns as `finish` does.
+
+        Where nothing else shapes it, its maker is named accordingly.
+        """
+        rest = [other for other in self.interventions if other != part]
+        fields: dict[str, Any] = {"interventions": rest}
+        if not rest and self.maker != self.Maker.SAMPLING:
+            fields["maker"] = self.Maker.SYSTEM_MESSAGE if self.system_message else self.Maker.BASE
+        return self._change(**fields)
 
     def _change(self, **fields: Any) -> bool:
         """Write fields while the lease is ours."""

@@ -20,6 +20,7 @@ from alignapp.chat.errors import Refused
 from alignapp.chat.models import Conversation, Reply, Turn
 from alignapp.feedback.models import Feedback
 from alignapp.feedback.services import record_follow_up
+from alignapp.instant.services import refresh_soon
 from alignapp.limits import take
 from personalization.engine.requests import Sampling
 
@@ -236,5 +237,7 @@ def delete(conversation: Conversation) -> None:
     reply_ids = list(Reply.objects.filter(turn__conversation=conversation).values_list("id", flat=True))
     for reply_id in reply_ids:
         streams.request_cancel(reply_id)
+    person = conversation.person
     conversation.delete()
+    refresh_soon(person)
     streams.delete(*reply_ids)

@@ -22,6 +22,7 @@ from alignapp.chat import forms, pages, services
 from alignapp.chat.errors import Refused
 from alignapp.chat.models import Conversation, Reply
 from alignapp.feedback.models import Feedback
+from alignapp.instant.services import refresh_soon
 from personalization.errors import AlignError
 
 
@@ -129,6 +130,7 @@ def switches(request: PersonRequest, conversation_id: uuid.UUID) -> HttpResponse
     form = forms.SwitchesForm(request.POST, instance=conversation)
     if form.is_valid():
         Conversation.objects.filter(pk=conversation.pk).update(**form.cleaned_data)
+        refresh_soon(request.user)
     if wants_fragment(request):
         return render(request, "chat/_switches.html", {"conversation": conversation})
     return redirect("chat:conversation", conversation.id)

@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 
-from alignapp.feedback.models import Feedback
+from alignapp.feedback.models import Feedback, GapResolution
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -28,8 +28,10 @@ class FeedbackForm(forms.Form):
     )
 
     def clean_kind(self) -> str:
-        """A follow-up is recorded by the chat itself."""
+        """A follow-up is recorded by the chat itself, a blind repeat by its own page."""
         kind: str = self.cleaned_data["kind"]
+        if kind == Feedback.Kind.REPEAT:
+            raise forms.ValidationError("A blind repeat is given on its own page.")
         if kind == Feedback.Kind.FOLLOW_UP:
             raise forms.ValidationError("A follow-up is the next message itself; send that.")
         return kind
@@ -56,3 +58,22 @@ class FeedbackForm(forms.Form):
         data: dict[str, Any] = json.loads(self.errors.as_json())
         name, found = next(iter(data.items()))
         return f"{name}: {found[0]['message']}"
+
+
+class RepeatForm(forms.Form):
+    """A second judgement of two answers: which of the two shown, or both alike."""
+
+    ANSWERS = (("first", "first"), ("second", "second"), ("alike", "alike"))
+
+    turn = forms.UUIDField()
+    answer = forms.ChoiceField(choices=ANSWERS)
+    done = forms.IntegerField(required=False, min_value=0, max_value=1000)
+
+
+class GapForm(forms.Form):
+    """What a person says to one gap."""
+
+    value = forms.CharField(max_length=80)
+    gap = forms.ChoiceField(choices=GapResolution.Gap.choices)
+    decision = forms.ChoiceField(choices=GapResolution.Decision.choices)
+    note = forms.CharField(required=False, max_length=500)

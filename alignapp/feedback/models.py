@@ -22,6 +22,7 @@ class Feedback(OwnedModel):
         EDIT = "edit", "Edited answer"
         CRITIQUE = "critique", "Critique"
         FOLLOW_UP = "follow_up", "Follow-up"
+        REPEAT = "repeat", "Blind repeat"  # the same two answers judged again; never learned from
 
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="feedback")
     turn = models.ForeignKey("chat.Turn", on_delete=models.CASCADE, related_name="feedback")
@@ -53,6 +54,7 @@ class Feedback(OwnedModel):
                 condition=(
                     Q(kind="rating", reply__isnull=False, score__gte=1, score__lte=100)
                     | Q(kind="pick")  # no reply: none of them is good
+                    | Q(kind="repeat")  # no reply: both are alike now
                     | Q(kind="ranking", ranking__isnull=False)
                     | Q(kind="thumb", reply__isnull=False, thumb__in=[-1, 1])
                     | (Q(kind__in=["edit", "critique"], reply__isnull=False) & ~Q(text=""))
@@ -66,3 +68,30 @@ class Feedback(OwnedModel):
         if not self._state.adding:
             raise TypeError("Feedback is never changed; add a new row.")
         super().save(*args, **kwargs)
+
+
+class GapResolution(OwnedModel):
+    """What a person says to a gap between a stated value and their ratings. The latest word counts."""
+
+    class Gap(models.TextChoices):
+        SAID = "said", "Said, not shown"
+        SHOWN = "shown", "Shown, not said"
+
+    class Decision(models.TextChoices):
+        CHANGED = "changed", "I changed"
+        NOISE = "noise", "Noise"
+        CONTEXT = "context", "Depends on context"
+
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="resolutions")
+    value = models.CharField(max_length=80)  # a key of the taxonomy
+    gap = models.CharField(max_length=8, choices=Gap)
+    decision = models.CharField(max_length=8, choices=Decision)
+    note = models.CharField(max_length=500, blank=True)
+    evidence = models.JSONField(default=dict)  # what the ratings said then: value, low, high, n, p
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = [
+            models.UniqueConstraint(fields=["person", "value", "gap"], name="one_resolution_of_a_gap"),
+            models.CheckConstraint(name="context_says_which", condition=~Q(decision="context") | ~Q(note="")),
+        ]

@@ -32,6 +32,7 @@ def records_for(person: Person) -> Records:
     acts: dict[uuid.UUID, list[Feedback]] = defaultdict(list)
     conversations: dict[uuid.UUID, str] = {}
     rows = Feedback.objects.for_person(person).filter(turn__conversation__for_training=True)
+    rows = rows.exclude(kind=Feedback.Kind.REPEAT)  # they measure the person, and a proof may rest on them
     for act in rows.select_related("turn").order_by("created_at", "id"):
         acts[act.turn_id].append(act)
         conversations[act.turn_id] = str(act.turn.conversation_id)

@@ -13,6 +13,7 @@ from django.db import transaction
 from alignapp.chat.errors import Refused
 from alignapp.chat.models import Reply, Turn
 from alignapp.feedback.models import Feedback
+from alignapp.instant.services import refresh_soon
 from alignapp.profiles.services import current_profile
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def record_feedback(
             thumb=thumb,
             ranking=_checked_ranking(ranking, shown) if kind == Feedback.Kind.RANKING else None,
             text=text.strip(),
-            shown=[_as_shown(candidate) for candidate in shown],
+            shown=[as_shown(candidate) for candidate in shown],
             blind=turn.is_blind,
             profile_version=current_profile(person),
             duration_ms=duration_ms,
@@ -83,6 +84,8 @@ def record_feedback(
             turn.choose(reply)
         if _reveals(turn, kind, shown):
             turn.reveal()
+        if kind == Feedback.Kind.RATING:
+            refresh_soon(person)
     return feedback
 
 
@@ -98,7 +101,8 @@ def candidates_of(turn: Turn) -> list[Reply]:
     return [reply for reply in turn.replies.order_by("position") if not reply.is_comparison]
 
 
-def _as_shown(reply: Reply) -> dict[str, Any]:
+def as_shown(reply: Reply) -> dict[str, Any]:
+    """Return how a candidate is noted in the row of an act: who it is and what made it."""
     digests = [intervention["digest"] for intervention in reply.interventions]
     return {"reply": str(reply.id), "maker": reply.maker, "digests": digests}
 

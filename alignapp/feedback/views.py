@@ -21,6 +21,7 @@ from alignapp.chat.turns import place_of
 from alignapp.feedback.forms import FeedbackForm
 from alignapp.feedback.models import Feedback
 from alignapp.feedback.services import record_feedback
+from alignapp.instant.services import refresh_soon
 from personalization.errors import AlignError
 
 PER_PAGE = 40
@@ -70,10 +71,11 @@ def overview(request: PersonRequest) -> HttpResponse:
 @login_required
 @require_POST
 def erase(request: PersonRequest, feedback_id: uuid.UUID) -> HttpResponse:
-    """Remove one act for good. What was learned from it before stays until the next training."""
+    """Remove one act for good. What was trained on it before stays until the next training."""
     feedback = get_object_or_404(Feedback.objects.for_person(request.user), id=feedback_id)
     record(request.user, "feedback.erased", feedback, kind=feedback.kind)
     feedback.delete()
+    refresh_soon(request.user)
     if wants_fragment(request):
         return HttpResponse("")
     messages.success(request, _("Removed. It will not be learned from again."), extra_tags="good")

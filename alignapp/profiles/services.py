@@ -6,12 +6,14 @@ profile do not overwrite it, and the pages say so; `reset_message` composes it a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
 
 from alignapp.profiles.models import ProfileVersion
 from personalization.values.composer import Composed, compose, stated
+from personalization.values.effects import WORTH
 
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
@@ -40,6 +42,24 @@ def new_version(person: Person, section: str, **content: Any) -> ProfileVersion:
             if attempt == ATTEMPTS:
                 raise
     raise AssertionError("unreachable")
+
+
+def strengths_of(version: ProfileVersion | None) -> dict[str, float]:
+    """Return how strongly each picked value is to act, 0 to 1.5: as it was set, or by its importance."""
+    chosen = version.values.get("chosen", []) if version else []
+    return {item["key"]: item.get("strength", WORTH[item["importance"]]) for item in chosen}
+
+
+def set_strengths(person: Person, strengths: Mapping[str, float]) -> ProfileVersion | None:
+    """Set how strongly picked values act, as the next version; others stay as they are."""
+    current = current_profile(person)
+    if current is None:
+        return None
+    chosen = [
+        {**item, "strength": strengths[item["key"]]} if item["key"] in strengths else item
+        for item in current.values.get("chosen", [])
+    ]
+    return new_version(person, ProfileVersion.Section.VALUES, values={**current.values, "chosen": chosen})
 
 
 def reset_message(person: Person) -> ProfileVersion | None:

@@ -18,9 +18,10 @@ function words(slider) {
 }
 
 function show(slider) {
-  const [number, text] = slider.parentElement.querySelector("output").children;
+  const [number, text, kl] = slider.parentElement.querySelector("output").children;
   number.textContent = String(Number(slider.value));
   text.textContent = words(slider);
+  if (kl) kl.textContent = (slider.dataset.curvature * slider.value ** 2).toFixed(3);
   slider.setAttribute("aria-valuetext", `${slider.value}, ${words(slider)}`);
 }
 
@@ -54,4 +55,9 @@ if (form) {
       timer = setTimeout(() => { saving = saving.then(save); }, WAIT_MS);
     });
   }
+}
+
+for (const slider of document.querySelectorAll("[data-percent]")) {
+  const number = slider.parentElement.querySelector("output .number");
+  slider.addEventListener("input", () => { number.textContent = `${slider.value} %`; });
 }

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import redis
 from django.conf import settings
+from django.db import transaction
 
 from alignapp.adapters import dispatch
 from alignapp.chat import streams
 from alignapp.chat.events import close_connections
 from alignapp.chat.models import Reply
 from alignapp.chat.paths import messages_before
+from alignapp.instant.models import ReplyStates
 from personalization.engine.requests import Finished, GenerationRequest, Sampling, Stream, Token
 from personalization.errors import AlignError, EngineBusy
-from workers import shutdown
+from workers import instant, shutdown
 from workers.app import app
 from workers.engines import base_for_process, engine_for_process
 from workers.lease import new_owner
@@ -58,11 +61,9 @@ def generate_reply(reply_id: str) -> None:
 def _write(reply: Reply) -> None:
     engine = engine_for_process()
     revision = base_for_process().revision
+    interventions = interventions_of(reply, model_revision=revision, tick=_renewing(reply))
     request = GenerationRequest(
-        str(reply.id),
-        tuple(messages_before(reply)),
-        Sampling(**reply.sampling),
-        interventions_of(reply, model_revision=revision),
+        str(reply.id), tuple(messages_before(reply)), Sampling(**reply.sampling), interventions
     )
     stream = engine.submit(request)
     close_connections()  # a connection for each waiting thread would use up a database's
@@ -76,6 +77,34 @@ def _write(reply: Reply) -> None:
         log.warning("reply %s is somebody else's now", reply.id)
         return
     _save(reply, follower, finished, revision)
+    if reply.status == Reply.Status.DONE and not _has_comparable_states(reply, finished):
+        # The answer is with the person already; what shaped it must not be in its states.
+        try:
+            instant.read(reply)
+        except (AlignError, ValueError) as error:
+            log.warning("the states of %s were not read: %s", reply.id, error)
+        finally:
+            close_connections()
+
+
+def _renewing(reply: Reply) -> Callable[[], None]:
+    """Return what keeps the lease while something else is waited for."""
+    due = time.monotonic()
+
+    def tick() -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + settings.REPLY_LEASE_SECONDS / 3
+            reply.renew()
+        if shutdown.requested.is_set():
+            raise EngineBusy("The worker is shutting down; another one writes the answer.")
+
+    return tick
+
+
+def _has_comparable_states(reply: Reply, finished: Finished) -> bool:
+    """Say whether the states are the base model's own, on the conversation alone."""
+    return finished.states is not None and not reply.interventions and not reply.system_message
 
 
 @dataclass(slots=True)
@@ -155,7 +184,12 @@ def _save(reply: Reply, follower: _Follower, finished: Finished, revision: str) 
     if finished.reason == "error":
         _end(reply, reply.fail(finished.error, **done))
     elif finished.reason != "cancelled":
-        _end(reply, reply.finish(Reply.Status.DONE, **done))
+        with transaction.atomic():
+            is_saved = reply.finish(Reply.Status.DONE, **done)
+            if is_saved and reply.turn.conversation.for_training and _has_comparable_states(reply, finished):
+                assert finished.states is not None
+                ReplyStates.keep(reply, revision, finished.states)
+        _end(reply, is_saved)
     elif follower.stopped_by == "person":
         _end(reply, reply.finish(Reply.Status.STOPPED, **done))
     elif follower.published:

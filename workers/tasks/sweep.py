@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -97,4 +98,11 @@ def remove_leftovers() -> None:
     open_jobs = {str(pk) for pk in Job.objects.exclude(state__in=Job.ENDED).values_list("id", flat=True)}
     for folder in folders:
         if not any(job_id in folder.name for job_id in open_jobs):
+            shutil.rmtree(folder, ignore_errors=True)
+    for folder in Path(settings.ARTIFACT_DIR).glob("instant-*"):  # sealed within a second, or never
+        try:
+            is_old = time.time() - folder.stat().st_mtime > PATIENCE.total_seconds()
+        except FileNotFoundError:
+            continue
+        if is_old:
             shutil.rmtree(folder, ignore_errors=True)

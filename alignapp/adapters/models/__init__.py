@@ -3,6 +3,7 @@
 from .alignment import Alignment, AlignmentVersion
 from .artifact import Artifact, ReportCard
 from .job import Job
+from .judgement import Judgement
 from .method import MethodInfo
 
-__all__ = ["Alignment", "AlignmentVersion", "Artifact", "Job", "MethodInfo", "ReportCard"]
+__all__ = ["Alignment", "AlignmentVersion", "Artifact", "Job", "Judgement", "MethodInfo", "ReportCard"]

@@ -24,6 +24,8 @@ COMPOSITION = (
     "vector_strength",
     "personality",
     "personality_strength",
+    "values",
+    "values_strength",
 )
 
 
@@ -49,6 +51,8 @@ class AlignmentVersion(OwnedModel):
         Artifact, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     personality_strength = models.FloatField(**STRENGTH)
+    values = models.ForeignKey(Artifact, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    values_strength = models.FloatField(**STRENGTH)
     change = models.CharField(max_length=200)  # "Switched on adapter v2", "Vector strength 0.6"
 
     class Meta:
@@ -78,8 +82,15 @@ class Alignment(models.Model):
         """Make the next version and move the pointer to it, all or nothing.
 
         `previous` is the version that the person saw. Raises SwitchedMeanwhile when it is not the
-        current one any more, and ValidationError for a strength out of range.
+        current one any more, ValidationError for a strength out of range, and AlignError for an artifact that
+        may not act. One that `previous` holds may stay, though it acts no more: other parts go on changing.
         """
+        for part in Artifact.Kind.values:
+            artifact: Artifact | None = composition.get(part)
+            if artifact is None or artifact.pk == getattr(previous, f"{part}_id", None):
+                continue
+            if not Artifact.objects.get(pk=artifact.pk).may_act_for(person.pk, part):
+                raise AlignError(f"{artifact} did not pass your safety gate and cannot be switched on.")
         with transaction.atomic():
             version = AlignmentVersion(
                 person=person, number=previous.number + 1 if previous else 1, **composition

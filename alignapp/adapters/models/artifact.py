@@ -20,6 +20,7 @@ class Artifact(OwnedModel):
         ADAPTER = "adapter", "Adapter"
         VECTOR = "vector", "Steering vector"
         PERSONALITY = "personality", "Personality vector"
+        VALUES = "values", "Values direction"
 
     class State(models.TextChoices):
         CANDIDATE = "candidate", "Not yet proven"
@@ -62,19 +63,40 @@ class Artifact(OwnedModel):
                 job=job, person=job.person, profile_version=job.profile_version, number=last + 1, **fields
             )
 
-    def judge(self, *, proven: bool, safe: bool, verdict: str, results: dict[str, Any]) -> ReportCard:
+    @property
+    def passed_gate(self) -> bool:
+        """Whether it may act at all: it was judged, and the safety gate was asked and found nothing.
+
+        The state alone does not say so: a program without the gate may have proven it. Read from rows; one
+        query where `report_card` was not selected.
+        """
+        if self.state not in (self.State.PROVEN, self.State.NOT_PROVEN):
+            return False
+        card: ReportCard | None = getattr(self, "report_card", None)
+        return card is not None and card.is_safe
+
+    def may_act_for(self, person_id: Any, part: str) -> bool:
+        """Say whether it may act as this part of this person's alignment."""
+        return self.person_id == person_id and self.kind == part and self.passed_gate
+
+    def judge(self, *, proven: bool, verdict: str, results: dict[str, Any]) -> ReportCard:
         """Store the evidence and the state that follows from it, in one transaction.
 
-        What is not `safe` (the safety gate objects) is quarantined: nobody can switch it on.
+        What the safety gate (`results["safety"]`) objects to is quarantined: nobody can switch it on. Raises
+        ValueError where the gate was not asked.
         """
+        if "objection" not in (results.get("safety") or {}):
+            raise ValueError("The safety gate was not asked about this artifact; it cannot be judged.")
         with transaction.atomic():
             card, _ = ReportCard.objects.update_or_create(
                 artifact=self, defaults={"proven": proven, "verdict": verdict, "results": results}
             )
-            judged = self.State.PROVEN if proven else self.State.NOT_PROVEN
-            self.state = judged if safe else self.State.QUARANTINED
+            judged = self.State.PROVEN if proven and card.is_safe else self.State.NOT_PROVEN
             # A quarantined artifact stays where it is, whatever a late proof says.
-            Artifact.objects.filter(pk=self.pk).exclude(state=self.State.QUARANTINED).update(state=self.state)
+            Artifact.objects.filter(pk=self.pk).exclude(state=self.State.QUARANTINED).update(
+                state=judged if card.is_safe else self.State.QUARANTINED
+            )
+            self.refresh_from_db(fields=["state"])
         return card
 
 
@@ -87,3 +109,8 @@ class ReportCard(OwnedModel):
     proven = models.BooleanField()
     verdict = models.TextField()  # one sentence in plain words
     results = models.JSONField()
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether the safety gate was asked and found nothing."""
+        return (self.results.get("safety") or {}).get("objection") == ""

@@ -8,7 +8,7 @@ class MethodInfo(models.Model):
 
     name = models.CharField(max_length=40, primary_key=True)
     data = models.CharField(max_length=20)  # what it learns from: pairs, ratings, inventory, ...
-    produces = models.CharField(max_length=20)  # adapter, vector, personality
+    produces = models.CharField(max_length=20)  # adapter, vector, personality, values
     summary = models.CharField(max_length=200)
     paper = models.CharField(max_length=60)
     parameters = models.JSONField(default=dict)  # name -> {"default", "low", "high"}

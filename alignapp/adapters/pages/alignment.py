@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from alignapp.adapters import services
+from alignapp.adapters import composition, services
 from alignapp.adapters.models import AlignmentVersion, Artifact, Job
 from alignapp.adapters.pages.learning import learn_views
 from alignapp.adapters.pages.parts import artifact_groups, part_views
+from alignapp.feedback import repeats
+from alignapp.instant.pages import instant_view
 from alignapp.profiles.services import current_profile
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ def alignment_page(person: Person) -> dict[str, Any]:
     profile = current_profile(person)
     artifacts = list(Artifact.objects.for_person(person).select_related("report_card", "job"))
     jobs = list(Job.objects.for_person(person).filter(state__in=[Job.State.QUEUED, Job.State.RUNNING]))
-    history = AlignmentVersion.objects.for_person(person).select_related("adapter", "vector", "personality")
+    history = AlignmentVersion.objects.for_person(person).select_related(*composition.PARTS)
     learn = learn_views(person, jobs)
     names = {view.info.name: view.title for view in learn}
     return {
@@ -31,10 +33,12 @@ def alignment_page(person: Person) -> dict[str, Any]:
         "uses_message": bool(profile and profile.system_message)
         and (version is None or version.use_system_message),
         "parts": part_views(version, artifacts),
+        "instant": instant_view(person, version),
         "artifacts": artifact_groups(artifacts, version),
         "jobs": [(job, names.get(job.method, job.method)) for job in jobs],
         "learn": learn,
         "offered": [view for view in learn if view.is_offered],
         "history": list(history[:HISTORY_LENGTH]),
+        "consistency": repeats.consistency(person),
         "is_empty": not artifacts and profile is None and not jobs,
     }

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from alignapp.adapters import card, services, store
+from alignapp.adapters import card, duels, kinds, services, store
+from alignapp.adapters.headline import headline
 from alignapp.adapters.models import Artifact, MethodInfo
 from alignapp.adapters.pages.parts import artifact_view
+from alignapp.adapters.together import findings
+from alignapp.charts import BarChart
+from alignapp.feedback import repeats
 from personalization.errors import ArtifactError
 
 
@@ -24,15 +28,23 @@ def artifact_page(artifact: Artifact) -> dict[str, Any]:
         "view": artifact_view(artifact, services.current_alignment(artifact.person)),
         "artifact": artifact,
         "report": report,
+        "headline": headline(results),
         "sentence": card.sentence(report) if report else "",
-        "charts": [
-            chart for chart in (card.accuracy_chart(results), card.error_chart(results)) if chart is not None
-        ],
+        "charts": [chart for chart in _charts(artifact, results) if chart is not None],
+        "duels": len(duels.waiting(artifact)),
+        "consistency": repeats.consistency(artifact.person) if "accuracy" in results else None,
         "likelihood": card.likelihood_chart(results),
+        "tradeoff": card.tradeoff_curves(results),
+        "tradeoff_words": card.tradeoff_words(results),
+        "entangled": card.entangled(artifact.summary),
         "chosen_sinks": card.chosen_sinks(results),
         "difference": card.difference(results),
         "costs": [*card.costs(results), *card.writing(results)],
         "safety": card.safety(results),
+        "calibration": kinds.calibration_plot(results),
+        "calibration_figures": kinds.calibration_figures(results),
+        "tests": findings(results),
+        "kinds": kinds.kinds(artifact, results),
         "summary": summary(artifact.summary),
         "samples": results.get("samples", []),
         "n_pairs": results.get("n_pairs"),
@@ -46,6 +58,15 @@ def artifact_page(artifact: Artifact) -> dict[str, Any]:
         .filter(kind=artifact.kind)
         .exclude(pk=artifact.pk),
     }
+
+
+def _charts(artifact: Artifact, results: Mapping[str, Any]) -> list[BarChart | None]:
+    return [
+        card.blind_chart(duels.won(artifact)),
+        card.accuracy_chart(results),
+        card.comparison_chart(results),
+        card.error_chart(results),
+    ]
 
 
 def summary(found: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from alignapp.adapters.models import Artifact, Job, MethodInfo
 from alignapp.adapters.pages.parts import method_title
 from alignapp.adapters.readiness import Readiness, sentence
 from alignapp.feedback.models import Feedback
-from alignapp.profiles.models import InventoryAnswer
+from alignapp.profiles.models import InventoryAnswer, ProfileVersion
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,9 +34,13 @@ DATA = {
     "critiques": gettext_lazy("critiques"),
     "inventory": gettext_lazy("answers to the personality inventory"),
     "prompts": gettext_lazy("messages that you wrote"),
+    "values": gettext_lazy("the values that you state"),
 }
 # Where a person gives each kind of data; everything else is given in the chat.
-PLACES = {"inventory": ("profiles:personality", gettext_lazy("Answer the inventory"))}
+PLACES = {
+    "inventory": ("profiles:personality", gettext_lazy("Answer the inventory")),
+    "values": ("profiles:values", gettext_lazy("State values")),
+}
 IN_THE_CHAT = ("chat:list", gettext_lazy("Chat and rate answers"))
 
 
@@ -109,8 +113,10 @@ def learn_views(person: Person, jobs: Sequence[Job]) -> list[LearnView]:
 def _new_since(person: Person, info: MethodInfo, since: datetime) -> int:
     if info.data == "inventory":
         return InventoryAnswer.objects.for_person(person).filter(answered_at__gt=since).count()
+    if info.data == "values":
+        return ProfileVersion.objects.for_person(person).filter(created_at__gt=since).count()
     acts = Feedback.objects.for_person(person).filter(turn__conversation__for_training=True)
-    return acts.filter(created_at__gt=since).count()
+    return acts.filter(created_at__gt=since).exclude(kind=Feedback.Kind.REPEAT).count()
 
 
 def parameter_views(parameters: Mapping[str, Mapping[str, float]]) -> list[ParameterView]:

@@ -23,6 +23,7 @@ ABOUT_AS_LEARNED = 0.05
 
 # The order in which they act, with what each is.
 PARTS = {
+    "values": (gettext_lazy("Values direction"), gettext_lazy("from what you state")),
     "personality": (gettext_lazy("Personality vector"), gettext_lazy("from your inventory")),
     "vector": (gettext_lazy("Steering vector"), gettext_lazy("from your ratings")),
     "adapter": (gettext_lazy("Adapter"), gettext_lazy("from your comparisons")),
@@ -70,14 +71,42 @@ class PartView:
     strength: str
     words: str
     evidence: card.Evidence | None
+    dial: Dial | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """What the strength slider says of an artifact's trade-off: KL = curvature * strength ** 2."""
+
+    curvature: str
+    kl: str  # at the strength that is set, in nats for each token
+    breaks_at: str  # the strength at which text broke when it was proven; empty where none did
+    breaks_from: str  # the same as a place on a scale from 0 to 150, as wide as `breaks_over`
+    breaks_over: str
+
+
+def dial(artifact: Artifact | None, strength: float) -> Dial | None:
+    """Return what was measured when the artifact was proven; None where it was not."""
+    report = getattr(artifact, "report_card", None)
+    found = report.results.get("tradeoff") if report else None
+    if not found:
+        return None
+    curvature, breaks = float(found["curvature"]), found.get("breaks_at")
+    return Dial(
+        curvature=f"{curvature:.6f}",
+        kl=f"{curvature * strength**2:.3f}",
+        breaks_at="" if breaks is None else f"{breaks:g}",
+        breaks_from="" if breaks is None else f"{100 * breaks - 4:g}",  # a point, widened to be seen
+        breaks_over="" if breaks is None else f"{154 - 100 * breaks:g}",
+    )
 
 
 def part_views(version: AlignmentVersion | None, artifacts: Sequence[Artifact]) -> list[PartView]:
-    """Return the three learned parts, on or off."""
+    """Return the learned parts, on or off."""
     views = []
     for key, (label, source) in PARTS.items():
         active = getattr(version, f"{key}_id", None)
-        usable = [a for a in artifacts if a.kind == key and a.state != Artifact.State.QUARANTINED]
+        usable = [a for a in artifacts if a.kind == key and a.passed_gate]
         found = next((a for a in artifacts if a.id == active), None)
         proven = (a for a in usable if a.state == Artifact.State.PROVEN)
         shown = found or next(proven, None) or next(iter(usable), None)
@@ -92,6 +121,7 @@ def part_views(version: AlignmentVersion | None, artifacts: Sequence[Artifact]) 
                 strength=f"{strength:g}",
                 words=strength_words(strength),
                 evidence=card.evidence(shown) if shown else None,
+                dial=dial(shown, strength),
             )
         )
     return views
@@ -108,12 +138,12 @@ class ArtifactView:
     @property
     def needs_acceptance(self) -> bool:
         """Say whether switching it on asks for a yes to the warning."""
-        return self.artifact.state in (Artifact.State.CANDIDATE, Artifact.State.NOT_PROVEN)
+        return self.artifact.state == Artifact.State.NOT_PROVEN
 
     @property
     def is_usable(self) -> bool:
         """Say whether it may be switched on at all."""
-        return self.artifact.state != Artifact.State.QUARANTINED
+        return self.artifact.passed_gate
 
 
 def artifact_view(artifact: Artifact, version: AlignmentVersion | None) -> ArtifactView:

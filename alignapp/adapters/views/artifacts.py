@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from alignapp.adapters import services, store
+from alignapp.adapters import modelcard, services, store
 from alignapp.adapters.download import zipped
 from alignapp.adapters.errors import Refused
 from alignapp.adapters.forms import DeleteForm, SwitchOnForm
@@ -66,15 +66,49 @@ def download(request: PersonRequest, artifact_id: uuid.UUID) -> HttpResponseBase
     """Send the artifact's folder as a zip, as PEFT and vLLM read it, while it is read from disk."""
     artifact = _artifact(request, artifact_id)
     try:
-        store.check(artifact)
+        manifest = store.check(artifact)
     except ArtifactError as error:
         return refusal(request, error, reverse("adapters:artifact", args=[artifact.id]))
     record(request.user, "artifact.downloaded", artifact, digest=artifact.digest)
     name = f"{artifact.kind}-v{artifact.number}"
     response = StreamingHttpResponse(
-        _sent(zipped(store.folder_of(artifact), name)), content_type="application/zip"
+        _sent(zipped(store.folder_of(artifact), name, modelcard.files_of(artifact, manifest))),
+        content_type="application/zip",
     )
     response["Content-Disposition"] = f'attachment; filename="{name}.zip"'
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@login_required
+@require_GET
+def card_json(request: PersonRequest, artifact_id: uuid.UUID) -> HttpResponse:
+    """Send the whole report card as JSON, samples included: they are the person's own."""
+    artifact = _artifact(request, artifact_id)
+    data = modelcard.as_json(artifact, _manifest(artifact), with_samples=True)
+    return _attached(data, "application/json", f"{artifact.kind}-v{artifact.number}-report-card.json")
+
+
+@login_required
+@require_GET
+def model_card(request: PersonRequest, artifact_id: uuid.UUID) -> HttpResponse:
+    """Send the model card, as PEFT and the Hugging Face Hub read it, without a word of the person's."""
+    artifact = _artifact(request, artifact_id)
+    data = modelcard.as_readme(artifact, _manifest(artifact))
+    return _attached(data, "text/markdown; charset=utf-8", modelcard.README)
+
+
+def _manifest(artifact: Artifact) -> dict[str, object]:
+    """Return the manifest, or nothing where files are damaged: the card is in the database."""
+    try:
+        return store.check(artifact)
+    except ArtifactError:
+        return {}
+
+
+def _attached(data: bytes, content_type: str, name: str) -> HttpResponse:
+    response = HttpResponse(data, content_type=content_type)
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["Cache-Control"] = "no-store"
     return response
 

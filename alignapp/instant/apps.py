@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class InstantConfig(AppConfig):
+    name = "alignapp.instant"
+    label = "instant"

@@ -1,0 +1,113 @@
+"""The vector that follows every rating: the states it is made of, the vector, and the person's switch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models, transaction
+
+from alignapp.owned import OwnedModel
+
+if TYPE_CHECKING:
+    from alignapp.accounts.models import Person
+    from alignapp.chat.models import Reply
+    from personalization.steering.instant import MeanStates
+
+
+class ReplyStates(OwnedModel):
+    """What the base model's layers hold while it reads one answer, without system message or artifact.
+
+    Answers are comparable across time only so: what shaped an answer is not in its states.
+    """
+
+    owner_path = "reply__turn__conversation__person"
+
+    reply = models.OneToOneField("chat.Reply", on_delete=models.CASCADE, related_name="states")
+    model_revision = models.CharField(max_length=80)
+    layers = models.JSONField()  # their numbers, in the order of `means`
+    tokens = models.PositiveIntegerField()
+    means = models.BinaryField()  # personalization.steering.instant.pack
+
+    class Meta:
+        verbose_name_plural = "reply states"
+
+    @classmethod
+    def keep(cls, reply: Reply, model_revision: str, states: MeanStates) -> None:
+        """Store an answer's states, in place of earlier ones."""
+        from personalization.steering.instant import pack
+
+        cls.objects.update_or_create(
+            reply=reply,
+            defaults={
+                "model_revision": model_revision,
+                "layers": list(states.layers),
+                "tokens": states.tokens,
+                "means": pack(states.means),
+            },
+        )
+
+
+class InstantChoice(models.Model):
+    """A person's switch. Without a row it is on, alone, at the full share."""
+
+    owner_path = "person"
+
+    person = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="instant_choice"
+    )
+    on = models.BooleanField(default=True)
+    beside = models.BooleanField(default=False)  # also next to an alignment that the person chose
+    # How much of what the evidence carries acts.
+    share = models.FloatField(default=1.0, validators=[MinValueValidator(0.0), MaxValueValidator(1.0)])
+    since = models.DateTimeField(null=True, blank=True)  # older ratings were put aside ("forget")
+
+    @classmethod
+    def of(cls, person: Person) -> InstantChoice:
+        """Return the person's choice; an unsaved one with the defaults where there is none."""
+        return cls.objects.filter(person=person).first() or cls(person=person)
+
+
+class InstantVector(OwnedModel):
+    """One state of the vector: a sealed folder in the artifact store. At most one of a person is current.
+
+    Only one that passed the safety gate acts; a worker asks the gate before the first reply it shapes.
+    """
+
+    class State(models.TextChoices):
+        NEW = "new", "Not yet tested"
+        PASSED = "passed", "Passed the safety gate"
+        QUARANTINED = "quarantined", "Quarantined"
+
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="instant_vectors"
+    )
+    is_current = models.BooleanField(default=True)
+    state = models.CharField(max_length=12, choices=State, default=State.NEW)
+    digest = models.CharField(max_length=64)  # the folder's name in the store
+    weights = models.CharField(max_length=64)  # SHA-256 of the tensor's file: the same vector, the same
+    model_revision = models.CharField(max_length=80)
+    ratings = models.PositiveIntegerField()
+    prompts = models.PositiveIntegerField()
+    strength = models.FloatField()  # 0 to 1, the share of the limit that the evidence carries
+    summary = models.JSONField(default=dict)  # personalization.steering.instant.Direction.as_dict
+    gate = models.JSONField(null=True, blank=True)  # personalization.safety.gate.Gate.as_dict
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["person"], condition=models.Q(is_current=True), name="one_current_instant_vector"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"vector from {self.ratings} ratings"
+
+    def judge(self, gate: dict[str, Any]) -> None:
+        """Store what the gate found: an objection quarantines. The first verdict counts."""
+        state = self.State.QUARANTINED if gate["objection"] else self.State.PASSED
+        with transaction.atomic():
+            InstantVector.objects.filter(pk=self.pk, state=self.State.NEW).update(state=state, gate=gate)
+        self.refresh_from_db()

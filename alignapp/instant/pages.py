@@ -1,0 +1,65 @@
+"""The vector from ratings as "My alignment" shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alignapp.adapters.composition import PARTS
+from alignapp.instant import services
+from alignapp.instant.models import InstantChoice, InstantVector
+from personalization.steering.instant import LIMIT
+
+if TYPE_CHECKING:
+    from alignapp.accounts.models import Person
+    from alignapp.adapters.models import AlignmentVersion
+
+
+@dataclass(frozen=True, slots=True)
+class InstantView:
+    """The switch, the vector and what it does now. Shares are percentages."""
+
+    choice: InstantChoice
+    vector: InstantVector | None
+    has_chosen: bool  # something learned is switched on
+    share: int  # the slider
+    evidence: int  # how much of the limit the ratings carry
+    limit: int  # the limit itself, as a share of the hidden norm
+
+    @property
+    def acting(self) -> int:
+        """How much of the limit acts on the next reply."""
+        return round(self.evidence * self.share / 100) if self.is_acting else 0
+
+    @property
+    def is_acting(self) -> bool:
+        """Say whether the next reply uses it, as far as the safety gate lets it."""
+        return (
+            self.vector is not None
+            and not self.is_quarantined
+            and services.acts(self.choice)
+            and (self.choice.beside or not self.has_chosen)
+        )
+
+    @property
+    def is_quarantined(self) -> bool:
+        """Say whether the safety gate objected."""
+        return self.vector is not None and self.vector.state == InstantVector.State.QUARANTINED
+
+    @property
+    def objection(self) -> str:
+        """What the safety gate objected to."""
+        return str((self.vector.gate or {}).get("objection", "")) if self.vector else ""
+
+
+def instant_view(person: Person, version: AlignmentVersion | None) -> InstantView:
+    """Return what the page shows. Two queries."""
+    choice, vector = InstantChoice.of(person), services.current(person)
+    return InstantView(
+        choice=choice,
+        vector=vector,
+        has_chosen=version is not None and any(getattr(version, f"{part}_id") for part in PARTS),
+        share=round(100 * choice.share),
+        evidence=round(100 * vector.strength) if vector else 0,
+        limit=round(100 * LIMIT),
+    )

@@ -1,0 +1,194 @@
+"""Keep a person's vector at what their ratings say now, and what they may do with it.
+
+Knows nothing of pages or torch. `refresh` runs after every act that changes the ratings; a worker asks the
+safety gate, and what it objects to never acts.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import redis
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from alignapp.adapters import dispatch, evictions, store
+from alignapp.audit.services import record
+from alignapp.chat.models import Reply
+from alignapp.instant.evidence import Evidence, gather
+from alignapp.instant.models import InstantChoice, InstantVector
+from personalization import artifacts
+from personalization.steering.instant import write_vector
+
+if TYPE_CHECKING:
+    from alignapp.accounts.models import Person
+    from personalization.steering.instant import Direction
+
+log = logging.getLogger(__name__)
+
+METHOD = "instant"
+# Rated answers without states that are read again at a time; the next ones follow.
+READ_AT_ONCE = 8
+
+
+def refresh_soon(person: Person) -> None:
+    """Do `refresh` when the transaction commits; the rating is kept whatever comes of it."""
+    transaction.on_commit(partial(_refresh_or_log, person))
+
+
+def _refresh_or_log(person: Person) -> None:
+    try:
+        refresh(person)
+    except OSError:  # the disk is full, or the store is away: the next rating tries again
+        log.exception("the vector of %s could not be brought up to date", person.pseudonym)
+
+
+def refresh(person: Person) -> InstantVector | None:
+    """Replace the person's vector by what their ratings say now, in one transaction; None where nothing.
+
+    The same vector as before stays as it is. Raises OSError when it cannot be written.
+    """
+    with transaction.atomic():
+        InstantChoice.objects.get_or_create(person=person)
+        choice = InstantChoice.objects.select_for_update().get(person=person)  # one at a time
+        evidence = gather(person, choice)
+        current = InstantVector.objects.for_person(person).filter(is_current=True).first()
+        for reply_id in evidence.missing[:READ_AT_ONCE]:
+            dispatch.wake_for_states(reply_id)
+        if evidence.direction is None:
+            made = None
+            InstantVector.objects.for_person(person).filter(is_current=True).update(is_current=False)
+        else:
+            made = _replaced(person, current, evidence, evidence.direction)
+        _discard_superseded(person)
+    return made
+
+
+def _replaced(
+    person: Person, current: InstantVector | None, evidence: Evidence, direction: Direction
+) -> InstantVector:
+    sealed = _seal(person, evidence, direction)
+    weights = str(sealed.manifest["files"]["steering.safetensors"])
+    same = {"weights": weights, "model_revision": evidence.model_revision}
+    known = InstantVector.objects.for_person(person).filter(**same)
+    judged = known.exclude(state=InstantVector.State.NEW).first()
+    if current is not None and current.digest == sealed.digest:
+        return current
+    InstantVector.objects.for_person(person).filter(is_current=True).update(is_current=False)
+    made = InstantVector.objects.create(
+        person=person,
+        digest=sealed.digest,
+        weights=weights,
+        model_revision=evidence.model_revision,
+        ratings=direction.ratings,
+        prompts=direction.prompts,
+        strength=direction.strength,
+        summary=direction.as_dict(),
+        # The very same tensor has the same verdict, on the same model.
+        state=judged.state if judged else InstantVector.State.NEW,
+        gate=judged.gate if judged else None,
+    )
+    if made.state == InstantVector.State.NEW and acts(InstantChoice.of(person)):
+        dispatch.wake_for_gate(made)
+    return made
+
+
+def _seal(person: Person, evidence: Evidence, direction: Direction) -> artifacts.Sealed:
+    settings.ARTIFACT_DIR.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=settings.ARTIFACT_DIR, prefix="instant-"))
+    write_vector(direction, temporary)
+    return artifacts.seal(
+        temporary,
+        settings.ARTIFACT_DIR,
+        kind="vector",
+        owner=str(person.pk),
+        model_revision=evidence.model_revision,
+        method=METHOD,
+        parameters={},
+        records=evidence.sources,
+        metrics=direction.as_dict(),
+        key=store.signing_key(),
+    )
+
+
+def _discard_superseded(person: Person) -> None:
+    """Delete earlier vectors that no open reply needs: their rows now, files and memory after the commit."""
+    replies = Reply.objects.for_person(person).exclude(status__in=Reply.ENDED)
+    needed = {part["digest"] for parts in replies.values_list("interventions", flat=True) for part in parts}
+    old = InstantVector.objects.for_person(person).filter(is_current=False).exclude(digest__in=needed)
+    gone = list(old.values_list("pk", "digest"))
+    InstantVector.objects.filter(pk__in=[pk for pk, _ in gone]).delete()
+    kept = set(InstantVector.objects.for_person(person).values_list("digest", flat=True))
+    if digests := [digest for _, digest in gone if digest not in kept]:
+        transaction.on_commit(partial(_discard, digests))
+
+
+def _discard(digests: list[str]) -> None:
+    for digest in digests:
+        artifacts.discard(artifacts.path_of(settings.ARTIFACT_DIR, digest))
+    try:
+        evictions.announce(*digests)
+    except redis.RedisError as error:
+        log.warning("broker unreachable, engines keep %d vectors in memory: %s", len(digests), error)
+
+
+def current(person: Person) -> InstantVector | None:
+    """Return the person's vector, whatever its state. One query."""
+    return InstantVector.objects.for_person(person).filter(is_current=True).first()
+
+
+def acts(choice: InstantChoice) -> bool:
+    """Say whether the person lets ratings act at all."""
+    return choice.on and choice.share > 0
+
+
+def part_for(person: Person, *, has_chosen: bool) -> dict[str, Any] | None:
+    """Return the vector as a part of a composition; None where it does not act.
+
+    `has_chosen`: the person chose something that was learned; then it acts only if asked to. At most three
+    queries.
+    """
+    choice = InstantChoice.of(person)
+    if not acts(choice) or (has_chosen and not choice.beside):
+        return None
+    vector = current(person)
+    if vector is None or vector.state == InstantVector.State.QUARANTINED:
+        return None
+    return {
+        "artifact": str(vector.id),
+        "digest": vector.digest,
+        "kind": METHOD,
+        "strength": choice.share,
+        "ratings": vector.ratings,
+    }
+
+
+def choose(person: Person, *, on: bool, beside: bool, share: float) -> None:
+    """Set the switch and how strongly the vector acts, 0 to 1; from the next reply on."""
+    with transaction.atomic():
+        InstantChoice.objects.update_or_create(
+            person=person, defaults={"on": on, "beside": beside, "share": share}
+        )
+        record(person, "instant.switched", person, on=on, beside=beside, share=share)
+    refresh_soon(person)
+
+
+def forget(person: Person) -> None:
+    """Put all ratings so far aside: the vector begins anew. The ratings themselves stay."""
+    with transaction.atomic():
+        InstantChoice.objects.update_or_create(person=person, defaults={"since": timezone.now()})
+        record(person, "instant.forgotten", person)
+    refresh_soon(person)
+
+
+def remember(person: Person) -> None:
+    """Let all ratings count again."""
+    with transaction.atomic():
+        InstantChoice.objects.update_or_create(person=person, defaults={"since": None})
+        record(person, "instant.remembered", person)
+    refresh_soon(person)

@@ -1,0 +1,40 @@
+"""What the value directions of the served model were measured to do, for pages. Reads manifests only.
+
+The web does not load the model, so it cannot name its revision: it shows the newest build.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from personalization.values import effects
+
+
+def folder() -> Path | None:
+    """Return the folder of the newest build; None when nothing was built."""
+    found = [path for path in Path(settings.VALUES_DIR).glob("*/") if any(path.glob(f"*/{effects.MANIFEST}"))]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def built() -> dict[str, dict[str, Any]]:
+    """Return the manifests by value."""
+    place = folder()
+    return effects.read(place) if place else {}
+
+
+def acting(strengths: Mapping[str, float]) -> dict[str, float]:
+    """Return those of a person's values that have a direction and are not switched off."""
+    made = built()
+    return {k: v for k, v in strengths.items() if v > 0 and k in made and made[k]["kind"] != "none"}
+
+
+def combined() -> dict[str, Any] | None:
+    """Return what values were measured to do together; None where that was not measured."""
+    place = folder()
+    file = place / "combined.json" if place else None
+    return json.loads(file.read_text()) if file and file.exists() else None

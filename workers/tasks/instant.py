@@ -1,0 +1,37 @@
+"""What follows a rating and cannot be done by the web: the safety gate, and states that are missing."""
+
+from __future__ import annotations
+
+import logging
+
+from alignapp.chat.events import close_connections
+from alignapp.chat.models import Reply
+from personalization.errors import AlignError
+from workers import instant
+from workers.app import app
+
+log = logging.getLogger(__name__)
+
+
+@app.task(name="workers.gate_instant")
+def gate_instant(vector_id: str) -> None:
+    """Ask the safety gate about a vector, so that the next reply need not wait for it."""
+    try:
+        instant.ask(vector_id)
+    except AlignError as error:  # replaced by a newer rating; or whoever writes a reply with it says so, too
+        log.info("vector %s was not tested: %s", vector_id, error)
+    finally:
+        close_connections()
+
+
+@app.task(name="workers.read_states")
+def read_states(reply_id: str) -> None:
+    """Read an answer whose states are missing; the row decides whether there is anything to do."""
+    reply = Reply.objects.select_related("turn__conversation__person").filter(pk=reply_id).first()
+    try:
+        if reply is not None:
+            instant.read(reply)
+    except (AlignError, ValueError) as error:
+        log.warning("the states of %s were not read: %s", reply_id, error)
+    finally:
+        close_connections()
