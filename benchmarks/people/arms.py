@@ -24,11 +24,21 @@ from personalization.engine.requests import Intervention
 from personalization.models.base import BaseModel
 from personalization.records import Message, Pair, RatedGroup
 from personalization.simulation.people import SimulatedPerson
+from personalization.steering.instant import Sums, layers_of
 from personalization.steering.learn import FOLDS, RatedStates
 from personalization.training.train import train_adapter
 from personalization.values.composer import Own, compose
 
-ARMS = ("system_message", "in_context", "random_vector", "others_vector", "vector", "adapter", "both")
+ARMS = (
+    "system_message",
+    "in_context",
+    "random_vector",
+    "others_vector",
+    "instant",
+    "vector",
+    "adapter",
+    "both",
+)
 SHOTS = 3  # rated answers shown in the in-context arm: more leave the small model no room
 # Without enough prompts to choose a layer and a strength by cross-validation, as measured on other prompts.
 LAYER_SHARE, STRENGTH = 0.47, 0.3
@@ -109,6 +119,21 @@ def vector(rated: Rated, states: Tensor, count: int, folder: Path) -> Shape:
     begun = time.monotonic()
     layer, learned = direction(rated, states, count)
     return Shape((), (saved(layer, learned, folder),), time.monotonic() - begun)
+
+
+def instant(rated: Rated, states: Tensor, count: int, folder: Path) -> Shape:
+    """Use the closed form that follows every rating, as strong as the evidence carries."""
+    begun = time.monotonic()
+    layers = layers_of(states.shape[1])
+    sums = Sums(layers)
+    kept = states[:, list(layers)].numpy()
+    for i, scores in enumerate(rated.scores[:count]):
+        sums.put(str(i), kept[i * CANDIDATES : (i + 1) * CANDIDATES], scores)
+    found = sums.direction()
+    if found is None:
+        return Shape(seconds=time.monotonic() - begun)
+    acting = saved(found.layer, torch.from_numpy(found.vector), folder)
+    return Shape((), (acting,), time.monotonic() - begun)
 
 
 def random_vector(rated: Rated, states: Tensor, count: int, folder: Path) -> Shape:

@@ -77,7 +77,25 @@ def summary(cells: Sequence[Cell]) -> dict[str, Any]:
         "best": {"method": best["arm"], **{k: best[k] for k in ("prompts", "win_rate", "low", "high")}},
         "people": {name: estimate.as_dict() for name, estimate in by_person(chosen).items()},
         "grid": grid,
+        "pays": [row for size in sizes if (row := _pays(cells, size))],
+        "seeds": len({cell.seed for cell in cells}),
     }
+
+
+def _pays(cells: Sequence[Cell], size: int) -> dict[str, Any] | None:
+    """Return how much more an adapter wins than the vector of every rating, each with the same person."""
+    found: dict[str, Any] = {"prompts": size}
+    mean = {(c.arm, c.person, c.seed): _mean(c.wins) for c in cells if c.prompts == size}
+    for arm in ("adapter", "both"):
+        gains = [
+            (wins - mean["instant", person, seed], person)
+            for (name, person, seed), wins in mean.items()
+            if name == arm and ("instant", person, seed) in mean
+        ]
+        estimate = clustered_mean([g for g, _ in gains], [p for _, p in gains]) if gains else None
+        found[arm] = estimate.as_dict() if estimate else None
+    trained = [c.seconds for c in cells if (c.arm, c.prompts) == ("adapter", size)]
+    return {**found, "seconds": _mean(trained)} if trained and found["adapter"] else None
 
 
 def by_person(cells: Iterable[Cell]) -> dict[str, Estimate]:

@@ -1,0 +1,1 @@
+"""How near a model comes to what 150 real people answered: `python -m benchmarks.papi`."""

@@ -1,0 +1,159 @@
+"""Compute the cells of the people benchmark: every arm for every person, kept as they come."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchmarks.people import arms
+from benchmarks.people.arms import Rated, Shape
+from benchmarks.people.pool import Pool, answers, pool_of, states_of
+from benchmarks.people.results import Cell, Cells
+from personalization.engine.local import LocalEngine
+from personalization.evaluation.report import row_of
+from personalization.models.base import BaseModel, load
+from personalization.models.cost import measure_cost
+from personalization.models.interventions import Interventions, Row
+from personalization.models.precision import half_precision, half_precision_pays
+from personalization.models.relevance import relevance
+from personalization.records import Message
+from personalization.simulation.people import population
+from personalization.steering.soundness import repetition
+
+ROWS = 128  # answers at once: nobody waits for the first token here
+
+
+class Study:
+    """Everything that the cells of all seeds share; of the people, only `mine` get cells here."""
+
+    def __init__(
+        self, base: BaseModel, folder: Path, people: int, *, rated: int, fresh: int, mine: slice = slice(None)
+    ) -> None:
+        self._base, self._folder = base, folder
+        self._engine = LocalEngine(base, max_rows=ROWS, queue_limit=1_000_000)
+        self._people, self._mine = population()[:people], mine
+        self._sizes = {"rated_prompts": rated, "fresh_prompts": fresh}
+        self.cells = Cells(folder / "cells.jsonl")
+
+    def close(self) -> None:
+        """Free the engine."""
+        self._engine.close()
+
+    def draw(self, seed: int) -> tuple[Pool, Tensor]:
+        """Return what everybody rates, with its hidden states; drawn once."""
+        pool = pool_of(seed, self._engine, self._folder, **self._sizes)
+        return pool, states_of(pool, self._base, self._folder)
+
+    def run(self, seed: int, prompts: int, wanted: Sequence[str]) -> None:
+        """Compute every cell of this seed and number of prompts that is not there yet."""
+        pool, states = self.draw(seed)
+        everybody = [Rated.by(person, pool) for person in self._people]
+        made: dict[str, Callable[[Rated], Shape]] = {
+            "system_message": arms.system_message,
+            "in_context": lambda r: arms.in_context(r, prompts),
+            "vector": lambda r: arms.vector(r, states, prompts, self._folder),
+            "instant": lambda r: arms.instant(r, states, prompts, self._folder),
+            "random_vector": lambda r: arms.random_vector(r, states, prompts, self._folder),
+            "others_vector": lambda r: arms.others_vector(r, everybody, states, prompts, self._folder),
+            "adapter": lambda r: arms.adapter(r, self._base, prompts, self._folder),
+        }
+        made["both"] = lambda r: arms.both(made["adapter"](r), made["vector"](r))
+        for arm in wanted:
+            due = [
+                r
+                for r in everybody[self._mine]
+                if (r.person.description, seed, prompts, arm) not in self.cells
+            ]
+            # Adapters take minutes each, so each is kept when it is done; the others share one batch.
+            for some in [[r] for r in due] if arm in ("adapter", "both") else [due] if due else []:
+                self._add(arm, prompts, some, [made[arm](rated) for rated in some])
+                _tell(
+                    f"seed {seed}, {prompts} prompts, {arm}: {', '.join(r.person.description for r in some)}"
+                )
+
+    def _add(self, arm: str, prompts: int, people: Sequence[Rated], shapes: Sequence[Shape]) -> None:
+        pool = people[0].pool
+        asked = [
+            ((*shape.head, Message("user", prompt)), pool.sampling(i), shape.interventions)
+            for shape in shapes
+            for i, prompt in enumerate(pool.fresh)
+        ]
+        texts = answers(self._engine, asked)
+        base_relevance = _mean(relevance(pool.fresh, pool.base))
+        for at, (rated, shape) in enumerate(zip(people, shapes, strict=True)):
+            own = texts[at * len(pool.fresh) : (at + 1) * len(pool.fresh)]
+            self.cells.add(
+                Cell(
+                    rated.person.description,
+                    pool.seed,
+                    prompts,
+                    arm,
+                    [rated.person.prefers(mine, base) for mine, base in zip(own, pool.base, strict=True)],
+                    _mean(relevance(pool.fresh, own)),
+                    base_relevance,
+                    _mean([repetition(text) for text in own]),
+                    _mean([repetition(text) for text in pool.base]),
+                    _mean([float(len(text.split())) for text in own]),
+                    self._perplexity_ratio(shape),
+                    shape.seconds,
+                )
+            )
+
+    def _perplexity_ratio(self, shape: Shape) -> float | None:
+        if not shape.interventions:
+            return None
+        rows = [row_of(each.path, each.kind) for each in shape.interventions]
+        row = Row(
+            adapters=tuple(a for r in rows for a in r.adapters),
+            vectors=tuple(v for r in rows for v in r.vectors),
+        )
+        interventions = Interventions(self._base)
+        try:
+            return measure_cost(self._base, interventions, row).ratio
+        finally:
+            interventions.remove()
+
+
+def compute(options: argparse.Namespace, folder: Path, share: int = 0, shares: int = 1) -> None:
+    """Compute every `shares`-th person's missing cells, from person `share` on."""
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // shares))
+    base = load(options.model, options.models)
+    sizes = {"rated": options.rated, "fresh": options.fresh}
+    with half_precision(base, wanted=not options.exact):
+        study = Study(base, folder, options.people, mine=slice(share, None, shares), **sizes)
+        try:
+            for prompts in options.prompts:
+                for seed in range(options.seeds):
+                    study.run(seed, prompts, options.arms)
+        finally:
+            study.close()
+
+
+def draw(options: argparse.Namespace) -> tuple[Path, str]:
+    """Draw what every share reads; return the folder of this model and precision, and the precision."""
+    base = load(options.model, options.models)
+    half = half_precision_pays(base) and not options.exact
+    dtype = "bfloat16" if half else str(base.model.dtype).removeprefix("torch.")
+    folder = options.folder / f"{base.revision}-{dtype}"
+    with half_precision(base, wanted=half):
+        study = Study(base, folder, options.people, rated=options.rated, fresh=options.fresh)
+        try:
+            for seed in range(options.seeds):
+                study.draw(seed)
+        finally:
+            study.close()
+    return folder, dtype
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

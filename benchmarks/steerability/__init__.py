@@ -1,0 +1,1 @@
+"""How far a vector moves a model along a trait, and what it costs in general ability."""
