@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personalization.simulation.features import FEATURES, list_share, sentence_length, standardise
+from personalization.simulation.features import FEATURES, standardise
 from personalization.simulation.people import TEMPERAMENTS, SimulatedPerson, draw_person, population
 from personalization.simulation.prompts import PROMPTS, draw_prompts
+from personalization.text import list_share, sentence_length
 
 PLAIN = "Put the egg in hot water. Wait six minutes. Take it out."
 LEARNED = (

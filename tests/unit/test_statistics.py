@@ -9,7 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personalization.statistics import Estimate, clustered_mean, clustered_share, wilson, win_rate
+from personalization.statistics import (
+    Estimate,
+    Z,
+    best_agreement,
+    clustered_mean,
+    clustered_share,
+    comparisons_needed,
+    effective_count,
+    holm,
+    p_value,
+    share_p_value,
+    sign_flip_p_value,
+    wilson,
+    win_rate,
+)
 
 
 @pytest.mark.parametrize(
@@ -98,3 +112,92 @@ def test_the_interval_of_a_share_holds_the_truth_about_95_times_in_100():
         estimate = clustered_share(outcomes, [c for c in range(10) for _ in range(6)])
         held += estimate.low <= 0.695 <= estimate.high  # the clipped normal's mean
     assert 0.92 <= held / 400 <= 0.99
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.6, 194), (0.7, 47), (0.75, 29), (0.55, 783)])
+def test_how_many_comparisons_are_needed_agrees_with_the_tables(share, count):
+    """The counts that every sample-size table gives for one share against one half."""
+    assert math.ceil(comparisons_needed(share)) == count
+    assert comparisons_needed(share) == pytest.approx(comparisons_needed(1 - share))
+    assert comparisons_needed(0.5) == math.inf
+
+
+def test_as_many_comparisons_as_needed_show_the_effect_four_times_in_five():
+    rng, n = np.random.default_rng(5), math.ceil(comparisons_needed(0.65))
+    shares = rng.binomial(n, 0.65, size=4000) / n
+    found = np.abs(shares - 0.5) / math.sqrt(0.25 / n) > Z
+    assert 0.75 < found.mean() < 0.85
+
+
+@given(st.integers(2, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_the_effective_count_of_independent_comparisons_is_their_number(case):
+    successes, n = case
+    assert effective_count(wilson(successes, n)) == pytest.approx(n, rel=1e-6)
+
+
+def test_alike_comparisons_are_worth_less():
+    values = [float(i % 3 > 0) for i in range(12) for _ in range(5)]
+    estimate = clustered_share(values, [i for i in range(12) for _ in range(5)])
+    assert 5 < effective_count(estimate) < 20 < estimate.n
+    assert effective_count(Estimate(0.5, 30, 0.0, 1.0)) == 0.0
+
+
+def test_holm_gives_the_adjusted_values_of_r():
+    """p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm") in R."""
+    found = holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005})
+    assert list(found) == ["a", "b", "c", "d"]
+    assert list(found.values()) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm({}) == {}
+    with pytest.raises(ValueError, match="Not a p value"):
+        holm({"a": 1.2})
+
+
+def test_holm_rarely_alarms_when_nothing_is_there():
+    rng = np.random.default_rng(2)
+    alarms = sum(
+        min(holm({str(i): float(p) for i, p in enumerate(row)}).values()) < 0.05
+        for row in rng.random((2000, 8))
+    )
+    assert 0.03 < alarms / 2000 < 0.07
+
+
+def test_an_interval_that_touches_the_null_has_a_p_value_of_five_percent():
+    assert p_value(Estimate(0.2, 10, 0.0, 0.4)) == pytest.approx(0.05)
+    assert p_value(Estimate(0.7, 10, 0.5, 0.9), null=0.5) == pytest.approx(0.05)
+    assert p_value(Estimate(0.2, 1, -math.inf, math.inf)) == 1.0
+    assert p_value(Estimate(1.0, 4, 1.0, 1.0)) == 1.0
+
+
+@given(st.integers(2, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_the_p_value_of_a_share_and_its_interval_say_the_same(case):
+    estimate = wilson(*case)
+    if min(abs(estimate.low - 0.5), abs(estimate.high - 0.5)) > 1e-9:
+        assert (share_p_value(estimate) < 0.05) == (not estimate.low <= 0.5 <= estimate.high)
+    assert share_p_value(Estimate(0.9, 30, 0.0, 1.0)) == 1.0
+
+
+def test_the_best_model_agrees_with_a_noisy_person_more_often_than_they_do():
+    rng = np.random.default_rng(8)
+    first, second = rng.random((2, 200_000)) < 0.9  # each judgement is the true taste nine times in ten
+    consistency = float((first == second).mean())
+    assert consistency == pytest.approx(0.82, abs=0.005)
+    assert best_agreement(consistency) == pytest.approx(0.9, abs=0.005)
+    assert (best_agreement(1.0), best_agreement(0.3)) == (1.0, 0.5)
+    with pytest.raises(ValueError, match="impossible"):
+        best_agreement(1.1)
+
+
+def test_flipping_signs_is_honest_about_few_clusters():
+    assert sign_flip_p_value([1.0] * 30, [i // 10 for i in range(30)]) == pytest.approx(2 / 8, abs=0.03)
+    assert sign_flip_p_value([1.0, 0.9, 1.1] * 4, range(12)) < 0.002
+    assert sign_flip_p_value([0.0] * 8, range(8)) == 1.0
+
+
+def test_flipping_signs_alarms_as_often_as_it_says():
+    rng = np.random.default_rng(6)
+    alarms = 0
+    for _ in range(300):
+        topic = rng.normal(size=10)
+        values = [float(topic[i] + rng.normal()) for i in range(10) for _ in range(3)]
+        alarms += sign_flip_p_value(values, [i for i in range(10) for _ in range(3)]) < 0.05
+    assert alarms / 300 < 0.09

@@ -167,8 +167,8 @@ def test_held_out_pairs_are_shown_and_change_nothing(tmp_path):
     train(tmp_path / "alone")
     assert sha256(tmp_path / "watched") == sha256(tmp_path / "alone")
     shown = [p.step for p in seen if "held_out_accuracy" in p.values]
-    assert shown == [3, 6]  # after each epoch
-    assert seen[-1].step == seen[-1].steps == 6
+    assert shown == [5, 10]  # after each epoch: six pairs and three about the question, two at a time
+    assert seen[-1].step == seen[-1].steps == 10
 
 
 def test_what_is_served_is_what_peft_computes(tmp_path):

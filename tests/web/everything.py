@@ -19,21 +19,23 @@ from alignapp.accounts.belongings import rows_of
 from alignapp.accounts.consent import give_consent
 from alignapp.accounts.models import Person
 from alignapp.adapters import services, store
-from alignapp.adapters.models import Artifact, Job
+from alignapp.adapters.models import Artifact, Job, Judgement
 from alignapp.audit.models import AuditEvent
 from alignapp.audit.services import record
 from alignapp.chat import streams
 from alignapp.chat.models import Conversation, Reply, Turn
-from alignapp.feedback.models import Feedback
+from alignapp.feedback.models import Feedback, GapResolution
+from alignapp.instant import services as instant
 from alignapp.profiles.models import InventoryAnswer, ProfileVersion
 from personalization import artifacts
 from tests.web import learned
-from tests.web.rows import answered_turn, conversation_of
+from tests.web.rows import answered_turn, conversation_of, states_of
 
 # Columns whose content other code gives a meaning to; a person's words never reach them.
 _FIXED = {
     "password",
     "digest",
+    "weights",
     "model_revision",
     "object_id",
     "verb",
@@ -54,6 +56,7 @@ class Everything:
     version: ProfileVersion
     job: Job
     artifact: Artifact
+    resolution: GapResolution
 
 
 def everything_of(person: Person) -> Everything:
@@ -74,16 +77,26 @@ def everything_of(person: Person) -> Everything:
     feedback = Feedback.objects.create(
         person=person, turn=turn, reply=replies[0], kind="critique", protocol="text", text="Too long."
     )
+    resolution = GapResolution.objects.create(
+        person=person, value="style.brief", gap="said", decision="context", note="Not at work."
+    )
     artifact = learned.artifact(person, "dpo")
     services.switch_on(person, artifact)
+    Judgement.objects.create(artifact=artifact, position=0, answer="alike", artifact_first=True)
     job = Job.objects.create(person=person, method="steer", reason="It waits.")
     checkpoint = store.checkpoint_folder(job.id)
     checkpoint.mkdir(parents=True)
     (checkpoint / "step.json").write_text("{}")
+    states_of(replies)
+    for answer, score in zip(replies, (90, 10), strict=True):
+        Feedback.objects.create(
+            person=person, turn=turn, reply=answer, kind="rating", protocol="slider-1-100", score=score
+        )
+    assert instant.refresh(person) is not None
     streams.publish(replies[1].id, "token", text="two")
     Reply.objects.filter(pk=replies[1].pk).update(status=Reply.Status.RUNNING)
     record(person, "something.done", conversation, reason="because", note="a note")
-    return Everything(conversation, turn, replies[0], feedback, version, job, artifact)
+    return Everything(conversation, turn, replies[0], feedback, version, job, artifact, resolution)
 
 
 def missing_rows(person: Person) -> list[str]:

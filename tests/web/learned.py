@@ -16,6 +16,7 @@ from alignapp.chat.models import Conversation
 from alignapp.feedback.models import Feedback
 from alignapp.feedback.services import record_feedback
 from personalization.artifacts import seal
+from tests.gates import gate
 from tests.web.rows import answered_turn
 
 METHODS = {
@@ -58,6 +59,7 @@ def results(*, sinks: bool = False, low: float | None = 0.52) -> dict[str, Any]:
             "chosen_sinks": sinks,
         },
         "cost": {"perplexity_base": 20.0, "perplexity": 21.0, "kl_to_base": 0.03},
+        "safety": gate(0.5, 0.5, 0.9, 0.9).as_dict(),
         "samples": [{"prompt": "<script>alert(1)</script>", "base": "<b>long</b>", "artifact": "short"}],
         "n_conversations": 10,
         "n_pairs": 40,
@@ -101,5 +103,7 @@ def artifact(
         verdict = (
             "Proven: it prefers your choice." if proven else "Not proven: <i>12 more</i> could decide it."
         )
-        made.judge(proven=proven, safe=safe, verdict=verdict, results=card or results())
+        safety = gate(0.5, 0.5 if safe else 0.2, 0.9, 0.9).as_dict()
+        found = {"safety": safety, **(card or {**results(), "safety": safety})}
+        made.judge(proven=proven, verdict=verdict, results=found)
     return made

@@ -47,6 +47,23 @@ def test_the_evidence_stands_in_one_line_beside_the_strength(owner, client_of) -
     assert "as learned" in html
 
 
+def test_the_slider_speaks_in_nats_and_marks_where_text_broke(owner, client_of) -> None:
+    points = [{"strength": s, "gain": s, "kl": 0.04 * s**2, "sound": s < 1.5} for s in (0.5, 1.0, 1.5)]
+    found = {"points": points, "slope": 1.0, "slope_r2": 0.98, "curvature": 0.04, "curvature_r2": 0.9,
+             "breaks_at": 1.5}  # fmt: skip
+    artifact = learned.artifact(owner, card={**learned.results(), "tradeoff": found})
+    services.switch_on(owner, artifact)
+    html = client_of(owner).get(reverse("adapters:alignment")).content.decode()
+    assert 'data-curvature="0.040000"' in html
+    assert "0.040" in html
+    assert "Text broke at 1.5" in html
+    assert 'x="146" width="4"' in html
+    card = client_of(owner).get(reverse("adapters:artifact", args=[artifact.id])).content.decode()
+    assert "What strength buys and costs" in card
+    assert "a square explains 90 %" in card
+    assert "At 1.5 text was no longer sound" in card
+
+
 def test_unproven_artifacts_are_refused_until_the_warning_is_accepted(owner, client_of) -> None:
     artifact, client = learned.artifact(owner, proven=False), client_of(owner)
     url = reverse("adapters:switch_on", args=[artifact.id])

@@ -14,9 +14,10 @@ from alignapp.adapters import card, services, store
 from alignapp.adapters.evictions import Evictions
 from alignapp.adapters.models import Artifact, Job
 from alignapp.audit.models import AuditEvent
+from alignapp.charts import signed
 from alignapp.chat.models import Conversation
 from personalization.errors import AlignError
-from personalization.safety.gate import Gate
+from tests.gates import gate
 from tests.web import learned
 from tests.web.rows import answered_turn
 
@@ -32,6 +33,7 @@ def page(client, artifact: Artifact) -> str:
 
 def test_the_card_shows_numbers_with_n_and_intervals(owner, client_of) -> None:
     html = page(client_of(owner), learned.artifact(owner))
+    assert "Your alignment wins 27 of 40 new comparisons (52 to 80 %)." in html
     assert "It prefers your choice." in html
     assert "68 %" in html
     assert "52 % to 80 %" in html
@@ -46,6 +48,20 @@ def test_the_card_shows_numbers_with_n_and_intervals(owner, client_of) -> None:
 def test_a_sinking_chosen_answer_is_flagged(owner, client_of) -> None:
     html = page(client_of(owner), learned.artifact(owner, card=learned.results(sinks=True)))
     assert "The answers that you preferred became less likely too" in html
+
+
+def test_what_the_trainer_saw_of_the_gradients_and_did_is_shown(owner, client_of) -> None:
+    artifact = learned.artifact(owner)
+    assert "entanglement" not in page(client_of(owner), artifact)
+    artifact.summary |= {
+        "entanglement": [{"cosine": 0.91, "holds": True}, {"cosine": 0.55, "holds": False}],
+        "anchored_at": 8,
+    }
+    artifact.save()
+    html = page(client_of(owner), artifact)
+    assert "0.91, 0.55" in html
+    assert "so in 1 of 2 epochs" in html
+    assert "from step 8 on" in html
 
 
 def test_samples_and_verdicts_are_escaped(owner, client_of) -> None:
@@ -99,7 +115,11 @@ async def test_the_download_is_the_sealed_folder_and_is_audited(owner) -> None:
     response = await client.get(reverse("adapters:download", args=[artifact.id]))
     archive = zipfile.ZipFile(io.BytesIO(b"".join([part async for part in response.streaming_content])))
     assert archive.testzip() is None
-    assert sorted(archive.namelist()) == ["adapter-v1/adapter_model.safetensors", "adapter-v1/manifest.json"]
+    names = ("README.md", "adapter_model.safetensors", "manifest.json", "report_card.json")
+    assert sorted(archive.namelist()) == [f"adapter-v1/{name}" for name in names]
+    for name in ("README.md", "report_card.json"):
+        assert b"27 of 40" in archive.read(f"adapter-v1/{name}")
+        assert b"alert(1)" not in archive.read(f"adapter-v1/{name}")  # the samples are the person's own words
     folder = store.folder_of(artifact)
     assert archive.read("adapter-v1/manifest.json") == (folder / "manifest.json").read_bytes()
     assert await AuditEvent.objects.filter(verb="artifact.downloaded", object_id=str(artifact.id)).aexists()
@@ -154,16 +174,25 @@ def test_a_foreign_artifact_is_not_there(owner, other, client_of, name: str) -> 
 
 @pytest.mark.parametrize(("refusal", "words"), [(0.5, "Passed"), (0.2, "Not passed")])
 def test_the_card_says_what_the_safety_gate_found(refusal, words):
-    gate = Gate(refusal_base=0.5, refusal=refusal, acceptance_base=0.9, acceptance=0.9)
-    figure = card.safety({"safety": gate.as_dict()})
+    found = gate(0.5, refusal, 0.9, 0.9)
+    figure = card.safety({"safety": found.as_dict()})
     assert figure.words == words
     assert f"50 % → {100 * refusal:.0f} %" in figure.help
     assert figure.is_bad == (words == "Not passed")
+    ends = signed(0)(100 * (refusal - 0.5))
+    assert f"50 % → {100 * refusal:.0f} % (change {ends} to {ends} points)" in figure.help
+    assert "10 points" in figure.help  # the margin
+
+
+def test_a_card_from_before_the_gate_gave_intervals_says_what_it_knows():
+    old = {"refusal_base": 0.5, "refusal": 0.4, "acceptance_base": 0.9, "acceptance": 0.9, "objection": ""}
+    figure = card.safety({"safety": old})
+    assert (figure.words, "points" in figure.help) == ("Passed", False)
 
 
 def test_what_the_safety_gate_objects_to_is_put_aside_with_the_reason(owner, client_of):
-    gate = Gate(refusal_base=0.5, refusal=0.2, acceptance_base=0.9, acceptance=0.9).as_dict()
-    unsafe = learned.artifact(owner, safe=False, card={**learned.results(), "safety": gate})
+    found = gate(0.5, 0.2, 0.9, 0.9).as_dict()
+    unsafe = learned.artifact(owner, safe=False, card={**learned.results(), "safety": found})
     assert unsafe.state == Artifact.State.QUARANTINED
     page = client_of(owner).get(reverse("adapters:artifact", args=[unsafe.id])).content.decode()
     assert "Quarantined" in page

@@ -23,6 +23,7 @@ from alignapp.audit.chain import verify_chain
 from alignapp.audit.models import AuditEvent
 from alignapp.chat import streams
 from alignapp.chat.models import Conversation
+from alignapp.instant.models import InstantVector
 from personalization import artifacts
 from tests.web.everything import (
     everything_of,
@@ -140,8 +141,9 @@ def test_the_audit_record_stays_masked_and_whole(owner, other):
 def test_engines_are_told_which_adapters_to_forget(owner):
     theirs, engine = everything_of(owner), Evictions()
     assert engine.new() == []
+    vector = InstantVector.objects.get(person=owner).digest
     erase(owner)
-    assert engine.new() == [theirs.artifact.digest]
+    assert engine.new() == [theirs.artifact.digest, vector]
     assert engine.new() == []
 
 

@@ -17,6 +17,7 @@ from alignapp.chat import streams
 from alignapp.processes import services
 from tests import tiny
 from tests.environment import ROOT
+from workers import engines, refusals, shutdown
 
 LEASE_SECONDS = 3
 
@@ -112,4 +113,23 @@ def workers(transactional_db, tiny_model, tmp_path, settings) -> Iterator[Worker
     running = Workers(environment, tmp_path)
     yield running
     running.kill_all()
+    streams.connection().flushdb()
+
+
+@pytest.fixture
+def engine(settings, tiny_model, tmp_path):
+    """This process's engine, on a tiny model; slowed down so that a test can act while it writes."""
+    settings.ALIGN_MODEL, settings.ALIGN_THREADS = str(tiny_model), 1
+    settings.ARTIFACT_DIR = tmp_path / "artifacts"
+    engines._base.cache_clear()
+    engines._engine.cache_clear()
+    refusals._verified.clear()
+    made = engines.engine_for_process()
+    step = made._batch.step
+    made._batch.step = lambda: (time.sleep(0.01), step())[1]
+    yield made
+    made.close()
+    engines._base.cache_clear()
+    engines._engine.cache_clear()
+    shutdown.requested.clear()
     streams.connection().flushdb()

@@ -14,38 +14,20 @@ from safetensors.torch import save_file
 
 from alignapp.accounts.models import Person
 from alignapp.adapters import dispatch
-from alignapp.adapters.models import Artifact, Job
+from alignapp.adapters.models import Artifact, Job, ReportCard
 from alignapp.adapters.store import signing_key
 from alignapp.audit.models import AuditEvent
 from alignapp.chat import streams
 from alignapp.chat.models import Conversation, Reply, Turn
 from personalization import artifacts
 from tests import tiny
+from tests.gates import gate
 from tests.workers.conftest import wait_until
-from workers import engines, refusals, shutdown
+from workers import engines, shutdown
 from workers.tasks.generate import SHUT_DOWN, generate_reply
 from workers.tasks.sweep import rescue_replies
 
 pytestmark = [pytest.mark.broker, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture
-def engine(settings, tiny_model, tmp_path):
-    """This process's engine, on a tiny model; slowed down so that a test can act while it writes."""
-    settings.ALIGN_MODEL, settings.ALIGN_THREADS = str(tiny_model), 1
-    settings.ARTIFACT_DIR = tmp_path / "artifacts"
-    engines._base.cache_clear()
-    engines._engine.cache_clear()
-    refusals._verified.clear()
-    made = engines.engine_for_process()
-    step = made._batch.step
-    made._batch.step = lambda: (time.sleep(0.01), step())[1]
-    yield made
-    made.close()
-    engines._base.cache_clear()
-    engines._engine.cache_clear()
-    shutdown.requested.clear()
-    streams.connection().flushdb()
 
 
 @pytest.fixture
@@ -73,7 +55,7 @@ def sealed(person: Person, tmp_path: Path, revision: str) -> Artifact:
         method="steer", parameters={}, records=["r"], metrics={}, key=signing_key(),
     )  # fmt: skip
     job = Job.objects.create(person=person, method="steer", state=Job.State.DONE)
-    return Artifact.objects.create(
+    artifact = Artifact.objects.create(
         person=person,
         job=job,
         number=1,
@@ -82,6 +64,9 @@ def sealed(person: Person, tmp_path: Path, revision: str) -> Artifact:
         size_bytes=1,
         model_revision=revision,
     )
+    safety = gate(0.8, 0.8, 0.9, 0.9).as_dict()
+    artifact.judge(proven=True, verdict="Proven: so.", results={"safety": safety})
+    return artifact
 
 
 def part(artifact: Artifact) -> list[dict]:
@@ -176,7 +161,9 @@ def test_a_vector_shapes_the_reply_of_its_owner(engine, person, tmp_path):
     assert replies[0].text != replies[1].text
 
 
-@pytest.mark.parametrize("harm", ["changed", "foreign", "deleted", "quarantined", "other model"])
+@pytest.mark.parametrize(
+    "harm", ["changed", "foreign", "deleted", "quarantined", "never tested", "unfinished", "other model"]
+)
 def test_an_artifact_that_must_not_act_is_refused_with_a_reason_and_an_audit_event(
     engine, person, tmp_path, harm
 ):
@@ -194,6 +181,10 @@ def test_an_artifact_that_must_not_act_is_refused_with_a_reason_and_an_audit_eve
         shutil.rmtree(folder)
     if harm == "quarantined":
         Artifact.objects.update(state=Artifact.State.QUARANTINED)
+    if harm == "never tested":  # proven by a version of the program that had no gate
+        ReportCard.objects.update(results={})
+    if harm == "unfinished":
+        Artifact.objects.update(state=Artifact.State.CANDIDATE)
     generate_reply(str(reply.id))
     reply.refresh_from_db()
     assert (reply.status, reply.text) == (Reply.Status.FAILED, "")

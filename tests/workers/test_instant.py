@@ -1,0 +1,259 @@
+"""From a rating to the next reply's vector, by the real tasks and a real broker: never without the gate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from alignapp.accounts.consent import give_consent
+from alignapp.accounts.models import Person
+from alignapp.adapters import store
+from alignapp.audit.models import AuditEvent
+from alignapp.chat import services as chat
+from alignapp.chat.models import Conversation, Reply, Turn
+from alignapp.feedback.models import Feedback
+from alignapp.feedback.services import record_feedback
+from alignapp.instant import services
+from alignapp.instant.models import InstantVector, ReplyStates
+from personalization.engine.requests import Intervention
+from personalization.models.interventions import Interventions, Row, load_vectors
+from personalization.records import Message
+from personalization.safety.gate import COMPLIANCES, REFUSALS, measure
+from personalization.steering.instant import LIMIT, unpack
+from tests import tiny
+from tests.workers.conftest import wait_until
+from tests.workers.test_replies import queued
+from workers import instant
+from workers.tasks.generate import generate_reply
+from workers.tasks.instant import gate_instant, read_states
+
+pytestmark = [pytest.mark.broker, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def person(settings) -> Person:
+    settings.MAX_NEW_TOKENS = 24
+    made = Person.objects.create_user("rater@example.org", "a long pass phrase", candidate_count=4)
+    give_consent(made)
+    return made
+
+
+def asked(person: Person, text: str) -> Turn:
+    return chat.start_turn(Conversation.objects.create(person=person), text)
+
+
+def write(turn: Turn) -> list[Reply]:
+    for reply in turn.replies.all():
+        generate_reply(str(reply.id))
+    return list(turn.replies.order_by("position"))
+
+
+def rate(replies: list[Reply]) -> None:
+    """Like the answers in the order of their share of capitals."""
+    order = sorted(replies, key=lambda r: sum(map(str.isupper, r.text)) / max(len(r.text), 1))
+    for place, reply in enumerate(order):
+        score = 1 + round(99 * place / (len(order) - 1))
+        record_feedback(reply.turn.conversation.person, reply.turn, "rating", reply=reply, score=score)
+
+
+@pytest.fixture
+def lenient(monkeypatch):
+    """A random model's gate objects to anything; what is tested here is that it is asked, and obeyed."""
+    monkeypatch.setattr("personalization.safety.gate.MAX_DROP", 1.0)
+    monkeypatch.setattr("personalization.safety.gate.MAX_LOSS", 100.0)
+
+
+def test_a_rating_changes_the_next_replys_vector(engine, person, lenient):
+    first = write(asked(person, "Hello"))
+    assert {reply.status for reply in first} == {"done"}
+    assert ReplyStates.objects.count() == 4  # kept by who wrote them
+    rate(first)
+    vector = services.current(person)
+    assert (vector.ratings, vector.state) == (4, "new")
+    steered = [r for r in write(asked(person, "And now?")) if r.interventions]
+    vector.refresh_from_db()
+    assert (vector.state, len(steered)) == ("passed", 2)
+    assert {r.interventions[0]["digest"] for r in steered} == {vector.digest}
+    rate(Turn.objects.latest("created_at").replies.order_by("position"))  # steered answers count as well
+    second = services.current(person)
+    assert (second.ratings, second.prompts) == (8, 2)
+    assert second.weights != vector.weights
+    third = write(asked(person, "Once more"))
+    assert {r.interventions[0]["digest"] for r in third if r.interventions} == {second.digest}
+    assert {r.status for r in third} == {"done"}
+
+
+def test_the_vector_really_acts_and_is_within_the_limit(engine, person, lenient):
+    rate(write(asked(person, "Hello")))
+    vector = services.current(person)
+    ((site, tensor),) = load_vectors(store.folder_of(vector)).sites.items()
+    assert site == (vector.summary["layer"], "output")
+    assert 0 < tensor.norm().item() <= LIMIT * vector.summary["hidden_norm"] * 1.001
+    parts = [services.part_for(person, has_chosen=False)]
+    plain, steered = queued(person, seed=3), queued(person, seed=3, interventions=parts)
+    for reply in (plain, steered):
+        generate_reply(str(reply.id))
+        reply.refresh_from_db()
+        assert reply.status == Reply.Status.DONE, reply.error
+    assert plain.text != steered.text
+
+
+def test_states_are_the_base_models_own_whatever_shaped_the_answer(engine, person, lenient):
+    rate(write(asked(person, "Hello")))
+    part = services.part_for(person, has_chosen=False)
+    reply = queued(person, seed=5, interventions=[part], system_message="Shout.")
+    generate_reply(str(reply.id))
+    reply.refresh_from_db()
+    kept = ReplyStates.objects.get(reply=reply)
+    alone = engine.read([Message("user", reply.turn.text)], reply.text)
+    np.testing.assert_allclose(
+        unpack(bytes(kept.means), 3), alone.means, atol=2e-3 * np.abs(alone.means).max()
+    )
+    assert kept.tokens == alone.tokens
+
+
+def test_nothing_is_kept_of_a_conversation_that_may_not_be_learned_from(engine, person):
+    reply = queued(person)
+    Conversation.objects.update(for_training=False)
+    generate_reply(str(reply.id))
+    reply.refresh_from_db()
+    assert (reply.status, ReplyStates.objects.count()) == ("done", 0)
+
+
+def test_answers_from_before_are_read_when_they_are_rated(engine, person):
+    replies = write(asked(person, "Hello"))
+    ReplyStates.objects.all().delete()  # as those of an earlier version of the program
+    rate(replies)
+    assert services.current(person) is None
+    for reply in replies:
+        read_states(str(reply.id))
+        read_states(str(reply.id))
+    assert services.current(person).ratings == 4
+
+
+def test_no_reply_is_written_with_a_vector_that_the_gate_did_not_pass(engine, person):
+    """Whatever the ratings are: what a finished reply carries has passed the gate."""
+    interventions = Interventions(engine.base)
+    for text in ("Hello", "One", "Two", "Three"):
+        replies = write(asked(person, text))
+        for reply in replies:
+            for part in reply.interventions:
+                vector = InstantVector.objects.get(pk=part["artifact"])
+                row = Row(vectors=((load_vectors(store.folder_of(vector)), 1.0),))
+                assert vector.state == "passed"
+                assert measure(engine.base, interventions, row).objection == ""
+            assert (reply.maker == Reply.Maker.ALIGNMENT) <= bool(reply.interventions)
+        rate([reply for reply in replies if reply.text.strip()])  # a random model may say nothing
+    assert not InstantVector.objects.filter(state="new", is_current=False).exists()
+
+
+def harmful_direction() -> np.ndarray:
+    """Push towards the letters of compliance, away from those of refusals, at the last layer."""
+    head = tiny.base().model.get_output_embeddings().weight
+    good, bad = (head[tiny.base().tokenizer.encode("".join(t))].mean(dim=0) for t in (COMPLIANCES, REFUSALS))
+    return (good - bad).numpy()
+
+
+def test_a_vector_that_lowers_refusals_is_quarantined_and_the_reply_is_made_without_it(
+    engine,
+    person,
+    monkeypatch,
+):
+    monkeypatch.setattr("personalization.safety.gate.MAX_DROP", 0.01)
+    replies = write(asked(person, "Hello"))
+    for row, sign in zip(ReplyStates.objects.order_by("reply__position"), (1, 0.5, -0.5, -1), strict=True):
+        means = unpack(bytes(row.means), 3)
+        means[2] += sign * 50 * harmful_direction()
+        states = type("States", (), {"layers": (0, 1, 2), "tokens": row.tokens, "means": means})
+        ReplyStates.keep(row.reply, row.model_revision, states)
+    for reply, score in zip(replies, (99, 70, 30, 1), strict=True):
+        record_feedback(person, reply.turn, Feedback.Kind.RATING, reply=reply, score=score)
+    turn = asked(person, "And now?")
+    assert any(reply.interventions for reply in turn.replies.all())
+    after = write(turn)
+    vector = services.current(person)
+    assert vector.state == "quarantined", vector.gate
+    assert vector.gate["objection"].startswith("it refuses harmful requests less readily")
+    assert {reply.status for reply in after} == {"done"}
+    assert not any(reply.interventions for reply in after)
+    assert Reply.Maker.ALIGNMENT not in {reply.maker for reply in after}
+    assert AuditEvent.objects.filter(verb="instant.quarantined").count() == 1
+    assert not any(reply.interventions for reply in asked(person, "Later").replies.all())
+
+
+def test_the_gate_of_the_engine_is_the_gate_of_every_other_artifact(engine, person):
+    rate(write(asked(person, "Hello")))
+    vector = services.current(person)
+    busy = engine_stream(engine)
+    found = engine.gate(Intervention("vector", store.folder_of(vector), vector.digest))
+    busy.cancel()
+    row = Row(vectors=((load_vectors(store.folder_of(vector)), 1.0),))
+    expected = measure(engine.base, Interventions(engine.base), row)
+    for name in ("refusal_base", "refusal", "acceptance_base", "acceptance"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), abs=1e-5)
+    for change in ("refusal_change", "acceptance_change", "likelihood_change"):
+        own, same = (getattr(gate, change).as_dict() for gate in (found, expected))
+        assert own == pytest.approx(same, abs=1e-4)
+
+
+def engine_stream(engine):
+    """Start an answer that is being written meanwhile."""
+    from personalization.engine.requests import GenerationRequest, Sampling
+
+    request = GenerationRequest("busy", (Message("user", "a"),), Sampling(max_new_tokens=400, seed=1))
+    return engine.submit(request)
+
+
+def test_the_gate_is_asked_once_and_only_about_the_current_vector(engine, person, lenient):
+    rate(write(asked(person, "Hello")))
+    old = services.current(person)
+    gate_instant(str(old.id))
+    old.refresh_from_db()
+    assert old.state == "passed"
+    asked_again = instant.engine_for_process
+    try:
+        instant.engine_for_process = None  # whoever asks again fails
+        gate_instant(str(old.id))
+        gate_instant("00000000-0000-0000-0000-000000000000")
+    finally:
+        instant.engine_for_process = asked_again
+
+
+@pytest.mark.parametrize("when", ["while it waits", "while it is asked about"])
+def test_a_vector_that_a_newer_rating_replaces_needs_no_verdict(engine, person, monkeypatch, when):
+    replies = write(asked(person, "Hello"))
+    rate(replies)
+    old = services.current(person)
+
+    def rate_again() -> None:
+        record_feedback(person, replies[0].turn, "rating", reply=replies[0], score=77)
+
+    if when == "while it waits":
+        check = store.check
+        monkeypatch.setattr(store, "check", lambda vector: (check(vector), rate_again()))
+    else:
+        leanings = engine._leanings
+        monkeypatch.setattr(engine, "_leanings", lambda *args: (rate_again(), leanings(*args))[1])
+    gate_instant(str(old.id))  # raises nothing: Celery would log an error
+    assert not InstantVector.objects.filter(pk=old.pk).exists()
+    assert services.current(person) is not None
+
+
+@pytest.mark.chaos
+def test_a_real_worker_takes_a_rating_into_the_next_reply(workers, person):
+    workers.start("generation")
+    turn = asked(person, "Hello")
+    done = Reply.objects.filter(status=Reply.Status.DONE)
+    wait_until(lambda: done.filter(turn=turn).count() == 4)
+    wait_until(lambda: ReplyStates.objects.count() == 4)
+    rate(list(turn.replies.order_by("position")))
+    vector = services.current(person)
+    wait_until(lambda: InstantVector.objects.filter(pk=vector.pk).exclude(state="new").exists())
+    vector.refresh_from_db()
+    new = asked(person, "And now?")
+    carried = [reply for reply in new.replies.all() if reply.interventions]
+    assert bool(carried) == (vector.state == "passed")
+    wait_until(lambda: done.filter(turn=new).count() == 4)
+    for reply in carried:
+        reply.refresh_from_db()
+        assert [part["digest"] for part in reply.interventions] == [vector.digest]
