@@ -21,6 +21,10 @@ from personalization.steering.capture import mean_states
 from personalization.steering.instant import layers_of
 from tests import tiny
 
+# Components go up to about 8, and the order of float32 sums differs with the batch and the processor: one in
+# 144 was 1.5e-5 away in CI. A token too many or too few moves them by 1e-2 and more.
+CLOSE = {"rtol": 1e-4, "atol": 1e-4}
+
 
 @pytest.fixture(autouse=True)
 def one_thread():
@@ -88,7 +92,7 @@ def test_every_plain_row_has_the_states_of_a_pass_over_its_own_text(engine, tmp_
         assert end.states is not None
         assert end.states.tokens == len(read.tokens[request.id]) >= end.token_count - 1
         np.testing.assert_allclose(
-            end.states.means, expected(tiny.base(), request, read.tokens[request.id]), rtol=1e-4, atol=1e-5
+            end.states.means, expected(tiny.base(), request, read.tokens[request.id]), **CLOSE
         )
 
 
@@ -97,7 +101,7 @@ def test_states_do_not_depend_on_who_else_is_in_the_batch(engine):
     together, _ = answers(engine, requests)
     for request, end in zip(requests, together, strict=True):
         (alone,), _ = answers(engine, [request])
-        np.testing.assert_allclose(end.states.means, alone.states.means, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(end.states.means, alone.states.means, **CLOSE)
 
 
 def test_reading_between_steps_gives_the_same_and_harms_no_row(engine):
@@ -109,7 +113,7 @@ def test_reading_between_steps_gives_the_same_and_harms_no_row(engine):
     assert list(stream)[-1].text == alone.text
     ids = tiny.base().tokenizer.encode(alone.text)
     assert found.tokens == len(ids)
-    np.testing.assert_allclose(found.means, expected(tiny.base(), request, ids), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.means, expected(tiny.base(), request, ids), **CLOSE)
     assert read.tokens
 
 
