@@ -20,6 +20,7 @@ from alignapp.instant import services
 from alignapp.instant.models import InstantVector, ReplyStates
 from personalization.engine.requests import Intervention
 from personalization.errors import ArtifactError
+from personalization.steering.instant import layers_of
 from workers.engines import base_for_process, engine_for_process
 
 log = logging.getLogger(__name__)
@@ -68,8 +69,9 @@ def read(reply: Reply) -> None:
     conversation = reply.turn.conversation
     if reply.status != Reply.Status.DONE or not reply.text or not conversation.for_training:
         return
-    revision = base_for_process().revision
-    if ReplyStates.objects.filter(reply=reply, model_revision=revision).exists():
+    base = base_for_process()
+    revision, layers = base.revision, list(layers_of(len(base.layers)))
+    if ReplyStates.objects.filter(reply=reply, model_revision=revision, layers=layers).exists():
         return
     states = engine_for_process().read(path_to(reply.turn), reply.text)
     ReplyStates.keep(reply, revision, states)

@@ -26,6 +26,7 @@ from personalization import artifacts, registry
 from personalization.errors import NotEnoughData
 from personalization.progress import Progress, Report
 from personalization.records import Records
+from personalization.values import effects
 from workers.engines import base_for_process
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ def _learn_values(work: Work, out: Path) -> tuple[dict[str, Any], list[str]]:
 
     # What is stated when the job runs: sliders may have moved while it waited.
     strengths = strengths_of(current_profile(work.job.person))
-    metrics = compose(settings.VALUES_DIR / work.base.revision, strengths, out)
+    metrics = compose(effects.place(settings.VALUES_DIR, work.base.revision), strengths, out)
     work.report(Job.Phase.LEARN)(Progress(1, 1))
     return metrics, [f"value-{key}" for key in sorted(metrics["weights"])]
 
@@ -258,9 +259,8 @@ def _prove_values(work: Work, artifact: Artifact) -> None:
     """Judge by what each value's direction was measured to do once, and by the safety gate here and now."""
     from personalization.directions.compose import verdict
     from personalization.evaluation.report import safety_of
-    from personalization.values.effects import read
 
-    built = read(settings.VALUES_DIR / work.base.revision)
+    built = effects.read(effects.place(settings.VALUES_DIR, work.base.revision))
     proven, words, rows = verdict(artifact.summary["weights"], built)
     safety = safety_of(work.base, store.folder_of(artifact), artifact.kind)
     artifact.judge(

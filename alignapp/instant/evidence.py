@@ -11,11 +11,14 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from django.conf import settings
+
 from alignapp.accounts.consent import has_consent
 from alignapp.chat.models import Reply
 from alignapp.feedback.models import Feedback
 from alignapp.instant.models import ReplyStates
-from personalization.steering.instant import Direction, Sums, unpack
+from personalization.steering.instant import Direction, Sums, read_subject, unpack
+from personalization.values import effects
 
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
@@ -46,11 +49,15 @@ def gather(person: Person, choice: InstantChoice) -> Evidence:
     )
     states = {row.reply_id: row for row in rows.order_by("-reply__created_at")}
     revision = next((row.model_revision for row in states.values()), "")
-    usable = {key: row for key, row in states.items() if row.model_revision == revision}
-    layers = next((tuple(row.layers) for row in usable.values()), ())
+    layers = next((tuple(row.layers) for row in states.values()), ())
+    usable = {
+        key: row
+        for key, row in states.items()
+        if (row.model_revision, tuple(row.layers)) == (revision, layers)
+    }
     sums, sources = Sums(layers), []
     for turn_id, acts in by_turn.items():
-        kept = [reply_id for reply_id in acts if reply_id in usable and _fits(usable[reply_id], layers)]
+        kept = [reply_id for reply_id in acts if reply_id in usable]
         if len(kept) < 2:
             continue
         import numpy as np
@@ -58,11 +65,9 @@ def gather(person: Person, choice: InstantChoice) -> Evidence:
         together = np.stack([unpack(bytes(usable[reply_id].means), len(layers)) for reply_id in kept])
         sums.put(str(turn_id), together, [float(acts[reply_id].score or 0) for reply_id in kept])
         sources += [str(acts[reply_id].id) for reply_id in kept]
-    return Evidence(sums.direction(), revision, tuple(sources), _missing(person, replies, set(usable)))
-
-
-def _fits(row: ReplyStates, layers: tuple[int, ...]) -> bool:
-    return tuple(row.layers) == layers
+    subject = read_subject(effects.place(settings.VALUES_DIR, revision), layers) if layers else None
+    direction = sums.direction(subject)
+    return Evidence(direction, revision, tuple(sources), _missing(person, replies, set(usable)))
 
 
 def _latest(person: Person, choice: InstantChoice) -> dict[uuid.UUID, dict[uuid.UUID, Feedback]]:

@@ -16,9 +16,9 @@ from personalization.values import effects
 
 
 def folder() -> Path | None:
-    """Return the folder of the newest build; None when nothing was built."""
-    found = [path for path in Path(settings.VALUES_DIR).glob("*/") if any(path.glob(f"*/{effects.MANIFEST}"))]
-    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+    """Return the folder of the newest build, else what came with the embedded model; None without either."""
+    shipped = effects.newest(effects.SHIPPED) if settings.ALIGN_MODEL == "embedded" else None
+    return effects.newest(Path(settings.VALUES_DIR)) or shipped
 
 
 def built() -> dict[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from multiprocessing import get_context
@@ -60,6 +61,7 @@ def main() -> None:
         spawned.Process(target=compute, args=(options, folder, i, options.processes), daemon=True)
         for i in range(options.processes)
     ]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaving in order ends the shares, too
     for share in shares:
         share.start()
     for share in shares:

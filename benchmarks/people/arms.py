@@ -7,15 +7,13 @@ the other people's directions, both with the vector's norm and layer.
 from __future__ import annotations
 
 import hashlib
-import math
 import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-from safetensors.torch import save_file
+import numpy as np
 from torch import Tensor
 
 from benchmarks.people.pool import CANDIDATES, Chat, Pool
@@ -24,24 +22,19 @@ from personalization.engine.requests import Intervention
 from personalization.models.base import BaseModel
 from personalization.records import Message, Pair, RatedGroup
 from personalization.simulation.people import SimulatedPerson
-from personalization.steering.instant import Sums, layers_of
-from personalization.steering.learn import FOLDS, RatedStates
+from personalization.steering.instant import (
+    Array,
+    Direction,
+    Sums,
+    layers_of,
+    read_subject,
+    write_vector,
+)
 from personalization.training.train import train_adapter
 from personalization.values.composer import Own, compose
 
-ARMS = (
-    "system_message",
-    "in_context",
-    "random_vector",
-    "others_vector",
-    "instant",
-    "vector",
-    "adapter",
-    "both",
-)
+ARMS = ("system_message", "in_context", "random_vector", "others_vector", "vector", "adapter", "both")
 SHOTS = 3  # rated answers shown in the in-context arm: more leave the small model no room
-# Without enough prompts to choose a layer and a strength by cross-validation, as measured on other prompts.
-LAYER_SHARE, STRENGTH = 0.47, 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,59 +94,60 @@ def in_context(rated: Rated, count: int) -> Shape:
     return Shape(head=tuple(turns))
 
 
-def direction(rated: Rated, states: Tensor, count: int) -> tuple[int, Tensor]:
-    """Return (layer, vector with its norm) learned from the first `count` prompts, in closed form."""
-    groups, kept = rated.groups(count), states[: count * CANDIDATES]
-    ratings = RatedStates(kept, groups, seed=rated.pool.seed)
-    method = registry.get("steer")
-    if count >= FOLDS:
-        layer, _ = ratings.best_layer(method)
-    else:
-        layer = math.floor(LAYER_SHARE * states.shape[1])
-    unit: Tensor = method.function(kept, ratings.scores, ratings.groups)[layer]
-    return layer, unit * kept[:, layer].norm(dim=-1).mean() * STRENGTH
+class Vectors:
+    """The closed form that the application follows every rating with, for everybody who rated one pool."""
+
+    def __init__(self, states: Tensor, folder: Path, subject: Path) -> None:
+        self._layers = layers_of(states.shape[1])
+        self._states = states[:, list(self._layers)].numpy()
+        self._folder, self._subject = folder, read_subject(subject, self._layers)
+
+    def own(self, rated: Rated, count: int) -> Shape:
+        """Use what the person's first `count` prompts say, as strong as that evidence carries."""
+        begun = time.monotonic()
+        found = self._direction(rated, count)
+        acting = (self._saved(found),) if found else ()
+        return Shape((), acting, time.monotonic() - begun)
+
+    def random(self, rated: Rated, count: int) -> Shape:
+        """Point the same lengths anywhere at the same layers."""
+        found = self._direction(rated, count)
+        if found is None:
+            return Shape()
+        anywhere = np.random.default_rng(rated.pool.seed).normal(size=found.units.shape).astype(np.float32)
+        return Shape((), (self._saved(_turned(found, anywhere)),))
+
+    def of_others(self, rated: Rated, others: Sequence[Rated], count: int) -> Shape:
+        """Use what the other people's ratings of the same answers say, at this person's layers and norms."""
+        found = self._direction(rated, count)
+        if found is None:
+            return Shape()
+        theirs = [
+            self._direction(other, count)
+            for other in others
+            if other.person.description != rated.person.description
+        ]
+        total = np.sum([each.units for each in theirs if each is not None], axis=0)
+        return Shape((), (self._saved(_turned(found, total)),))
+
+    def _direction(self, rated: Rated, count: int) -> Direction | None:
+        sums = Sums(self._layers)
+        for i, scores in enumerate(rated.scores[:count]):
+            sums.put(str(i), self._states[i * CANDIDATES : (i + 1) * CANDIDATES], scores)
+        return sums.direction(self._subject)
+
+    def _saved(self, found: Direction) -> Intervention:
+        name = f"vector-{_key(found.layers, found.vectors.tolist())}"
+        (self._folder / name).mkdir(parents=True, exist_ok=True)
+        write_vector(found, self._folder / name)
+        return Intervention("vector", self._folder / name, name)
 
 
-def vector(rated: Rated, states: Tensor, count: int, folder: Path) -> Shape:
-    """Learn the person's vector and write it where an engine finds it."""
-    begun = time.monotonic()
-    layer, learned = direction(rated, states, count)
-    return Shape((), (saved(layer, learned, folder),), time.monotonic() - begun)
-
-
-def instant(rated: Rated, states: Tensor, count: int, folder: Path) -> Shape:
-    """Use the closed form that follows every rating, as strong as the evidence carries."""
-    begun = time.monotonic()
-    layers = layers_of(states.shape[1])
-    sums = Sums(layers)
-    kept = states[:, list(layers)].numpy()
-    for i, scores in enumerate(rated.scores[:count]):
-        sums.put(str(i), kept[i * CANDIDATES : (i + 1) * CANDIDATES], scores)
-    found = sums.direction()
-    if found is None:
-        return Shape(seconds=time.monotonic() - begun)
-    acting = saved(found.layer, torch.from_numpy(found.vector), folder)
-    return Shape((), (acting,), time.monotonic() - begun)
-
-
-def random_vector(rated: Rated, states: Tensor, count: int, folder: Path) -> Shape:
-    """Point the same length anywhere at the same layer."""
-    layer, learned = direction(rated, states, count)
-    generator = torch.Generator().manual_seed(rated.pool.seed)
-    anywhere = torch.nn.functional.normalize(torch.randn(learned.shape, generator=generator), dim=-1)
-    return Shape((), (saved(layer, anywhere * learned.norm(), folder),))
-
-
-def others_vector(rated: Rated, others: Sequence[Rated], states: Tensor, count: int, folder: Path) -> Shape:
-    """Use what the other people's ratings of the same answers say, at this person's layer and norm."""
-    layer, learned = direction(rated, states, count)
-    method, kept = registry.get("steer"), states[: count * CANDIDATES]
-    total = torch.zeros_like(learned)
-    for other in others:
-        if other.person.description != rated.person.description:
-            ratings = RatedStates(kept, other.groups(count), seed=0)
-            total += method.function(kept, ratings.scores, ratings.groups)[layer]
-    return Shape((), (saved(layer, torch.nn.functional.normalize(total, dim=-1) * learned.norm(), folder),))
+def _turned(found: Direction, towards: Array) -> Direction:
+    """Return a direction of the same lengths at the same layers that points elsewhere."""
+    lengths = np.linalg.norm(found.units, axis=1, keepdims=True)
+    units = towards / np.maximum(np.linalg.norm(towards, axis=1, keepdims=True), 1e-9) * lengths
+    return replace(found, units=units.astype(np.float32))
 
 
 def adapter(rated: Rated, base: BaseModel, count: int, folder: Path) -> Shape:
@@ -182,14 +176,6 @@ def both(one: Shape, other: Shape) -> Shape:
         interventions=(*one.interventions, *other.interventions),
         seconds=one.seconds + other.seconds,
     )
-
-
-def saved(layer: int, learned: Tensor, folder: Path) -> Intervention:
-    """Write a vector of one layer where an engine finds it."""
-    name = f"vector-{_key(layer, learned.tolist())}"
-    (folder / name).mkdir(parents=True, exist_ok=True)
-    save_file({f"layer.{layer}.output": learned.contiguous()}, folder / name / "steering.safetensors")
-    return Intervention("vector", folder / name, name)
 
 
 def _key(*parts: object) -> str:

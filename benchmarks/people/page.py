@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks import plots
 from benchmarks.people.results import table
 
-CURVES = ("system_message", "in_context", "instant", "vector", "adapter", "both")
+CURVES = ("system_message", "in_context", "vector", "adapter", "both")
 
 
 def write_page(folder: Path, found: dict[str, Any]) -> None:
@@ -55,7 +55,7 @@ Best: **{best["method"]} after {best["prompts"]} prompts, {best["win_rate"]:.2f}
 
 ## When it pays to train
 
-The difference between an adapter and the vector that follows every rating (`instant`), each person and seed
+The difference between an adapter and the vector that follows every rating, each person and seed
 compared with themselves:
 
 {_pays(found)}
@@ -66,7 +66,7 @@ vector and the mean of the other people's vectors are controls: they have the ve
 
 
 def _pays(found: Mapping[str, Any]) -> str:
-    lines = ["| prompts | adapter - instant | both - instant | seconds to train |", "|---|---|---|---|"]
+    lines = ["| prompts | adapter - vector | both - vector | seconds to train |", "|---|---|---|---|"]
     for row in found["pays"]:
         shown = [
             f"{row[name]['value']:+.2f} [{row[name]['low']:+.2f}, {row[name]['high']:+.2f}]"

@@ -88,9 +88,9 @@ def _pays(cells: Sequence[Cell], size: int) -> dict[str, Any] | None:
     mean = {(c.arm, c.person, c.seed): _mean(c.wins) for c in cells if c.prompts == size}
     for arm in ("adapter", "both"):
         gains = [
-            (wins - mean["instant", person, seed], person)
+            (wins - mean["vector", person, seed], person)
             for (name, person, seed), wins in mean.items()
-            if name == arm and ("instant", person, seed) in mean
+            if name == arm and ("vector", person, seed) in mean
         ]
         estimate = clustered_mean([g for g, _ in gains], [p for _, p in gains]) if gains else None
         found[arm] = estimate.as_dict() if estimate else None

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from benchmarks.people import arms
 from benchmarks.people.arms import Rated, Shape
-from benchmarks.people.pool import Pool, answers, pool_of, states_of
+from benchmarks.people.pool import Chat, Pool, answers, pool_of, states_of
 from benchmarks.people.results import Cell, Cells
 from personalization.engine.local import LocalEngine
+from personalization.engine.requests import Intervention
 from personalization.evaluation.report import row_of
 from personalization.models.base import BaseModel, load
 from personalization.models.cost import measure_cost
@@ -24,8 +25,10 @@ from personalization.models.precision import half_precision, half_precision_pays
 from personalization.models.relevance import relevance
 from personalization.records import Message
 from personalization.simulation.people import population
+from personalization.values.effects import place
 from personalization.steering.soundness import repetition
 
+VALUES = Path("var/values")  # the way to the subject, where it was built here and not shipped
 ROWS = 128  # answers at once: nobody waits for the first token here
 
 
@@ -40,6 +43,7 @@ class Study:
         self._people, self._mine = population()[:people], mine
         self._sizes = {"rated_prompts": rated, "fresh_prompts": fresh}
         self.cells = Cells(folder / "cells.jsonl")
+        self._known: dict[tuple[int, Chat, tuple[Intervention, ...]], list[str]] = {}
 
     def close(self) -> None:
         """Free the engine."""
@@ -54,13 +58,13 @@ class Study:
         """Compute every cell of this seed and number of prompts that is not there yet."""
         pool, states = self.draw(seed)
         everybody = [Rated.by(person, pool) for person in self._people]
+        vectors = arms.Vectors(states, self._folder, place(VALUES, self._base.revision))
         made: dict[str, Callable[[Rated], Shape]] = {
             "system_message": arms.system_message,
             "in_context": lambda r: arms.in_context(r, prompts),
-            "vector": lambda r: arms.vector(r, states, prompts, self._folder),
-            "instant": lambda r: arms.instant(r, states, prompts, self._folder),
-            "random_vector": lambda r: arms.random_vector(r, states, prompts, self._folder),
-            "others_vector": lambda r: arms.others_vector(r, everybody, states, prompts, self._folder),
+            "vector": lambda r: vectors.own(r, prompts),
+            "random_vector": lambda r: vectors.random(r, prompts),
+            "others_vector": lambda r: vectors.of_others(r, everybody, prompts),
             "adapter": lambda r: arms.adapter(r, self._base, prompts, self._folder),
         }
         made["both"] = lambda r: arms.both(made["adapter"](r), made["vector"](r))
@@ -79,15 +83,10 @@ class Study:
 
     def _add(self, arm: str, prompts: int, people: Sequence[Rated], shapes: Sequence[Shape]) -> None:
         pool = people[0].pool
-        asked = [
-            ((*shape.head, Message("user", prompt)), pool.sampling(i), shape.interventions)
-            for shape in shapes
-            for i, prompt in enumerate(pool.fresh)
-        ]
-        texts = answers(self._engine, asked)
+        texts = self._answers(pool, shapes)
         base_relevance = _mean(relevance(pool.fresh, pool.base))
         for at, (rated, shape) in enumerate(zip(people, shapes, strict=True)):
-            own = texts[at * len(pool.fresh) : (at + 1) * len(pool.fresh)]
+            own = texts[at]
             self.cells.add(
                 Cell(
                     rated.person.description,
@@ -104,6 +103,19 @@ class Study:
                     shape.seconds,
                 )
             )
+
+    def _answers(self, pool: Pool, shapes: Sequence[Shape]) -> list[list[str]]:
+        """Return each shape's answers to the fresh prompts; what acts alike is asked once."""
+        keys = [(pool.seed, shape.head, shape.interventions) for shape in shapes]
+        due = [key for key in dict.fromkeys(keys) if key not in self._known]
+        asked = [
+            ((*head, Message("user", prompt)), pool.sampling(i), acting)
+            for _, head, acting in due
+            for i, prompt in enumerate(pool.fresh)
+        ]
+        texts, each = answers(self._engine, asked), len(pool.fresh)
+        self._known |= {key: texts[at * each : (at + 1) * each] for at, key in enumerate(due)}
+        return [self._known[key] for key in keys]
 
     def _perplexity_ratio(self, shape: Shape) -> float | None:
         if not shape.interventions:

@@ -17,7 +17,7 @@ from personalization.directions import together
 from personalization.directions.build import build
 from personalization.errors import AlignError
 from personalization.models.base import load
-from personalization.values.effects import folder_name
+from personalization.values.effects import folder_name, unpack_shipped
 from personalization.values.measures import measures
 
 
@@ -43,6 +43,7 @@ def main(given: Sequence[str] | None = None) -> int:
 
     try:
         base = load(args.model, args.model_dir, device=args.device, threads=args.threads)
+        unpack_shipped(args.store, base.revision)
         keys = args.values or list(measures())
         if args.again:
             for key in keys:

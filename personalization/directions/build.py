@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from personalization import __version__, registry
 from personalization.directions import learn
 from personalization.directions.pool import (
@@ -71,6 +73,7 @@ class Study:
         self.trying = self.folder / "trying"
         norms = self.pool.states.norm(dim=-1).mean(dim=0).tolist()
         (self.folder / "norms.json").write_text(json.dumps(norms))
+        np.save(self.folder / "subject.npy", learn.towards_subject(self.pool).numpy().astype("<f4"))
 
     @property
     def precision(self) -> str:

@@ -58,17 +58,28 @@ def scores_of(pool: Pool, measure: Measure) -> list[float]:
 def directions(pool: Pool, measure: Measure) -> Tensor:
     """Return vectors (layers, hidden): directions times each layer's mean hidden norm.
 
-    The value's unit direction without what it shares with relevance, plus KEPT of the direction of
-    relevance without what that shares with the value: a push along the value alone leaves the subject
-    (measured: at equal effect, plain words lost 0.07 of relevance with 0.4 of it and none with 0.8).
+    The value's unit direction without what it shares with the way to the subject, plus KEPT of that: a
+    push along the value alone leaves the subject (measured: at equal effect, plain words lost 0.07 of
+    relevance with 0.4 of it and none with 0.8).
     """
     fit = registry.get("steer").function
     unit: Tensor = fit(pool.states, scores_of(pool, measure), pool.groups)
-    about: Tensor = fit(pool.states, _on_the_subject(pool), pool.groups)
+    about = towards_subject(pool)
     shared = (unit * about).sum(dim=-1, keepdim=True)
-    unit, about = (torch.nn.functional.normalize(v, dim=-1) for v in (unit - shared * about, about))
-    about = about - (unit * about).sum(dim=-1, keepdim=True) * unit
+    unit = torch.nn.functional.normalize(unit - shared * about, dim=-1)
     return (unit + KEPT * about) * pool.states.norm(dim=-1).mean(dim=0)[:, None]
+
+
+def towards_subject(pool: Pool) -> Tensor:
+    """Return unit vectors (layers, hidden) along which answers stay with the question, and grow no longer.
+
+    Long answers repeat the prompt, so what length explains is taken out of the relevance and out of the
+    direction: with it, the two shared a cosine of 0.6 and every push made answers longer.
+    """
+    fit = registry.get("steer").function
+    about: Tensor = fit(pool.states, _on_the_subject(pool), pool.groups)
+    length: Tensor = fit(pool.states, [float(word_count(text)) for text in pool.texts], pool.groups)
+    return torch.nn.functional.normalize(about - (about * length).sum(dim=-1, keepdim=True) * length, dim=-1)
 
 
 def _on_the_subject(pool: Pool) -> list[float]:

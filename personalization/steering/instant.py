@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
-# Where states are kept, as shares of the model's depth: layers 8, 11, 14, 17 and 20 of 30.
-DEPTHS = (0.27, 0.37, 0.47, 0.57, 0.67)
-# The layer that acts, among them: with few ratings no layer can be told from another.
-ACTING = 2
-# The greatest norm, as a share of the mean hidden norm: above it text leaves the question or repeats itself.
-LIMIT = 0.2
+# Where states are kept and the vector acts, as shares of the model's depth: layers 10, 14, 18 and 22 of 30. A
+# little in each keeps the text better than much in one (`benchmarks.people`, and value directions alike).
+DEPTHS = (0.33, 0.47, 0.6, 0.73)
+# The greatest norm in each, as a share of its mean hidden norm, and how much of the way to the subject stands
+# beside the taste. On 24 prompts that no benchmark uses, ten simulated tastes won, after 32 rated prompts:
+# one layer at 0.2: 0.76 with relevance -0.08; four at 0.08: 0.88 and -0.18 without the way to the subject,
+# 0.80 and -0.03 with it.
+LIMIT, SUBJECT = 0.08, 0.6
 # What other people's ratings agree like, worth so many prompts, until the person's own have spoken: of the
 # twelve people of `benchmarks.people` 0.051 on average (0.018 to 0.076, 32 prompts of 4 answers, layer 14),
 # and 0.000 for ratings drawn at random. One person's estimate from 8 prompts has a standard error of 0.03.
@@ -32,7 +34,7 @@ PRIOR_AGREEMENT, PRIOR_PROMPTS = 0.05, 8.0
 
 def layers_of(count: int) -> tuple[int, ...]:
     """Return the layers of a model with `count` layers whose states are kept, without repetition."""
-    return tuple(sorted({min(int(depth * count), count - 1) for depth in DEPTHS}))
+    return tuple(sorted({min(round(depth * count), count - 1) for depth in DEPTHS}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +66,28 @@ def unpack(data: bytes, layers: int) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """What ratings say: a unit vector (hidden,), its layer, and how far to go, as a share of LIMIT."""
+    """What ratings say: a vector for each layer, and how far to go, as a share of LIMIT."""
 
-    layer: int
-    unit: Array = field(compare=False, repr=False)
-    hidden_norm: float  # the mean norm of the states at that layer
+    layers: tuple[int, ...]
+    units: Array = field(compare=False, repr=False)  # (layers, hidden): the taste in unit length
+    hidden_norms: tuple[float, ...]  # the mean norm of the states at each layer
     agreement: float  # mean cosine-like agreement of two prompts, about 0 for chance
     strength: float  # 0 to 1, a share of the limit
     prompts: int  # that say something
     ratings: int
 
     @property
-    def vector(self) -> Array:
-        """The vector as it acts at full slider, (hidden,)."""
-        found: Array = self.unit * np.float32(self.hidden_norm * LIMIT * self.strength)
+    def vectors(self) -> Array:
+        """The vectors as they act at full slider, (layers, hidden)."""
+        size = np.asarray(self.hidden_norms, dtype=np.float32) * np.float32(LIMIT * self.strength)
+        found: Array = self.units * size[:, None]
         return found
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything but the tensor, JSON-ready."""
         return {
-            "layer": self.layer,
-            "hidden_norm": self.hidden_norm,
+            "layers": list(self.layers),
+            "hidden_norms": list(self.hidden_norms),
             "agreement": self.agreement,
             "strength": self.strength,
             "limit": LIMIT,
@@ -119,31 +122,44 @@ class Sums:
         norms = np.linalg.norm(states, axis=2).mean(axis=0)
         self._parts[prompt] = (total, norms, len(weights))
 
-    def direction(self) -> Direction | None:
-        """Return what all prompts together say; None where nothing does, or prompts contradict each other."""
+    def direction(self, subject: Array | None = None) -> Direction | None:
+        """Return what all prompts together say; None where nothing does, or prompts contradict each other.
+
+        `subject` (layers, hidden) holds unit vectors towards answers that stay with the question, as
+        `manage.py values build` learns them. The taste is taken without what it shares with them, and
+        SUBJECT of them is put beside it: liked answers of a small model often left the question.
+        """
         if not self._parts:
             return None
-        place = min(ACTING, len(self._layers) - 1)
         # Sorted, so that rounding does not depend on the order of the acts either.
         parts = [self._parts[name] for name in sorted(self._parts)]
-        rows = np.stack([total[place] for total, _, _ in parts])
-        total = rows.sum(axis=0)
-        size = float(np.linalg.norm(total))
-        agreement = agreement_of(rows)
-        strength = strength_of(len(parts), agreement)
-        if size < 1e-9 or strength <= 0:
-            return None
+        rows = np.stack([total for total, _, _ in parts])  # (prompts, layers, hidden)
         answers = sum(count for _, _, count in parts)
-        norm = sum(float(norms[place]) * count for _, norms, count in parts) / answers
+        norms = sum(norms * count for _, norms, count in parts) / answers
+        agreement = agreement_of((rows / np.maximum(norms, 1e-9)[:, None]).reshape(len(parts), -1))
+        strength = strength_of(len(parts), agreement)
+        units = _unit(rows.sum(axis=0))
+        if not units.any() or strength <= 0:
+            return None
+        if subject is not None:
+            shared = (units * subject).sum(axis=1, keepdims=True)
+            units = _unit(units - shared * subject) + SUBJECT * subject
         return Direction(
-            layer=self._layers[place],
-            unit=(total / size).astype(np.float32),
-            hidden_norm=norm,
+            layers=self._layers,
+            units=units.astype(np.float32),
+            hidden_norms=tuple(float(norm) for norm in norms),
             agreement=agreement,
             strength=strength,
             prompts=len(parts),
             ratings=answers,
         )
+
+
+def _unit(rows: NDArray[Any]) -> NDArray[Any]:
+    """Return each row in unit length; a row without any stays zero."""
+    sizes = np.linalg.norm(rows, axis=1, keepdims=True)
+    found: NDArray[Any] = np.where(sizes > 1e-9, rows / np.maximum(sizes, 1e-9), 0.0)
+    return found
 
 
 def agreement_of(rows: NDArray[Any]) -> float:
@@ -175,16 +191,32 @@ def strength_of(prompts: int, agreement: float) -> float:
     return float(min(1.0, prompts * q / (1 + (prompts - 1) * q)) ** 0.5)
 
 
+def read_subject(folder: Path, layers: Sequence[int]) -> Array | None:
+    """Return the unit vectors towards the subject at these layers (layers, hidden); None where none was learned.
+
+    `folder` is a model's folder of value directions.
+    """
+    file = folder / "subject.npy"
+    if not file.exists():
+        return None
+    every: Array = np.load(file, allow_pickle=False)
+    return every[list(layers)]
+
+
 def write_vector(direction: Direction, folder: Path) -> None:
     """Write `steering.safetensors` as the engine reads it, into an existing folder."""
-    data = direction.vector.astype("<f4").tobytes()
-    entry: Mapping[str, Any] = {
-        f"layer.{direction.layer}.output": {
+    vectors = direction.vectors.astype("<f4")
+    size = vectors[0].nbytes
+    entries: Mapping[str, Any] = {
+        f"layer.{layer}.output": {
             "dtype": "F32",
-            "shape": [len(direction.unit)],
-            "data_offsets": [0, len(data)],
+            "shape": [vectors.shape[1]],
+            "data_offsets": [i * size, (i + 1) * size],
         }
+        for i, layer in enumerate(direction.layers)
     }
-    header = json.dumps(entry, separators=(",", ":")).encode()
+    header = json.dumps(entries, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)
-    (folder / "steering.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + data)
+    (folder / "steering.safetensors").write_bytes(
+        len(header).to_bytes(8, "little") + header + vectors.tobytes()
+    )

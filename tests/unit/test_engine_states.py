@@ -142,6 +142,6 @@ def test_on_the_real_model_as_well():
         engine.close()
     for request, end in zip(requests, ends, strict=True):
         whole = expected(base, request, read.tokens[request.id])
-        assert end.states.layers == (8, 11, 14, 17, 20)
+        assert end.states.layers == (10, 14, 18, 22)
         error = np.abs(end.states.means - whole).max() / np.abs(whole).mean()
         assert error < 1e-3

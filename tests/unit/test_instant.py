@@ -12,17 +12,18 @@ from personalization.methods.steer import directions
 from personalization.models.interventions import load_vectors
 from personalization.steering.instant import (
     LIMIT,
+    SUBJECT,
     Sums,
     agreement_of,
     layers_of,
     pack,
+    read_subject,
     strength_of,
     unpack,
     write_vector,
 )
 
 LAYERS, HIDDEN = (1, 2, 3, 4), 12
-PLACE = 2  # which of LAYERS acts
 
 
 def states(seed: int, answers: int = 4) -> np.ndarray:
@@ -44,7 +45,7 @@ ratings = st.dictionaries(st.integers(0, 30).map(str), scores, min_size=1, max_s
 def same(one, other) -> bool:
     if one is None or other is None:
         return one is other
-    return one == other and bool((one.vector == other.vector).all())
+    return one == other and bool((one.vectors == other.vectors).all())
 
 
 @given(ratings, st.randoms())
@@ -83,8 +84,8 @@ def test_it_is_the_direction_that_learning_from_ratings_finds(rated):
     together = np.concatenate([states(int(p), len(s)) for p, s in rated.items()])
     groups = [i for i, s in enumerate(rated.values()) for _ in s]
     learned = directions(torch.tensor(together), [float(x) for s in rated.values() for x in s], groups)
-    np.testing.assert_allclose(found.unit, learned[PLACE].numpy(), atol=1e-4)
-    assert found.layer == LAYERS[PLACE]
+    np.testing.assert_allclose(found.units, learned.numpy(), atol=1e-4)
+    assert found.layers == LAYERS
 
 
 @given(ratings)
@@ -93,7 +94,36 @@ def test_no_vector_is_longer_than_the_limit(rated):
     found = sums(rated).direction()
     if found is not None:
         assert 0 < found.strength <= 1
-        assert np.linalg.norm(found.vector) <= LIMIT * found.hidden_norm * 1.0001
+        longest = LIMIT * np.array(found.hidden_norms)
+        assert (np.linalg.norm(found.vectors, axis=1) <= longest * 1.0001).all()
+
+
+@given(ratings, st.integers(0, 99))
+@settings(deadline=None)
+def test_the_way_to_the_subject_stands_beside_the_taste_and_changes_nothing_else(rated, seed):
+    plain = sums(rated).direction()
+    if plain is None:
+        return
+    subject = np.random.default_rng(seed).normal(size=(len(LAYERS), HIDDEN)).astype(np.float32)
+    subject /= np.linalg.norm(subject, axis=1, keepdims=True)
+    found = sums(rated).direction(subject)
+    assert found is not None
+    assert (found.strength, found.agreement, found.hidden_norms) == (
+        plain.strength,
+        plain.agreement,
+        plain.hidden_norms,
+    )
+    np.testing.assert_allclose((found.units * subject).sum(axis=1), SUBJECT, atol=1e-4)
+    taste = found.units - SUBJECT * subject
+    shared = (plain.units * subject).sum(axis=1, keepdims=True)
+    assert ((taste * (plain.units - shared * subject)).sum(axis=1) > 0).all()
+
+
+def test_the_way_to_the_subject_is_read_where_it_was_learned(tmp_path):
+    assert read_subject(tmp_path, LAYERS) is None
+    every = np.arange(6 * HIDDEN, dtype=np.float32).reshape(6, HIDDEN)
+    np.save(tmp_path / "subject.npy", every)
+    np.testing.assert_array_equal(read_subject(tmp_path, LAYERS), every[list(LAYERS)])
 
 
 def test_strength_grows_with_ratings_that_agree_and_not_with_ratings_that_do_not():
@@ -128,12 +158,12 @@ def test_the_file_is_what_the_engine_reads(tmp_path):
     found = sums({"1": [90, 10], "2": [80, 20, 50]}).direction()
     assert found is not None
     write_vector(found, tmp_path)
-    ((site, tensor),) = load_vectors(tmp_path).sites.items()
-    assert site == (found.layer, "output")
-    np.testing.assert_array_equal(tensor.numpy(), found.vector)
+    sites = load_vectors(tmp_path).sites
+    assert list(sites) == [(layer, "output") for layer in found.layers]
+    np.testing.assert_array_equal(np.stack([tensor.numpy() for tensor in sites.values()]), found.vectors)
 
 
 def test_layers_lie_where_meaning_is():
-    assert layers_of(30) == (8, 11, 14, 17, 20)
-    assert layers_of(3) == (0, 1, 2)
+    assert layers_of(30) == (10, 14, 18, 22)
+    assert layers_of(3) == (1, 2)
     assert layers_of(1) == (0,)

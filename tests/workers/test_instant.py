@@ -86,9 +86,10 @@ def test_a_rating_changes_the_next_replys_vector(engine, person, lenient):
 def test_the_vector_really_acts_and_is_within_the_limit(engine, person, lenient):
     rate(write(asked(person, "Hello")))
     vector = services.current(person)
-    ((site, tensor),) = load_vectors(store.folder_of(vector)).sites.items()
-    assert site == (vector.summary["layer"], "output")
-    assert 0 < tensor.norm().item() <= LIMIT * vector.summary["hidden_norm"] * 1.001
+    sites = load_vectors(store.folder_of(vector)).sites
+    assert list(sites) == [(layer, "output") for layer in vector.summary["layers"]]
+    for tensor, norm in zip(sites.values(), vector.summary["hidden_norms"], strict=True):
+        assert 0 < tensor.norm().item() <= LIMIT * norm * 1.001
     parts = [services.part_for(person, has_chosen=False)]
     plain, steered = queued(person, seed=3), queued(person, seed=3, interventions=parts)
     for reply in (plain, steered):
@@ -107,7 +108,7 @@ def test_states_are_the_base_models_own_whatever_shaped_the_answer(engine, perso
     kept = ReplyStates.objects.get(reply=reply)
     alone = engine.read([Message("user", reply.turn.text)], reply.text)
     np.testing.assert_allclose(
-        unpack(bytes(kept.means), 3), alone.means, atol=2e-3 * np.abs(alone.means).max()
+        unpack(bytes(kept.means), len(kept.layers)), alone.means, atol=2e-3 * np.abs(alone.means).max()
     )
     assert kept.tokens == alone.tokens
 
@@ -159,12 +160,12 @@ def test_a_vector_that_lowers_refusals_is_quarantined_and_the_reply_is_made_with
     person,
     monkeypatch,
 ):
-    monkeypatch.setattr("personalization.safety.gate.MAX_DROP", 0.01)
+    monkeypatch.setattr("personalization.safety.gate.MAX_DROP", 0.001)
     replies = write(asked(person, "Hello"))
     for row, sign in zip(ReplyStates.objects.order_by("reply__position"), (1, 0.5, -0.5, -1), strict=True):
-        means = unpack(bytes(row.means), 3)
-        means[2] += sign * 50 * harmful_direction()
-        states = type("States", (), {"layers": (0, 1, 2), "tokens": row.tokens, "means": means})
+        means = unpack(bytes(row.means), len(row.layers))
+        means[-1] += sign * 50 * harmful_direction()
+        states = type("States", (), {"layers": row.layers, "tokens": row.tokens, "means": means})
         ReplyStates.keep(row.reply, row.model_revision, states)
     for reply, score in zip(replies, (99, 70, 30, 1), strict=True):
         record_feedback(person, reply.turn, Feedback.Kind.RATING, reply=reply, score=score)

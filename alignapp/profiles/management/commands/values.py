@@ -1,4 +1,4 @@
-"""`manage.py values build`: give each value of the taxonomy that can be measured in text a direction."""
+"""`manage.py values`: build a direction for each value that can be measured in text, show it, ship it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from alignapp.profiles import effects
 from personalization.errors import UnknownName
+from personalization.values.effects import SHIPPED, newest, ship
 from personalization.values.measures import measure_of, measures
 from personalization.values.report import as_page
 
@@ -35,11 +36,15 @@ class Command(BaseCommand):
         build.add_argument("--again", action="store_true", help="make finished ones again")
         page = commands.add_parser("page", help="write the table of what was built")
         page.add_argument("file", type=Path)
+        commands.add_parser("ship", help="copy the vectors that were built into the code, for everybody")
 
     def handle(self, *args: Any, command: str, **options: Any) -> None:
         """Build, or write the page."""
         if command == "page":
             self._page(options["file"])
+            return
+        if command == "ship":
+            self._ship()
             return
         try:
             for key in options["values"]:
@@ -57,6 +62,13 @@ class Command(BaseCommand):
             raise CommandError("The value directions were not built; what is finished is kept.")
         if options["page"]:
             self._page(options["page"])
+
+    def _ship(self) -> None:
+        folder = newest(Path(settings.VALUES_DIR))
+        if folder is None:
+            raise CommandError("Nothing was built yet: manage.py values build")
+        shipped = ship(folder, SHIPPED / folder.name)
+        self.stdout.write(f"{len(shipped)} values of model {folder.name} are in {SHIPPED.name}.")
 
     def _page(self, file: Path) -> None:
         folder = effects.folder()
