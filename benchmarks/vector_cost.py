@@ -1,120 +1,163 @@
-"""What a vector from ratings gains and costs as its norm grows: wins, relevance, and how odd its text is.
+"""What the vector from ratings gains and costs: one layer or four, with the way to the subject or without.
 
-    python -m benchmarks.vector_cost [--norms 0.08 0.15 0.22 0.3] [--layer 14] [--people 4] [--json FILE]
+    python -m benchmarks.vector_cost [--norms 0.06 0.08 0.11] [--people 5] [--rated 32] [--json FILE]
 
-Simulated people rate 32 prompts with four sampled answers each; fresh answers to 24 other prompts are
-compared with the base model's, same seeds, sampled as for people. A random direction of the same norm
-stands beside each. Norms are shares of the mean hidden norm at the layer.
+The limits in `personalization.steering.instant` come from here. Simulated people rate four of the value
+directions' samples for each prompt; fresh answers to 24 other prompts are compared with the base model's of
+the same seed, and a random direction of the same norm stands beside. No prompt of any other benchmark is
+used, and nobody of `benchmarks.people`. Norms are shares of the mean hidden norm, in each of the layers.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn.functional import normalize
 
-from benchmarks.people.arms import Rated, saved
-from benchmarks.people.pool import Pool, answers, pool_of, states_of
 from personalization import registry
-from personalization.engine.local import LocalEngine
+from personalization.directions.learn import towards_subject
+from personalization.directions.pool import Asked, Pool, answers, engine_of, pool_of
 from personalization.engine.requests import Intervention
 from personalization.models.base import BaseModel, load
-from personalization.models.logprobs import Completions, completion_logps
+from personalization.models.precision import half_precision
 from personalization.models.relevance import relevance
-from personalization.records import Message
-from personalization.simulation.people import population
-from personalization.steering.learn import RatedStates
-from personalization.steering.soundness import repetition
+from personalization.simulation.people import SimulatedPerson, draw_person
+from personalization.statistics import clustered_mean
+from personalization.steering.instant import SUBJECT, layers_of
+from personalization.values.prompts import CHOICE, POOL
+
+RATED_ANSWERS, LAST_RATED = 4, 32
+FRESH = (*CHOICE, *POOL[LAST_RATED : LAST_RATED + 8])
+FRESH_SEED = 3_000_000
+FIRST_PERSON = 100  # a seed of `draw_person`
 
 
-class Trial:
-    """One seed's base answers, and what steered ones are beside them."""
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Where a vector acts, how long it is in each layer, and what stands beside the taste."""
 
-    def __init__(self, base: BaseModel, engine: LocalEngine, pool: Pool) -> None:
-        self._base, self._engine, self.pool = base, engine, pool
-        self.plain = self.write([()])[0]
-        self._usual = self._text(self.plain)
+    name: str
+    layers: Sequence[int]
+    subject: float  # how much of the way to the subject
+    is_random: bool = False
 
-    def write(self, shapes: Sequence[tuple[Intervention, ...]]) -> list[list[str]]:
-        """Return the answers to all fresh prompts under each of these."""
-        asked = [
-            ((Message("user", prompt),), self.pool.sampling(i), shape)
-            for shape in shapes
-            for i, prompt in enumerate(self.pool.fresh)
-        ]
-        texts, n = answers(self._engine, asked), len(self.pool.fresh)
-        return [texts[i : i + n] for i in range(0, len(texts), n)]
 
-    def compare(self, rated: Rated, own: Sequence[str]) -> dict[str, float]:
-        """Return the win rate and the changes of relevance, repetition and base log-probability a token."""
-        wins = [rated.person.prefers(mine, base) for mine, base in zip(own, self.plain, strict=True)]
-        changes = {name: value - self._usual[name] for name, value in self._text(own).items()}
-        return {"win_rate": sum(wins) / len(wins), **changes}
+class Study:
+    """The rated samples of one base model, and its own answers to the fresh prompts."""
 
-    @torch.no_grad()
-    def _text(self, texts: Sequence[str]) -> dict[str, float]:
-        chats = [((Message("user", p),), text) for p, text in zip(self.pool.fresh, texts, strict=True)]
-        sums, counts = completion_logps(self._base, Completions.encode(self._base, chats))
+    def __init__(self, base: BaseModel, pool: Pool, rated: int, folder: Path) -> None:
+        self._base, self._pool, self._rated, self._folder = base, pool, rated, folder
+        self._fit = registry.get("steer").function
+        self._subject = towards_subject(pool)
+        self._norms = pool.states.norm(dim=-1).mean(dim=0)
+        self._plain = self._write([()])[0]
+        self._near = relevance(FRESH, self._plain)
+
+    def taste(self, person: SimulatedPerson) -> Tensor:
+        """Return the unit directions (layers, hidden) of what a person's ratings say."""
+        rng = random.Random(person.description)  # noqa: S311 - a simulation
+        scores, at, groups = [], [], []
+        for i in range(self._rated):
+            scores += person.rate_together(list(self._pool.answers[i][:RATED_ANSWERS]), rng)
+            at += [i * len(self._pool.answers[i]) + j for j in range(RATED_ANSWERS)]
+            groups += [i] * RATED_ANSWERS
+        found: Tensor = self._fit(self._pool.states[at], scores, groups)
+        return found
+
+    def compare(self, shape: Shape, norm: float, people: Sequence[SimulatedPerson]) -> dict[str, Any]:
+        """Return win rate and change of relevance with intervals over people, and words."""
+        acting = [(self._saved(shape, norm, self.taste(person), i),) for i, person in enumerate(people)]
+        texts = self._write(acting)
+        wins, near = [], []
+        for person, own in zip(people, texts, strict=True):
+            wins += [person.prefers(a, b) for a, b in zip(own, self._plain, strict=True)]
+            near += [a - b for a, b in zip(relevance(FRESH, own), self._near, strict=True)]
+        whose = [i for i in range(len(people)) for _ in FRESH]
+        every = [len(text.split()) for own in texts for text in own]
         return {
-            "relevance": sum(relevance(self.pool.fresh, texts)) / len(texts),
-            "repetition": sum(map(repetition, texts)) / len(texts),
-            "log_probability": (sums / counts).mean().item(),
+            "shape": shape.name,
+            "norm": norm,
+            "win_rate": clustered_mean(wins, whose).as_dict(),
+            "relevance": clustered_mean(near, whose).as_dict(),
+            "words": sum(every) / len(every),
         }
 
+    def _saved(self, shape: Shape, norm: float, taste: Tensor, person: int) -> Intervention:
+        if shape.is_random:
+            taste = normalize(
+                torch.randn(taste.shape, generator=torch.Generator().manual_seed(person)), dim=-1
+            )
+        if shape.subject:
+            shared = (taste * self._subject).sum(dim=-1, keepdim=True)
+            taste = normalize(taste - shared * self._subject, dim=-1) + shape.subject * self._subject
+        vectors = {f"layer.{i}.output": (taste[i] * self._norms[i] * norm).contiguous() for i in shape.layers}
+        name = f"{shape.name}-{norm}-{person}".replace(" ", "-")
+        (self._folder / name).mkdir(parents=True, exist_ok=True)
+        save_file(vectors, self._folder / name / "steering.safetensors")
+        return Intervention("vector", self._folder / name, name)
 
-def units(rated: Rated, states: Tensor, layer: int) -> dict[str, Tensor]:
-    """Return the person's direction at a layer and a random one, both of the mean hidden norm."""
-    ratings = RatedStates(states, rated.groups(len(rated.pool.rated)), seed=rated.pool.seed)
-    own = registry.get("steer").function(states, ratings.scores, ratings.groups)[layer]
-    anywhere = torch.randn(own.shape, generator=torch.Generator().manual_seed(1))
-    norm = states[:, layer].norm(dim=-1).mean()
-    return {"vector": own * norm, "random": torch.nn.functional.normalize(anywhere, dim=-1) * norm}
+    def _write(self, acting: Sequence[tuple[Intervention, ...]]) -> list[list[str]]:
+        asked = [Asked(p, FRESH_SEED + i, each) for each in acting for i, p in enumerate(FRESH)]
+        with engine_of(self._base) as engine:
+            texts = answers(engine, asked)
+        return [texts[i : i + len(FRESH)] for i in range(0, len(texts), len(FRESH))]
+
+
+def shapes_of(layers: int) -> list[Shape]:
+    """Return what is compared."""
+    four, middle = layers_of(layers), round(0.47 * layers)
+    return [
+        Shape("one layer", [middle], 0.0),
+        Shape("four layers", four, 0.0),
+        Shape("four layers and subject", four, SUBJECT),
+        Shape("random, four layers and subject", four, SUBJECT, is_random=True),
+    ]
 
 
 def main() -> None:
-    """Measure and print one line for each norm and direction, the people side by side."""
+    """Measure and print one line for each shape and norm."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--norms", type=float, nargs="+", default=[0.08, 0.15, 0.22, 0.3])
-    parser.add_argument("--layer", type=int, default=14)
-    parser.add_argument("--people", type=int, default=4)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", type=Path, default=Path("var/benchmarks/people"))
+    parser.add_argument("--norms", type=float, nargs="+", default=[0.06, 0.08, 0.11])
+    parser.add_argument("--people", type=int, default=5)
+    parser.add_argument("--rated", type=int, default=LAST_RATED, help=f"prompts, at most {LAST_RATED}")
+    parser.add_argument("--values", type=Path, default=Path("var/values"))
+    parser.add_argument("--folder", type=Path, default=Path("var/benchmarks/vector_cost"))
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--models", type=Path, default=Path("var/models"))
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     base = load(options.model, options.models)
-    folder = options.folder / base.revision
-    engine = LocalEngine(base, max_rows=128, queue_limit=1_000_000)
-    pool = pool_of(options.seed, engine, folder)
-    states = states_of(pool, base, folder)
-    everybody = [Rated.by(person, pool) for person in population()[: options.people]]
-    trial, found = Trial(base, engine, pool), []
-    for norm in options.norms:
-        for name in ("vector", "random"):
-            vectors = [units(rated, states, options.layer)[name] * norm for rated in everybody]
-            texts = trial.write([(saved(options.layer, vector, folder),) for vector in vectors])
-            for rated, own in zip(everybody, texts, strict=True):
-                row: dict[str, Any] = {"norm": norm, "direction": name, "person": rated.person.description}
-                found.append(row | trial.compare(rated, own))
-            print(_line(norm, name, found[-len(everybody) :]), flush=True)
-    engine.close()
+    people = [draw_person(FIRST_PERSON + i) for i in range(options.people)]
+    found = []
+    with half_precision(base):
+        pool = pool_of(base, options.values / base.revision, tell=lambda words: print(words, flush=True))
+        study = Study(base, pool, min(options.rated, LAST_RATED), options.folder)
+        for shape in shapes_of(len(base.layers)):
+            # The norm of one layer stands for four: as long in all.
+            for norm in (n * (1 if len(shape.layers) > 1 else 2) for n in options.norms):
+                found.append(study.compare(shape, norm, people))
+                print(_line(found[-1]), flush=True)
     if options.json:
         options.json.write_text(json.dumps(found, indent=1))
 
 
-def _line(norm: float, name: str, rows: Sequence[dict[str, Any]]) -> str:
-    parts = [f"{norm:.2f} {name:6}"]
-    for key, form in (("win_rate", ".2f"), ("relevance", "+.2f"), ("log_probability", "+.2f")):
-        parts.append(f"{key} " + " / ".join(format(row[key], form) for row in rows))
-    return "  ".join(parts)
+def _line(row: dict[str, Any]) -> str:
+    win, near = row["win_rate"], row["relevance"]
+    return (
+        f"{row['shape']:32} {row['norm']:.2f}  wins {win['value']:.2f} [{win['low']:.2f}, {win['high']:.2f}]"
+        f"  near {near['value']:+.3f} [{near['low']:+.3f}, {near['high']:+.3f}]  {row['words']:.0f} words"
+    )
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ from personalization.models.precision import half_precision, half_precision_pays
 from personalization.models.relevance import relevance
 from personalization.records import Message
 from personalization.simulation.people import population
-from personalization.values.effects import place
 from personalization.steering.soundness import repetition
+from personalization.values.effects import place
 
 VALUES = Path("var/values")  # the way to the subject, where it was built here and not shipped
 ROWS = 128  # answers at once: nobody waits for the first token here

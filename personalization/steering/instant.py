@@ -22,9 +22,9 @@ Array = NDArray[np.float32]
 # little in each keeps the text better than much in one (`benchmarks.people`, and value directions alike).
 DEPTHS = (0.33, 0.47, 0.6, 0.73)
 # The greatest norm in each, as a share of its mean hidden norm, and how much of the way to the subject stands
-# beside the taste. On 24 prompts that no benchmark uses, ten simulated tastes won, after 32 rated prompts:
-# one layer at 0.2: 0.76 with relevance -0.08; four at 0.08: 0.88 and -0.18 without the way to the subject,
-# 0.80 and -0.03 with it.
+# beside the taste (`benchmarks.vector_cost`). Ten simulated tastes won, after 32 rated prompts: one layer at
+# 0.2: 0.76 with relevance -0.08; four at 0.08: 0.88 and -0.18 without the way to the subject, 0.80 and -0.03
+# with it.
 LIMIT, SUBJECT = 0.08, 0.6
 # What other people's ratings agree like, worth so many prompts, until the person's own have spoken: of the
 # twelve people of `benchmarks.people` 0.051 on average (0.018 to 0.076, 32 prompts of 4 answers, layer 14),
@@ -135,7 +135,7 @@ class Sums:
         parts = [self._parts[name] for name in sorted(self._parts)]
         rows = np.stack([total for total, _, _ in parts])  # (prompts, layers, hidden)
         answers = sum(count for _, _, count in parts)
-        norms = sum(norms * count for _, norms, count in parts) / answers
+        norms = np.average([each for _, each, _ in parts], axis=0, weights=[count for _, _, count in parts])
         agreement = agreement_of((rows / np.maximum(norms, 1e-9)[:, None]).reshape(len(parts), -1))
         strength = strength_of(len(parts), agreement)
         units = _unit(rows.sum(axis=0))
@@ -192,9 +192,9 @@ def strength_of(prompts: int, agreement: float) -> float:
 
 
 def read_subject(folder: Path, layers: Sequence[int]) -> Array | None:
-    """Return the unit vectors towards the subject at these layers (layers, hidden); None where none was learned.
+    """Return the unit vectors towards the subject (layers, hidden); None where none was learned.
 
-    `folder` is a model's folder of value directions.
+    `folder` is a model's folder of value directions; it holds all layers, and these are returned.
     """
     file = folder / "subject.npy"
     if not file.exists():
