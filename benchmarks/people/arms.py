@@ -12,8 +12,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from benchmarks.people.pool import CANDIDATES, Chat, Pool
@@ -23,7 +25,6 @@ from personalization.models.base import BaseModel
 from personalization.records import Message, Pair, RatedGroup
 from personalization.simulation.people import SimulatedPerson
 from personalization.steering.instant import (
-    Array,
     Direction,
     Sums,
     layers_of,
@@ -114,7 +115,7 @@ class Vectors:
         found = self._direction(rated, count)
         if found is None:
             return Shape()
-        anywhere = np.random.default_rng(rated.pool.seed).normal(size=found.units.shape).astype(np.float32)
+        anywhere = np.random.default_rng(rated.pool.seed).normal(size=found.units.shape)
         return Shape((), (self._saved(_turned(found, anywhere)),))
 
     def of_others(self, rated: Rated, others: Sequence[Rated], count: int) -> Shape:
@@ -143,10 +144,9 @@ class Vectors:
         return Intervention("vector", self._folder / name, name)
 
 
-def _turned(found: Direction, towards: Array) -> Direction:
-    """Return a direction of the same lengths at the same layers that points elsewhere."""
-    lengths = np.linalg.norm(found.units, axis=1, keepdims=True)
-    units = towards / np.maximum(np.linalg.norm(towards, axis=1, keepdims=True), 1e-9) * lengths
+def _turned(found: Direction, towards: npt.NDArray[Any]) -> Direction:
+    """Return a direction of the same lengths at the same layers whose taste points elsewhere."""
+    units = towards / np.maximum(np.linalg.norm(towards, axis=1, keepdims=True), 1e-9)
     return replace(found, units=units.astype(np.float32))
 
 

@@ -22,10 +22,12 @@ Array = NDArray[np.float32]
 # little in each keeps the text better than much in one (`benchmarks.people`, and value directions alike).
 DEPTHS = (0.33, 0.47, 0.6, 0.73)
 # The greatest norm in each, as a share of its mean hidden norm, and how much of the way to the subject stands
-# beside the taste (`benchmarks.vector_cost`). Ten simulated tastes won, after 32 rated prompts: one layer at
-# 0.2: 0.76 with relevance -0.08; four at 0.08: 0.88 and -0.18 without the way to the subject, 0.80 and -0.03
-# with it.
+# beside the taste there (`benchmarks.vector_cost`). Ten simulated tastes won, after 32 rated prompts: one
+# layer at 0.2: 0.76 with relevance -0.08; four at 0.08: 0.88 and -0.18 without the way to the subject, 0.80
+# and -0.03 with it.
 LIMIT, SUBJECT = 0.08, 0.6
+# The cosine with the true taste, as far as the ratings tell, from which the limit is reached.
+FULL = 0.8
 # What other people's ratings agree like, worth so many prompts, until the person's own have spoken: of the
 # twelve people of `benchmarks.people` 0.051 on average (0.018 to 0.076, 32 prompts of 4 answers, layer 14),
 # and 0.000 for ratings drawn at random. One person's estimate from 8 prompts has a standard error of 0.03.
@@ -69,7 +71,8 @@ class Direction:
     """What ratings say: a vector for each layer, and how far to go, as a share of LIMIT."""
 
     layers: tuple[int, ...]
-    units: Array = field(compare=False, repr=False)  # (layers, hidden): the taste in unit length
+    units: Array = field(compare=False, repr=False)  # (layers, hidden): the taste, in unit length
+    subject: Array | None = field(compare=False, repr=False)  # (layers, hidden), orthogonal to it
     hidden_norms: tuple[float, ...]  # the mean norm of the states at each layer
     agreement: float  # mean cosine-like agreement of two prompts, about 0 for chance
     strength: float  # 0 to 1, a share of the limit
@@ -78,10 +81,15 @@ class Direction:
 
     @property
     def vectors(self) -> Array:
-        """The vectors as they act at full slider, (layers, hidden)."""
-        size = np.asarray(self.hidden_norms, dtype=np.float32) * np.float32(LIMIT * self.strength)
-        found: Array = self.units * size[:, None]
-        return found
+        """The vectors as they act at full slider, (layers, hidden).
+
+        What a push costs grows with its square, so what makes up for that does as well.
+        """
+        found = self.strength * self.units
+        if self.subject is not None:
+            found = found + SUBJECT * self.strength**2 * self.subject
+        sizes = LIMIT * np.asarray(self.hidden_norms)
+        return (found * sizes[:, None]).astype(np.float32)
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything but the tensor, JSON-ready."""
@@ -126,8 +134,8 @@ class Sums:
         """Return what all prompts together say; None where nothing does, or prompts contradict each other.
 
         `subject` (layers, hidden) holds unit vectors towards answers that stay with the question, as
-        `manage.py values build` learns them. The taste is taken without what it shares with them, and
-        SUBJECT of them is put beside it: liked answers of a small model often left the question.
+        `manage.py values build` learns them. The taste is taken without what it shares with them, and some
+        of them is put beside it: liked answers of a small model often left the question.
         """
         if not self._parts:
             return None
@@ -143,10 +151,11 @@ class Sums:
             return None
         if subject is not None:
             shared = (units * subject).sum(axis=1, keepdims=True)
-            units = _unit(units - shared * subject) + SUBJECT * subject
+            units = _unit(units - shared * subject)
         return Direction(
             layers=self._layers,
             units=units.astype(np.float32),
+            subject=subject,
             hidden_norms=tuple(float(norm) for norm in norms),
             agreement=agreement,
             strength=strength,
@@ -182,13 +191,15 @@ def strength_of(prompts: int, agreement: float) -> float:
     Spearman and Brown: of a sum over n prompts that agree by q, the reliability is n q / (1 + (n - 1) q),
     which is n / (n + k) with k = (1 - q) / q, so k is the person's own. The gain rises with the cosine and
     the cost with the square of the norm (Wolf et al. 2024, arXiv:2401.16332), so the best norm is
-    proportional to it. q is shrunk towards what is usual while there are few prompts.
+    proportional to it, up to the limit, which is reached at FULL. q is shrunk towards what is usual while
+    there are few prompts.
     """
     own = max(prompts - 1, 0)
     q = (own * agreement + PRIOR_PROMPTS * PRIOR_AGREEMENT) / (own + PRIOR_PROMPTS)
     if prompts < 1 or q <= 0:
         return 0.0
-    return float(min(1.0, prompts * q / (1 + (prompts - 1) * q)) ** 0.5)
+    cosine = float(min(1.0, prompts * q / (1 + (prompts - 1) * q)) ** 0.5)
+    return min(1.0, cosine / FULL)
 
 
 def read_subject(folder: Path, layers: Sequence[int]) -> Array | None:

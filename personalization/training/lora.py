@@ -28,6 +28,11 @@ def target_modules(base: BaseModel) -> list[str]:
     ]
 
 
+def first_trained(base: BaseModel, settings: TrainingSettings) -> int:
+    """Return the lowest layer that gets an adapter."""
+    return len(base.layers) - max(1, round(settings.trained_share * len(base.layers)))
+
+
 @contextmanager
 def trainable_adapter(base: BaseModel, settings: TrainingSettings, *, seed: int) -> Iterator[Adapter]:
     """Yield a fresh adapter on the model (which changes nothing yet); afterwards the model is as before."""
@@ -36,6 +41,7 @@ def trainable_adapter(base: BaseModel, settings: TrainingSettings, *, seed: int)
         r=settings.rank,
         lora_alpha=settings.alpha,
         target_modules=leaves,
+        layers_to_transform=list(range(first_trained(base, settings), len(base.layers))),
         lora_dropout=0.0,
         bias="none",
         task_type="CAUSAL_LM",

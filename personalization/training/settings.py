@@ -11,6 +11,7 @@ class TrainingSettings:
 
     rank: int = 8
     alpha: int = 16
+    trained_share: float = 1.0  # of the layers, from the last one down
     learning_rate: float = 3e-4
     warmup_share: float = 0.1  # of all steps; the rate then falls linearly to a tenth
     epochs: int = 3
