@@ -6,7 +6,7 @@ padded on the right: a causal model never looks there, so no mask is needed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -71,19 +71,25 @@ class Completions:
         return [len(p) + len(a) for p, a in zip(self.prompts, self.answers, strict=True)]
 
 
+# The decoder's output for the entries with these indices, padded on the right: (n, longest, hidden).
+Hidden = Callable[[Sequence[int]], Tensor]
+
+
 def completion_logps(
-    base: BaseModel, items: Completions, *, batch_tokens: int = 4096
+    base: BaseModel, items: Completions, *, batch_tokens: int = 4096, hidden: Hidden | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return each answer's summed log-probability and its token count, float tensors (n,) on the device.
 
     Batches hold at most `batch_tokens` padded tokens (always at least one entry) of similar length.
-    The language-model head runs on answer positions only.
+    The language-model head runs on answer positions only. `hidden` stands for the decoder where part of
+    its work is done already.
     """
     order: list[int] = []
     sums: list[Tensor] = []
     for indices in _batches(items.lengths(), batch_tokens):
         order += indices
-        sums.append(_batch_logps(base, items.take(indices)))
+        some = items.take(indices)
+        sums.append(_batch_logps(base, some, hidden(indices) if hidden else _decoded(base, some)))
     counts = torch.tensor([float(len(answer)) for answer in items.answers], device=base.device)
     if not order:
         return counts.clone(), counts
@@ -104,19 +110,23 @@ def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
         yield batch
 
 
-def _batch_logps(base: BaseModel, items: Completions) -> Tensor:
-    longest = max(items.lengths())
-    ids = torch.zeros(len(items), longest, dtype=torch.long)
+def _decoded(base: BaseModel, items: Completions) -> Tensor:
+    ids = torch.zeros(len(items), max(items.lengths()), dtype=torch.long)
+    for i, (prompt, answer) in enumerate(zip(items.prompts, items.answers, strict=True)):
+        ids[i, : len(prompt) + len(answer)] = torch.tensor([*prompt, *answer])
+    output: Tensor = base.decoder(input_ids=ids.to(base.device), use_cache=False).last_hidden_state
+    return output
+
+
+def _batch_logps(base: BaseModel, items: Completions, hidden: Tensor) -> Tensor:
     rows: list[int] = []
     places: list[int] = []
     targets: list[int] = []
     for i, (prompt, answer) in enumerate(zip(items.prompts, items.answers, strict=True)):
-        ids[i, : len(prompt) + len(answer)] = torch.tensor([*prompt, *answer])
         rows += [i] * len(answer)
         places += range(len(prompt) - 1, len(prompt) + len(answer) - 1)
         targets += answer
     row = torch.tensor(rows, dtype=torch.long, device=base.device)
-    hidden = base.decoder(input_ids=ids.to(base.device), use_cache=False).last_hidden_state
     read = hidden[row, torch.tensor(places, dtype=torch.long, device=base.device)]
     target = torch.tensor(targets, dtype=torch.long, device=base.device)
     parts = zip(read.split(HEAD_POSITIONS), target.split(HEAD_POSITIONS), strict=True)

@@ -17,6 +17,8 @@ from personalization.records import Message, Pair
 
 # What a chosen answer that is less relevant than the rejected one costs: a cosine of 1 is a whole slider.
 OFF_TOPIC = 1.0
+# More of them than one in four took from the taste what they gave to the question.
+TOPIC_EVERY = 4
 
 
 def topical_margins(pairs: Sequence[Pair]) -> list[float]:
@@ -32,14 +34,14 @@ def topical_margins(pairs: Sequence[Pair]) -> list[float]:
 
 
 def topic_pairs(pairs: Sequence[Pair]) -> list[Pair]:
-    """Return for every second pair one that prefers its chosen answer to the next prompt's chosen answer.
+    """Return for one pair in four one that prefers its chosen answer to the next prompt's chosen answer.
 
     Both answers please the person; only the question tells them apart, so a model that learns from these
     keeps to the question while it learns the taste from the others (ours). None with a single prompt.
     """
     return [
         replace(own, conversation=f"{own.conversation}/topic", rejected=other.chosen, margin=1.0)
-        for own, other in zip(pairs[::2], pairs[1::2], strict=False)
+        for own, other in zip(pairs[::TOPIC_EVERY], pairs[1::TOPIC_EVERY], strict=False)
         if own.prompt != other.prompt and own.chosen != other.chosen
     ]
 

@@ -27,9 +27,10 @@ from personalization.records import Message, Pair
 from personalization.registry import Method
 from personalization.training import checkpoint
 from personalization.training.entanglement import entanglement
-from personalization.training.lora import Adapter, trainable_adapter
+from personalization.training.lora import Adapter, first_trained, trainable_adapter
 from personalization.training.select import topic_pairs, topical_margins, widest_pairs
 from personalization.training.settings import TrainingSettings
+from personalization.training.trunk import Trunk
 
 # A chosen answer that lost this many nats on average sinks (see `entanglement`). Where one epoch ends so, the
 # next ones also ask that chosen answers lose nothing, this much for each nat a token, as DPOP does
@@ -87,8 +88,9 @@ def train_adapter(
     )
     if not used:
         raise NotEnoughData("There is no pair to learn from.", missing=1)
-    train = EncodedPairs(base, [*used, *topic_pairs(used)], system_message)
-    shown = EncodedPairs(base, held_out, system_message)
+    first = first_trained(base, settings)
+    train = EncodedPairs(base, [*used, *topic_pairs(used)], system_message, first_trained=first)
+    shown = EncodedPairs(base, held_out, system_message, first_trained=first)
     with trainable_adapter(base, settings, seed=seed) as adapter:
         run = _Run(base, adapter, train, shown, method, dict(parameters), settings, seed, report)
         metrics = run.to_the_end(checkpoints)
@@ -101,18 +103,31 @@ def train_adapter(
 
 
 class EncodedPairs:
-    """Pairs as token ids: entry 2i is pair i's chosen answer, entry 2i + 1 its rejected one."""
+    """Pairs as token ids: entry 2i is pair i's chosen answer, entry 2i + 1 its rejected one.
 
-    def __init__(self, base: BaseModel, pairs: Sequence[Pair], system_message: str) -> None:
+    What the layers below `first_trained` make of them is computed once.
+    """
+
+    def __init__(
+        self, base: BaseModel, pairs: Sequence[Pair], system_message: str, *, first_trained: int = 0
+    ) -> None:
         head = (Message("system", system_message),) if system_message else ()
         answers = [(head + p.prompt, text) for p in pairs for text in (p.chosen, p.rejected)]
         self.completions = Completions.encode(base, answers)
         self.size = len(pairs)
+        texts = [(*p, *a) for p, a in zip(self.completions.prompts, self.completions.answers, strict=True)]
+        self._trunk = Trunk.of(base, texts, first_trained)
 
     def logps(self, base: BaseModel, indices: Sequence[int]) -> PairLogps:
         """Return log-probabilities of these pairs under whatever acts on the model now."""
-        entries = self.completions.take(e for i in indices for e in (2 * i, 2 * i + 1))
-        sums, counts = completion_logps(base, entries, batch_tokens=1 << 30)
+        at = [entry for i in indices for entry in (2 * i, 2 * i + 1)]
+        trunk = self._trunk
+        sums, counts = completion_logps(
+            base,
+            self.completions.take(at),
+            batch_tokens=1 << 30,
+            hidden=(lambda some: trunk.hidden(base, [at[i] for i in some])) if trunk else None,
+        )
         return PairLogps(sums[0::2], sums[1::2], counts[0::2], counts[1::2])
 
     def length(self, index: int) -> int:

@@ -81,7 +81,8 @@ def test_gradients_reach_the_adapter_and_nothing_else():
     with trainable_adapter(base, FAST, seed=0) as adapter:
         assert adapter.parameters
         assert all(".lora_A." in name or ".lora_B." in name for name in adapter.parameters)
-        assert len(adapter.parameters) == 2 * 7 * tiny.LAYERS  # both matrices of all seven linear layers
+        # Both matrices of all seven linear layers, in the upper half of the three layers.
+        assert len(adapter.parameters) == 2 * 7 * 2
         base.model(input_ids=torch.tensor([[3, 4, 5, 6]])).logits.square().sum().backward()
         reached = {name for name, p in adapter.parameters.items() if p.grad is not None and p.grad.any()}
         assert reached == {name for name in adapter.parameters if ".lora_B." in name}  # B is zero at first
@@ -167,8 +168,8 @@ def test_held_out_pairs_are_shown_and_change_nothing(tmp_path):
     train(tmp_path / "alone")
     assert sha256(tmp_path / "watched") == sha256(tmp_path / "alone")
     shown = [p.step for p in seen if "held_out_accuracy" in p.values]
-    assert shown == [5, 10]  # after each epoch: six pairs and three about the question, two at a time
-    assert seen[-1].step == seen[-1].steps == 10
+    assert shown == [4, 8]  # after each epoch: six pairs and two about the question, two at a time
+    assert seen[-1].step == seen[-1].steps == 8
 
 
 def test_what_is_served_is_what_peft_computes(tmp_path):
