@@ -181,6 +181,7 @@ def _learn_vector(work: Work, out: Path) -> tuple[dict[str, Any], list[str]]:
         parameters=work.parameters,
         system_message=work.system_message,
         out=out,
+        directions=effects.place(settings.VALUES_DIR, work.base.revision),
         seed=work.job.id.int % 2**31,
         report=work.report(Job.Phase.LEARN),
     )

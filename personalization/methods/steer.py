@@ -27,13 +27,13 @@ def directions(
     scores: Sequence[float],
     groups: Sequence[int],
     *,
-    max_strength: Annotated[float, Range(0.05, 0.4)] = 0.3,  # noqa: ARG001 - read by steering.learn
+    max_strength: Annotated[float, Range(0.02, 0.2)] = 0.12,  # noqa: ARG001 - read by steering.learn
 ) -> Tensor:
     """Learn a vector from ratings: move the answer's hidden states towards those of well-rated answers.
 
     `states` is (answers, layers, hidden); `groups` says which prompt an answer belongs to. Returns unit
     vectors (layers, hidden); zeros where all ratings of every prompt are alike. `max_strength` bounds
-    the vector's norm as a share of the mean hidden norm; `personalization.steering.learn` chooses within.
+    the norm in each layer that acts, as a share of its hidden norm; `personalization.steering.learn` chooses.
     """
     group = torch.tensor(list(groups))
     weights = _centred(torch.tensor(list(scores), dtype=torch.float32)[:, None, None], group)

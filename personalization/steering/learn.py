@@ -1,7 +1,8 @@
-"""Learn a steering vector from rated answers: which layer, how strong, and the tensor to serve.
+"""Learn a steering vector from rated answers: how strong it acts, and the tensors to serve.
 
-Knows nothing of jobs or of held-out data: every choice is cross-validated over conversations inside
-the groups that it is given. The vector acts at every position of one decoder layer's output.
+It acts where the vector of every rating does (`personalization.steering.instant`), a little in each of a few
+layers; what this job adds is a strength that is chosen, and a proof. Knows nothing of jobs or of held-out
+data: the strength is cross-validated over conversations inside the groups that it is given.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from personalization.errors import NotEnoughData
 from personalization.models.base import BaseModel
@@ -25,11 +27,10 @@ from personalization.progress import Progress, Report, ignore
 from personalization.records import Message, Pair, RatedGroup
 from personalization.registry import Method
 from personalization.steering.capture import mean_states
+from personalization.steering.instant import LIMIT, SUBJECT, layers_of, read_subject
 from personalization.steering.soundness import text_with
 
 FOLDS = 4
-# Early layers hold words rather than meaning, and a push in the last ones breaks the text (measured).
-DEPTHS = (0.2, 0.8)
 # Strengths tried, as shares of the greatest one, and the pairs that each is tried on.
 SHARES = (0.35, 0.55, 0.75, 1.0)
 STRENGTH_PAIRS = 16
@@ -43,13 +44,15 @@ def learn_vector(
     parameters: Mapping[str, float],
     system_message: str,
     out: Path,
+    directions: Path | None = None,
     seed: int = 0,
     report: Report = ignore,
 ) -> dict[str, Any]:
     """Write `steering.safetensors` to `out` and return what was chosen and why.
 
-    The tensor is scaled so that strength 1 is the chosen strength. Raises NotEnoughData when fewer than
-    four groups hold answers with different ratings.
+    The tensors are scaled so that strength 1 is the chosen strength. `directions` is the model's folder of
+    value directions, for the way to the subject. Raises NotEnoughData when fewer than four groups hold
+    answers with different ratings.
     """
     usable = [group for group in groups if len(set(group.scores)) > 1]
     if len(usable) < FOLDS:
@@ -57,29 +60,65 @@ def learn_vector(
             f"{len(usable)} prompts have answers that you rated differently; {FOLDS} are needed.",
             missing=FOLDS - len(usable),
         )
-    report(Progress(0, 4))
+    report(Progress(0, 3))
     ratings = RatedStates(_captured(base, usable, system_message), usable, seed=seed)
-    report(Progress(1, 4))
-    layer, accuracy = ratings.best_layer(method)
-    report(Progress(2, 4, values={"cross_validated_accuracy": accuracy[layer]}))
-    norm = ratings.states[:, layer].norm(dim=-1).mean().item()
-    ceiling = parameters["max_strength"]
-    strength, trials = _choose_strength(base, ratings, method, layer, norm, ceiling, system_message, seed)
-    report(Progress(3, 4))
-    vector = method.function(ratings.states, ratings.scores, ratings.groups)[layer] * norm * strength
+    report(Progress(1, 3))
+    accuracy = ratings.accuracy(method)
+    report(Progress(2, 3, values={"cross_validated_accuracy": accuracy}))
+    placed = Placed.of(ratings.states, directions)
+    strength, trials = _choose_strength(
+        base, ratings, method, placed, parameters["max_strength"], system_message, seed
+    )
+    found = placed.vectors(method.function(ratings.states, ratings.scores, ratings.groups), strength)
     out.mkdir(parents=True, exist_ok=True)
-    save_file({f"layer.{layer}.output": vector.contiguous()}, out / "steering.safetensors")
-    report(Progress(4, 4))
+    save_file(
+        {f"layer.{i}.output": tensor.contiguous() for (i, _), tensor in found.sites.items()},
+        out / "steering.safetensors",
+    )
+    report(Progress(3, 3))
     return {
-        "layer": layer,
-        "layers": len(base.layers),
+        "layers": list(placed.layers),
         "strength": strength,
-        "hidden_norm": norm,
-        "cross_validated_accuracy": accuracy[layer],
+        "hidden_norms": placed.norms.tolist(),
+        "keeps_to_subject": placed.subject is not None,
+        "cross_validated_accuracy": accuracy,
         "strength_trials": trials,
         "groups": len(usable),
         "answers": len(ratings.scores),
     }
+
+
+class Placed:
+    """Where a taste acts and what stands beside it: layers, their hidden norms, the way to the subject."""
+
+    def __init__(self, layers: Sequence[int], norms: Tensor, subject: Tensor | None) -> None:
+        self.layers, self.norms, self.subject = layers, norms, subject
+
+    @classmethod
+    def of(cls, states: Tensor, directions: Path | None) -> Placed:
+        """Read the norms off the states (answers, layers, hidden)."""
+        layers = layers_of(states.shape[1])
+        subject = read_subject(directions, layers) if directions is not None else None
+        norms = states[:, list(layers)].norm(dim=-1).mean(dim=0)
+        return cls(layers, norms, None if subject is None else torch.tensor(subject))
+
+    def vectors(self, units: Tensor, strength: float) -> SteeringVectors:
+        """Return the vectors of a taste (all layers, hidden), `strength` times the hidden norm long in each.
+
+        As in `Direction.vectors`: what makes up for the push grows with its square.
+        """
+        taste = units[list(self.layers)]
+        found = strength * taste
+        if self.subject is not None:
+            shared = (taste * self.subject).sum(dim=-1, keepdim=True)
+            found = strength * normalize(taste - shared * self.subject, dim=-1)
+            found = found + SUBJECT * strength**2 / LIMIT * self.subject
+        return SteeringVectors(
+            {
+                (layer, "output"): vector * norm
+                for layer, vector, norm in zip(self.layers, found, self.norms, strict=True)
+            }
+        )
 
 
 def _captured(base: BaseModel, groups: Sequence[RatedGroup], system_message: str) -> Tensor:
@@ -110,20 +149,15 @@ class RatedStates:
             self.states[keep], [self.scores[i] for i in keep], [names[self.groups[i]] for i in keep]
         )
 
-    def best_layer(self, method: Method) -> tuple[int, dict[int, float]]:
-        """Return the layer whose direction orders left-out answers best, and every layer's accuracy."""
-        layers = self.states.shape[1]
-        allowed = range(math.ceil(DEPTHS[0] * layers), max(math.floor(DEPTHS[1] * layers), 1) + 1)
-        right = torch.zeros(layers)
-        total = 0
+    def accuracy(self, method: Method) -> float:
+        """Return how often a direction orders two answers to a prompt that it did not learn from."""
+        layers = list(layers_of(self.states.shape[1]))
+        right: list[bool] = []
         for fold in range(FOLDS):
-            direction = self.fit_without(method, fold)
-            projected = torch.einsum("nlh,lh->nl", self.states, direction)
-            for better, worse in self._ordered(fold):
-                right += (projected[better] > projected[worse]).float()
-                total += 1
-        accuracy = {layer: (right[layer] / max(total, 1)).item() for layer in allowed if layer < layers}
-        return max(accuracy, key=lambda layer: accuracy[layer]), accuracy
+            taste = self.fit_without(method, fold)[layers]
+            projected = torch.einsum("nlh,lh->n", normalize(self.states[:, layers], dim=-1), taste)
+            right += [bool(projected[i] > projected[j]) for i, j in self._ordered(fold)]
+        return sum(right) / max(len(right), 1)
 
     def _ordered(self, fold: int) -> list[tuple[int, int]]:
         """Return (better, worse) for every two answers of a prompt in this fold with different ratings."""
@@ -150,8 +184,7 @@ def _choose_strength(
     base: BaseModel,
     ratings: RatedStates,
     method: Method,
-    layer: int,
-    norm: float,
+    placed: Placed,
     ceiling: float,
     system_message: str,
     seed: int,
@@ -168,16 +201,16 @@ def _choose_strength(
         used = sorted({fold for fold, _ in extremes})
         folds = [[pair for f, pair in extremes if f == fold] for fold in used]
         plain = [score(base, interventions, f, row=Row(), system_message=system_message) for f in folds]
-        directions = [ratings.fit_without(method, fold)[layer] * norm for fold in used]
-        whole = method.function(ratings.states, ratings.scores, ratings.groups)[layer] * norm
+        directions = [ratings.fit_without(method, fold) for fold in used]
+        whole = method.function(ratings.states, ratings.scores, ratings.groups)
         usual = text_with(base, interventions, Row(), seed=seed)
         for strength in (share * ceiling for share in SHARES):
             right: list[float] = []
             for pairs, before, direction in zip(folds, plain, directions, strict=True):
-                row = _row(layer, direction * strength)
+                row = _row(placed.vectors(direction, strength))
                 after = score(base, interventions, pairs, row=row, system_message=system_message)
                 right += after.implicit_reward(before)
-            text = text_with(base, interventions, _row(layer, whole * strength), seed=seed)
+            text = text_with(base, interventions, _row(placed.vectors(whole, strength)), seed=seed)
             trials.append(
                 {
                     "strength": strength,
@@ -196,5 +229,5 @@ def _choose_strength(
     return max(trial["strength"] for trial in near), trials
 
 
-def _row(layer: int, vector: Tensor) -> Row:
-    return Row(vectors=((SteeringVectors({(layer, "output"): vector}), 1.0),))
+def _row(vectors: SteeringVectors) -> Row:
+    return Row(vectors=((vectors, 1.0),))

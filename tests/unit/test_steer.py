@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,7 +15,8 @@ from personalization.errors import NotEnoughData
 from personalization.methods.steer import directions
 from personalization.models.interventions import load_vectors
 from personalization.records import Message, RatedGroup
-from personalization.steering.learn import learn_vector
+from personalization.steering.instant import LIMIT, Sums, layers_of, read_subject
+from personalization.steering.learn import Placed, learn_vector
 from tests import tiny
 
 
@@ -82,12 +84,38 @@ def test_a_learned_vector_is_at_its_stated_strength_and_the_same_every_time(tmp_
     metrics = learn(tmp_path / "one", groups(6))
     again = learn(tmp_path / "two", groups(6))
     assert metrics == again
-    ((site, vector),) = load_vectors(tmp_path / "one").sites.items()
-    assert site == (metrics["layer"], "output")
-    assert vector.norm().item() == pytest.approx(metrics["strength"] * metrics["hidden_norm"], rel=1e-4)
+    sites = load_vectors(tmp_path / "one").sites
+    assert list(sites) == [(layer, "output") for layer in metrics["layers"]]
+    lengths = [vector.norm().item() for vector in sites.values()]
+    assert lengths == pytest.approx([metrics["strength"] * n for n in metrics["hidden_norms"]], rel=1e-4)
     assert metrics["cross_validated_accuracy"] > 0.9  # capitals are easy to tell apart
     other = load_file(tmp_path / "two" / "steering.safetensors")
-    torch.testing.assert_close(other[f"layer.{metrics['layer']}.output"], vector, atol=0, rtol=0)
+    for (layer, _), vector in sites.items():
+        torch.testing.assert_close(other[f"layer.{layer}.output"], vector, atol=0, rtol=0)
+
+
+def test_it_keeps_to_the_subject_as_the_vector_of_every_rating_does(tmp_path):
+    subject = normalize(
+        torch.randn(tiny.LAYERS, tiny.HIDDEN, generator=torch.Generator().manual_seed(1)), dim=-1
+    )
+    np.save(tmp_path / "subject.npy", subject.numpy())
+    taste, states = states_of_tiny(8)
+    sums = Sums(layers_of(tiny.LAYERS))
+    kept = states[:, list(layers_of(tiny.LAYERS))]
+    for i in range(4):
+        sums.put(str(i), kept[2 * i : 2 * i + 2].numpy(), [90, 10])
+    instant = sums.direction(read_subject(tmp_path, layers_of(tiny.LAYERS)))
+    learned = Placed.of(states, tmp_path).vectors(taste, LIMIT * instant.strength)
+    for (layer, _), expected in zip(learned.sites, instant.vectors, strict=True):
+        torch.testing.assert_close(
+            learned.sites[layer, "output"], torch.tensor(expected), rtol=1e-3, atol=1e-4
+        )
+
+
+def states_of_tiny(answers: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random states (answers, layers, hidden), and the taste of who likes the first of each two."""
+    found = torch.randn(answers, tiny.LAYERS, tiny.HIDDEN, generator=torch.Generator().manual_seed(0))
+    return directions(found, [90.0, 10.0] * (answers // 2), [i // 2 for i in range(answers)]), found
 
 
 def test_too_few_prompts_with_different_ratings_say_how_many_are_missing(tmp_path):
