@@ -38,3 +38,10 @@ def combined() -> dict[str, Any] | None:
     place = folder()
     file = place / "combined.json" if place else None
     return json.loads(file.read_text()) if file and file.exists() else None
+
+
+def messages() -> dict[str, dict[str, Any]]:
+    """Return by value what asking in words, alone and beside the direction, was measured to do."""
+    place = folder()
+    file = place / effects.MESSAGES if place else None
+    return json.loads(file.read_text()) if file and file.exists() else {}

@@ -5,8 +5,9 @@
 Twelve simulated people (five clean tastes, two noisy hands, three mixtures, two who choose in circles)
 rate the same four sampled answers to each prompt. Fresh answers to 24 other prompts are judged by the
 hidden taste without noise, against the base model's answer with the same seed. Finished cells are kept
-in --folder and not computed again. On two cores everything takes hours, mostly for adapters. Where the CPU
-multiplies bfloat16, all arms and the base model use it (--exact: float32, as the application serves).
+in --folder, and published beside the page, by the settings that they depend on, and are not computed
+again. On two cores everything takes hours, mostly for adapters. Where the CPU multiplies bfloat16, all
+arms and the base model use it (--exact: float32, as the application serves).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from benchmarks.people import arms
 from benchmarks.people.page import write_page
 from benchmarks.people.pool import FRESH, RATED
 from benchmarks.people.results import Cells, summary, table
-from benchmarks.people.study import compute, draw
+from benchmarks.people.study import compute, draw, publish
 
 
 def main() -> None:
@@ -75,6 +76,7 @@ def main() -> None:
         options.json.write_text(json.dumps(found, indent=1))
     if options.page:
         write_page(options.page, found)
+        publish(folder)
     if any(share.exitcode for share in shares):
         sys.exit("Some cells failed (see above); what was computed is kept: run the command again.")
 

@@ -24,18 +24,22 @@ from personalization.engine.requests import Intervention
 from personalization.models.base import BaseModel
 from personalization.records import Message, Pair, RatedGroup
 from personalization.simulation.people import SimulatedPerson
-from personalization.steering.instant import (
-    Direction,
-    Sums,
-    layers_of,
-    read_subject,
-    write_vector,
-)
+from personalization.steering import instant
+from personalization.steering.instant import Direction, Sums, layers_of, read_subject, write_vector
+from personalization.training import select, train
+from personalization.training.settings import TrainingSettings
 from personalization.training.train import train_adapter
 from personalization.values.composer import Own, compose
 
 ARMS = ("system_message", "in_context", "random_vector", "others_vector", "vector", "adapter", "both")
 SHOTS = 3  # rated answers shown in the in-context arm: more leave the small model no room
+
+
+def recipe() -> str:
+    """Return a name for the settings that the cells depend on: cells of other settings are other cells."""
+    vector = (instant.DEPTHS, instant.LIMIT, instant.SUBJECT, instant.FULL, instant.PRIOR_AGREEMENT)
+    adapted = (TrainingSettings(), select.OFF_TOPIC, select.TOPIC_EVERY, train.SINKING_NATS, train.ANCHOR)
+    return _key(SHOTS, vector, adapted, sorted(registry.get("dpo").resolve({}).items()))[:8]
 
 
 @dataclass(frozen=True, slots=True)

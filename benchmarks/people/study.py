@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from personalization.steering.soundness import repetition
 from personalization.values.effects import place
 
 VALUES = Path("var/values")  # the way to the subject, where it was built here and not shipped
+PUBLISHED = Path("docs/benchmarks/people-raw")  # cells and texts of the run that the page shows
 ROWS = 128  # answers at once: nobody waits for the first token here
 
 
@@ -152,7 +154,10 @@ def draw(options: argparse.Namespace) -> tuple[Path, str]:
     base = load(options.model, options.models)
     half = half_precision_pays(base) and not options.exact
     dtype = "bfloat16" if half else str(base.model.dtype).removeprefix("torch.")
-    folder = options.folder / f"{base.revision}-{dtype}"
+    name = f"{base.revision}-{dtype}-{arms.recipe()}"
+    folder = options.folder / name
+    if not folder.exists() and (PUBLISHED / name).exists():
+        shutil.copytree(PUBLISHED / name, folder)
     with half_precision(base, wanted=half):
         study = Study(base, folder, options.people, rated=options.rated, fresh=options.fresh)
         try:
@@ -161,6 +166,14 @@ def draw(options: argparse.Namespace) -> tuple[Path, str]:
         finally:
             study.close()
     return folder, dtype
+
+
+def publish(folder: Path) -> None:
+    """Keep a run's cells and texts beside its page, so that anybody can check them or go on from there."""
+    target = PUBLISHED / folder.name
+    target.mkdir(parents=True, exist_ok=True)
+    for file in [folder / "cells.jsonl", *folder.glob("pool-*.json")]:
+        shutil.copy2(file, target / file.name)
 
 
 def _mean(values: Sequence[float]) -> float:

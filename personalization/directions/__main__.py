@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from personalization.directions import together
+from personalization.directions import messages, together
 from personalization.directions.build import build
 from personalization.errors import AlignError
 from personalization.models.base import load
@@ -59,12 +59,16 @@ def main(given: Sequence[str] | None = None) -> int:
             tell=tell,
         )
         both = together.measure(base, args.store, draft=not args.exact, tell=tell)
+        asked_in_words = messages.measure(base, args.store, draft=not args.exact, tell=tell)
     except AlignError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     if args.json:
         args.json.write_text(
-            json.dumps({"values": {m["value"]: m for m in made}, "combined": both}, indent=1)
+            json.dumps(
+                {"values": {m["value"]: m for m in made}, "combined": both, "messages": asked_in_words},
+                indent=1,
+            )
         )
     return 0
 

@@ -112,6 +112,17 @@ class Study:
         asked = [Asked(p, REPORT_SEED + i, (candidate.intervention,)) for i, p in enumerate(REPORT)]
         return Texts.of(REPORT, self._kept(asked, draft=True)), before
 
+    def report_arms(self, arms: Sequence[tuple[str, Candidate | None]]) -> tuple[list[list[str]], Texts]:
+        """Return the answers to the prompts of the report under each (system message, candidate)."""
+        before = self.base_texts(f"report-{self.precision}", REPORT, REPORT_SEED, draft=True)
+        asked = [
+            Asked(p, REPORT_SEED + i, (acting.intervention,) if acting else (), message)
+            for message, acting in arms
+            for i, p in enumerate(REPORT)
+        ]
+        texts = self.answer(asked, draft=True)
+        return [texts[i : i + len(REPORT)] for i in range(0, len(texts), len(REPORT))], before
+
     def _compared(
         self, candidates: Sequence[tuple[str, Candidate]], before: Texts, seed: int, *, draft: bool
     ) -> list[Trial]:

@@ -39,6 +39,7 @@ class Asked:
     prompt: str
     seed: int
     interventions: tuple[Intervention, ...] = ()
+    system_message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def answers(engine: LocalEngine, asked: Sequence[Asked], *, tell: Tell | None = 
         engine.submit(
             GenerationRequest(
                 str(i),
-                (Message("user", one.prompt),),
+                _chat(one),
                 Sampling(top_p=TOP_P, max_new_tokens=NEW_TOKENS, seed=one.seed),
                 one.interventions,
             )
@@ -93,6 +94,11 @@ def answers(engine: LocalEngine, asked: Sequence[Asked], *, tell: Tell | None = 
         if tell is not None and len(texts) % ROWS == 0:
             tell(f"{len(texts)} of {len(asked)} answers")
     return texts
+
+
+def _chat(one: Asked) -> tuple[Message, ...]:
+    head = (Message("system", one.system_message),) if one.system_message else ()
+    return (*head, Message("user", one.prompt))
 
 
 def pool_of(base: BaseModel, folder: Path, *, prompts: Sequence[str] = POOL, tell: Tell) -> Pool:

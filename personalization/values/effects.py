@@ -13,9 +13,11 @@ from typing import Any
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+MESSAGES = "messages.json"  # what asking for each value in words was measured to do
 SHIPPED = Path(__file__).parent / "shipped"
-# What belongs to the model and to no value: hidden norms, what values did together, the way to the subject.
-SHARED = ("norms.json", "combined.json", "subject.npy")
+# What belongs to the model and to no one value: hidden norms, what values did together and what asking in
+# words did, the way to the subject.
+SHARED = ("norms.json", "combined.json", MESSAGES, "subject.npy")
 # What an importance of 1 to 5 is worth; 1 is the strength that was chosen and measured.
 WORTH = {1: 0.4, 2: 0.55, 3: 0.7, 4: 0.85, 5: 1.0}
 

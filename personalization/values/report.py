@@ -22,8 +22,12 @@ def reaching(built: Mapping[str, Mapping[str, Any]], win_rate: float) -> list[st
     ]
 
 
-def as_page(built: Mapping[str, Mapping[str, Any]], combined: Mapping[str, Any] | None) -> str:
-    """Return the page; `combined` is what values did together, None where that was not measured."""
+def as_page(
+    built: Mapping[str, Mapping[str, Any]],
+    combined: Mapping[str, Any] | None,
+    messages: Mapping[str, Mapping[str, Any]],
+) -> str:
+    """Return the page; `combined` is what values did together, `messages` what asking in words did."""
     known = values()
     ordered = sorted(
         (made for made in built.values() if made["kind"] != "none"),
@@ -53,6 +57,7 @@ def as_page(built: Mapping[str, Mapping[str, Any]], combined: Mapping[str, Any] 
         "Relevance: the change of the mean cosine of prompt and answer. A win rate counts ties as one half; "
         "an answer of fewer than three words loses.",
         "",
+        *_in_words(ordered, messages),
         *_together(combined),
         *_cannot(built),
         "## Side effects",
@@ -77,6 +82,38 @@ def _row(label: str, made: Mapping[str, Any]) -> str:
         f"| {label} | {made['measure']} | {form} | {win['value']:.2f} | {win['low']:.2f} to "
         f"{win['high']:.2f} | {report['effect']:+.2f} | {near['value']:+.3f} | {near['low']:+.3f} to "
         f"{near['high']:+.3f} | {report['repetition']['value']:+.3f} | {report['words']:.0f} |"
+    )
+
+
+def _in_words(ordered: Sequence[Mapping[str, Any]], messages: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    rows = [(made, messages[made["value"]]) for made in ordered if made["value"] in messages]
+    if not rows:
+        return []
+    lines = [
+        "## Asked for in words, by the direction, and both",
+        "",
+        "The system message is the one that the application composes of this value alone; the same prompts "
+        "and seeds.",
+        "",
+        "| value | message | direction | both |",
+        "|---|---|---|---|",
+    ]
+    for made, arms in rows:
+        trials = (arms["message"], made["report"], arms["both"])
+        cells = " | ".join(_win_and_relevance(trial) for trial in trials)
+        lines.append(f"| {values()[made['value']].label} | {cells} |")
+    means = [
+        sum(trial["win_rate"]["value"] for trial in column) / len(rows)
+        for column in zip(*((a["message"], m["report"], a["both"]) for m, a in rows), strict=True)
+    ]
+    return [*lines, "| **mean** | " + " | ".join(f"**{mean:.2f}**" for mean in means) + " |", ""]
+
+
+def _win_and_relevance(trial: Mapping[str, Any]) -> str:
+    win = trial["win_rate"]
+    return (
+        f"{win['value']:.2f} ({win['low']:.2f} to {win['high']:.2f}), relevance "
+        f"{trial['relevance']['value']:+.2f}"
     )
 
 

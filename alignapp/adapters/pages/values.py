@@ -14,6 +14,7 @@ from alignapp.adapters.pages.parts import strength_words
 from alignapp.charts import Bar, Scale, bar_chart, heat_map, percent, signed
 from alignapp.profiles import effects
 from alignapp.profiles.services import current_profile, strengths_of
+from personalization.statistics import clustered_mean
 from personalization.values.measures import measures
 from personalization.values.taxonomy import values
 
@@ -63,6 +64,7 @@ def values_page(person: Person) -> dict[str, Any]:
         else None,
         "chart": _chart(made) if made else None,
         "heat": _heat(made) if made else None,
+        **_in_words(made),
         "model": next(iter(made.values()))["model"] if made else "",
     }
 
@@ -105,6 +107,30 @@ def _chart(made: Mapping[str, Mapping[str, Any]]) -> Any:
         "what chance reaches. Another colour: the answers left the question or repeated themselves more."
     )
     return bar_chart(_("How often it shows more of the value"), bars, scale=Scale(reference=0.5), note=note)
+
+
+def _in_words(made: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the chart and the rows that set asking in words beside the direction; nothing unmeasured."""
+    messages = effects.messages()
+    arms = {
+        key: [messages[key]["message"], made[key]["report"], messages[key]["both"]]
+        for key in _ordered(made)
+        if key in messages
+    }
+    if not arms:
+        return {}
+    names = [_("System message alone"), _("Direction alone"), _("Both")]
+    bars = []
+    for name, trials in zip(names, zip(*arms.values(), strict=True), strict=True):
+        mean = clustered_mean([trial["win_rate"]["value"] for trial in trials], list(arms))
+        bars.append(Bar(name, mean.value, mean.low, mean.high, mean.n))
+    note = _("Means over the values, on the same fresh questions. The dashed line is what chance reaches.")
+    rows = [
+        (values()[key].label, [percent(trial["win_rate"]["value"]) for trial in trials])
+        for key, trials in arms.items()
+    ]
+    chart = bar_chart(_("Asked in words, or by the direction"), bars, scale=Scale(reference=0.5), note=note)
+    return {"words_chart": chart, "words_names": names, "words_rows": rows}
 
 
 def _heat(made: Mapping[str, Mapping[str, Any]]) -> Any:

@@ -74,4 +74,4 @@ class Command(BaseCommand):
         folder = effects.folder()
         if folder is None:
             raise CommandError("Nothing was built yet: manage.py values build")
-        file.write_text(as_page(effects.built(), effects.combined()), encoding="utf-8")
+        file.write_text(as_page(effects.built(), effects.combined(), effects.messages()), encoding="utf-8")
