@@ -84,8 +84,11 @@ def run(job: Job, check: Callable[[], None]) -> Artifact:
 
 def _read(job: Job, check: Callable[[], None]) -> Work:
     from personalization.evaluation.split import alike, check_apart, split_by_conversation
+    from personalization.models.memory import reset_peak
 
     job.report(Job.Phase.DATA, BEGINS[Job.Phase.DATA])
+    base = base_for_process()
+    reset_peak(base.device)
     method = registry.get(job.method)
     records = records_for(job.person)
     if not job.split and method.data not in ("inventory", "values"):
@@ -104,7 +107,7 @@ def _read(job: Job, check: Callable[[], None]) -> Work:
     profile = job.profile_version
     return Work(
         job=job,
-        base=base_for_process(),
+        base=base,
         method=method,
         parameters=method.resolve(job.parameters),
         check=check,
@@ -225,6 +228,7 @@ _LEARN = {
 
 def _prove(work: Work, artifact: Artifact) -> None:
     from personalization.evaluation.report import prove, safety_of
+    from personalization.models.memory import peak_bytes
 
     work.job.report(Job.Phase.PROVE, BEGINS[Job.Phase.PROVE])
     store.check(artifact)
@@ -252,6 +256,7 @@ def _prove(work: Work, artifact: Artifact) -> None:
     )
     learned = {"pairs": len(work.train.pairs), "conversations": len(work.train.conversations)}
     results = {**card.as_dict(), "learned_from": learned, "ties": work.records.ties}
+    results["peak_bytes"] = peak_bytes(work.base.device)
     results["contradictions"] = work.records.contradictions
     artifact.judge(proven=card.proven, verdict=card.verdict, results=results)
 

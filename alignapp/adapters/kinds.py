@@ -159,10 +159,14 @@ def _efficiency(artifact: Artifact, results: Mapping[str, Any]) -> tuple[str, st
     job, parts = artifact.job, [filesizeformat(artifact.size_bytes)]
     if job.started_at and job.finished_at:
         parts.insert(0, _("%(s)d s") % {"s": round((job.finished_at - job.started_at).total_seconds())})
+    if results.get("peak_bytes"):
+        parts.append(_("%(size)s of memory") % {"size": filesizeformat(results["peak_bytes"])})
     kl = (results.get("cost") or {}).get("kl_to_base")
     if isinstance(kl, int | float) and math.isfinite(kl):
         parts.append(_("%(kl)s nats per token") % {"kl": plain(3)(kl)})
-    return ", ".join(parts), _("Time to learn and prove, size, distance to the base model.")
+    return ", ".join(parts), _(
+        "Time to learn and prove, size, most memory meanwhile, distance to the base model."
+    )
 
 
 def _stored(results: Mapping[str, Any], key: str) -> tuple[str, str]:
