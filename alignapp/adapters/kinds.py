@@ -123,7 +123,9 @@ def _calibration(results: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _robustness(results: Mapping[str, Any]) -> tuple[str, str]:
-    return _stored(results, "robustness")
+    words, help_text = _stored(results, "robustness")
+    said = _("The same answer preferred when the question is asked in three other ways.")
+    return words, f"{said} {help_text}" if words else ""
 
 
 def _fairness(results: Mapping[str, Any]) -> tuple[str, str]:

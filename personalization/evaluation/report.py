@@ -20,6 +20,7 @@ from personalization.errors import NotEnoughData
 from personalization.evaluation.calibration import Calibration, calibration
 from personalization.evaluation.controls import Comparison, clearest_of_each, compare
 from personalization.evaluation.evenness import Evenness, evenness
+from personalization.evaluation.robustness import robustness
 from personalization.evaluation.samples import side_by_side
 from personalization.evaluation.split import alike, check_apart
 from personalization.evaluation.tradeoff import TradeOff, measure_tradeoff
@@ -79,6 +80,7 @@ class ReportCard:
     comparisons: dict[str, Comparison] = field(default_factory=dict)  # artifact, random, in_context, others
     ability: Ability | None = None
     tradeoff: TradeOff | None = None
+    robustness: Estimate | None = None  # the same choice when asked in other words
 
     @property
     def chosen_sinks(self) -> bool:
@@ -158,6 +160,7 @@ class ReportCard:
             },
             "ability": self.ability.as_dict() if self.ability else None,
             "tradeoff": self.tradeoff.as_dict() if self.tradeoff else None,
+            "robustness": _finite(self.robustness) if self.robustness else None,
             "samples": self.samples,
             "fresh": self.fresh,
             "n_conversations": self.n_conversations,
@@ -197,9 +200,11 @@ def prove(
         arms = _arms(base, interventions, pairs, row, system_message, report)
         taught = [record for record in learned_from if isinstance(record, Pair)]
         compared = compare(base, interventions, pairs, taught, row, system_message=system_message, seed=seed)
+        clearest = clearest_of_each(pairs)
+        robust = robustness(base, interventions, clearest, row, system_message=system_message, seed=seed)
         report(Progress(4, 7))
         tradeoff = measure_tradeoff(
-            base, interventions, clearest_of_each(pairs), row, system_message=system_message, seed=seed
+            base, interventions, clearest, row, system_message=system_message, seed=seed
         )
         report(Progress(5, 7))
         cost = measure_cost(base, interventions, row)
@@ -215,7 +220,11 @@ def prove(
     finally:
         interventions.remove()
     return replace(
-        _card(arms, cost, safety, written, seed), comparisons=compared, ability=ability, tradeoff=tradeoff
+        _card(arms, cost, safety, written, seed),
+        comparisons=compared,
+        ability=ability,
+        tradeoff=tradeoff,
+        robustness=robust,
     )
 
 
