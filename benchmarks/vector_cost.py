@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -28,11 +27,13 @@ from personalization.directions.learn import towards_subject
 from personalization.directions.pool import Asked, Pool, answers, engine_of, pool_of
 from personalization.engine.requests import Intervention
 from personalization.models.base import BaseModel, load
+from personalization.models.interventions import save_vectors
 from personalization.models.precision import half_precision
 from personalization.models.relevance import relevance
 from personalization.simulation.people import SimulatedPerson, draw_person
 from personalization.statistics import clustered_mean
-from personalization.steering.instant import SUBJECT, layers_of
+from personalization.steering.instant import layers_of
+from personalization.steering.learn import Placed
 from personalization.values.prompts import CHOICE, POOL
 
 RATED_ANSWERS, LAST_RATED = 4, 32
@@ -43,11 +44,11 @@ FIRST_PERSON = 100  # a seed of `draw_person`
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Where a vector acts, how long it is in each layer, and what stands beside the taste."""
+    """Where a vector acts, and whether the way to the subject stands beside the taste."""
 
     name: str
     layers: Sequence[int]
-    subject: float  # how much of the way to the subject
+    keeps_to_subject: bool = False
     is_random: bool = False
 
 
@@ -96,13 +97,11 @@ class Study:
             taste = normalize(
                 torch.randn(taste.shape, generator=torch.Generator().manual_seed(person)), dim=-1
             )
-        if shape.subject:
-            shared = (taste * self._subject).sum(dim=-1, keepdim=True)
-            taste = normalize(taste - shared * self._subject, dim=-1) + shape.subject * self._subject
-        vectors = {f"layer.{i}.output": (taste[i] * self._norms[i] * norm).contiguous() for i in shape.layers}
+        layers = list(shape.layers)
+        subject = self._subject[layers].numpy() if shape.keeps_to_subject else None
         name = f"{shape.name}-{norm}-{person}".replace(" ", "-")
-        (self._folder / name).mkdir(parents=True, exist_ok=True)
-        save_file(vectors, self._folder / name / "steering.safetensors")
+        placed = Placed(layers, self._norms[layers], subject)
+        save_vectors(placed.vectors(taste, norm), self._folder / name)
         return Intervention("vector", self._folder / name, name)
 
     def _write(self, acting: Sequence[tuple[Intervention, ...]]) -> list[list[str]]:
@@ -116,10 +115,10 @@ def shapes_of(layers: int) -> list[Shape]:
     """Return what is compared."""
     four, middle = layers_of(layers), round(0.47 * layers)
     return [
-        Shape("one layer", [middle], 0.0),
-        Shape("four layers", four, 0.0),
-        Shape("four layers and subject", four, SUBJECT),
-        Shape("random, four layers and subject", four, SUBJECT, is_random=True),
+        Shape("one layer", [middle]),
+        Shape("four layers", four),
+        Shape("four layers and subject", four, keeps_to_subject=True),
+        Shape("random, four layers and subject", four, keeps_to_subject=True, is_random=True),
     ]
 
 

@@ -12,11 +12,11 @@ given on that part. Finished people are kept in --folder; without --quick about 
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,12 @@ import numpy as np
 import torch
 
 from benchmarks import plots
+from benchmarks.kept import Kept, options_of
 from benchmarks.machine import commit, machine
 from benchmarks.papi import arms
 from benchmarks.papi.data import FOLDER, Answers, People
 from personalization.models.base import BaseModel, load
-from personalization.models.cost import measure_cost
+from personalization.models.cost import measure_cost, plain_logps
 from personalization.models.generate import short_answers
 from personalization.models.interventions import Interventions, Row
 from personalization.models.prompts import encode_text
@@ -94,7 +95,7 @@ class Study:
         """Write each person into the model and read it."""
         begun = time.monotonic()
         reading = self._scale.read(self.people.statements, self._orders, tick=lambda: _tell("."))
-        self.editor = AnswerEditor.prepare(self.base, self._scale, reading, self._ordinary())
+        self.editor = AnswerEditor.prepare(self.base, self._scale, reading, self._ordinary)
         alone = self._editor_of_learned(reading)
         self.prepare_seconds = time.monotonic() - begun
         plain = self.editor.answers(self._scale, reading, torch.zeros(reading.keys.shape[-1])).numpy()
@@ -127,30 +128,33 @@ class Study:
         if person % 25 == 0:
             interventions = Interventions(self.base)
             row = Row(adapters=((self.editor.adapter(wished), 1.0),))
-            self.cost.append(measure_cost(self.base, interventions, row).ratio)
+            self.cost.append(measure_cost(self.base, interventions, row, self._plain).ratio)
             interventions.remove()
 
     def _editor_of_learned(self, reading: Reading) -> AnswerEditor:
         at = torch.tensor(self.people.learned)
         part = Reading(reading.logps[:, at], reading.keys[:, at], reading.hidden[:, at])
-        return AnswerEditor.prepare(self.base, self._scale, part, self._ordinary())
+        return AnswerEditor.prepare(self.base, self._scale, part, self._ordinary)
 
+    @cached_property
     def _ordinary(self) -> torch.Tensor:
-        """Return keys of the base model's own answers to everyday prompts, sampled once."""
-        if not hasattr(self, "_ordinary_keys"):
-            prompts, _ = draw_prompts(self._seed, rated=ORDINARY_PROMPTS, fresh=1)
-            chats = [[Message("user", prompt)] for prompt in prompts]
-            texts = short_answers(
-                self.base, chats, seed=self._seed, max_new_tokens=ORDINARY_TOKENS, temperature=1.0
-            )
-            self._ordinary_keys = ordinary_keys(self.base, [encode_text(self.base, t) for t in texts if t])
-        return self._ordinary_keys
+        """Keys of the base model's own answers to everyday prompts, sampled once."""
+        prompts, _ = draw_prompts(self._seed, rated=ORDINARY_PROMPTS, fresh=1)
+        chats = [[Message("user", prompt)] for prompt in prompts]
+        texts = short_answers(
+            self.base, chats, seed=self._seed, max_new_tokens=ORDINARY_TOKENS, temperature=1.0
+        )
+        return ordinary_keys(self.base, [encode_text(self.base, t) for t in texts if t])
+
+    @cached_property
+    def _plain(self) -> list[torch.Tensor]:
+        """What the base model makes of neutral text."""
+        return plain_logps(self.base)
 
     def slow(self, chosen: Sequence[int], wanted: Sequence[str], *, epochs: int, pairs: int) -> None:
         """Judge the arms that run the model for each person; finished people are read from the folder."""
-        file = self._folder / "people.jsonl"
-        done = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-        for row in done:
+        kept = Kept(self._folder / "people.jsonl")
+        for row in kept.rows:
             self.errors.setdefault(row["arm"], {})[row["person"]] = row["errors"]
             self.seconds["dpo"] += [row["seconds"]] if row["arm"] == "dpo" else []
         asked = arms.ASKED
@@ -175,9 +179,7 @@ class Study:
                         "errors": self.errors[name][person],
                         "seconds": seconds,
                     }
-                    file.parent.mkdir(parents=True, exist_ok=True)
-                    with file.open("a") as kept:
-                        kept.write(json.dumps(row) + "\n")
+                    kept.add(row)
                     self.seconds["dpo"] += [seconds] if name == "dpo" else []
                     _tell(f"person {person}, {name}: {np.mean(self.errors[name][person]):.3f}\n")
 
@@ -250,9 +252,7 @@ def page(found: Mapping[str, Any], folder: Path) -> None:
 
 def main() -> None:
     """Measure, print the arms, and write JSON and page."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_of(__doc__, "papi")
     parser.add_argument(
         "--people", type=int, default=12, help="people for the arms that run the model for each"
     )
@@ -260,11 +260,6 @@ def main() -> None:
     parser.add_argument("--arms", nargs="*", default=SLOW, choices=SLOW)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="two orders; DPO for one person, 24 pairs")
-    parser.add_argument("--folder", type=Path, default=Path("var/benchmarks/papi"))
-    parser.add_argument("--model", default="embedded")
-    parser.add_argument("--models", type=Path, default=Path("var/models"))
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--page", type=Path, help="write papi.md and papi.svg into this folder")
     options = parser.parse_args()
     if not FOLDER.exists():
         sys.exit(f"The people's answers are not in {FOLDER}; set ALIGN_DATA to the folder that holds papi/.")

@@ -12,15 +12,14 @@ arms and the base model use it (--exact: float32, as the application serves).
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
 import sys
 import time
 from multiprocessing import get_context
-from pathlib import Path
 
+from benchmarks.kept import options_of
 from benchmarks.machine import commit, machine
 from benchmarks.people import arms
 from benchmarks.people.page import write_page
@@ -31,9 +30,7 @@ from benchmarks.people.study import compute, draw, publish
 
 def main() -> None:
     """Compute what is missing, then print the table and write the JSON and the page."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_of(__doc__, "people")
     parser.add_argument("--people", type=int, default=12, help="how many of the twelve, in their order")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--prompts", type=int, nargs="+", default=[32, 4, 1, 2, 8, 16])
@@ -43,11 +40,6 @@ def main() -> None:
     )
     parser.add_argument("--exact", action="store_true", help="float32 even where bfloat16 is faster")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="people at the same time")
-    parser.add_argument("--folder", type=Path, default=Path("var/benchmarks/people"))
-    parser.add_argument("--model", default="embedded")
-    parser.add_argument("--models", type=Path, default=Path("var/models"))
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--page", type=Path, help="a folder for people.md with its plots and numbers")
     parser.set_defaults(rated=RATED, fresh=FRESH)
     options = parser.parse_args()
     if options.quick:

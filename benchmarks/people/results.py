@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.kept import Kept
 from personalization.statistics import Estimate, clustered_mean, wilson
 
 # Shown beside the methods, never called the best one.
@@ -41,18 +41,15 @@ class Cells:
     """The file of finished cells: what is in it is not computed again."""
 
     def __init__(self, file: Path) -> None:
-        self._file = file
-        lines = file.read_text().splitlines() if file.exists() else []
-        self._found = {cell.key: cell for cell in (Cell(**json.loads(line)) for line in lines)}
+        self._kept = Kept(file)
+        self._found = {cell.key: cell for cell in (Cell(**row) for row in self._kept.rows)}
 
     def __contains__(self, key: object) -> bool:
         return key in self._found
 
     def add(self, cell: Cell) -> None:
         """Keep a cell, on disk too."""
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        with self._file.open("a") as file:
-            file.write(json.dumps(asdict(cell)) + "\n")
+        self._kept.add(asdict(cell))
         self._found[cell.key] = cell
 
     def all(self) -> list[Cell]:

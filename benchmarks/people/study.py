@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -20,9 +21,9 @@ from personalization.engine.local import LocalEngine
 from personalization.engine.requests import Intervention
 from personalization.evaluation.report import row_of
 from personalization.models.base import BaseModel, load
-from personalization.models.cost import measure_cost
+from personalization.models.cost import measure_cost, plain_logps
 from personalization.models.interventions import Interventions, Row
-from personalization.models.precision import half_precision, half_precision_pays
+from personalization.models.precision import half_precision, precision_of
 from personalization.models.relevance import relevance
 from personalization.records import Message
 from personalization.simulation.people import population
@@ -119,6 +120,11 @@ class Study:
         self._known |= {key: texts[at * each : (at + 1) * each] for at, key in enumerate(due)}
         return [self._known[key] for key in keys]
 
+    @cached_property
+    def _plain(self) -> list[Tensor]:
+        """What the base model makes of neutral text."""
+        return plain_logps(self._base)
+
     def _perplexity_ratio(self, shape: Shape) -> float | None:
         if not shape.interventions:
             return None
@@ -129,7 +135,7 @@ class Study:
         )
         interventions = Interventions(self._base)
         try:
-            return measure_cost(self._base, interventions, row).ratio
+            return measure_cost(self._base, interventions, row, self._plain).ratio
         finally:
             interventions.remove()
 
@@ -152,13 +158,12 @@ def compute(options: argparse.Namespace, folder: Path, share: int = 0, shares: i
 def draw(options: argparse.Namespace) -> tuple[Path, str]:
     """Draw what every share reads; return the folder of this model and precision, and the precision."""
     base = load(options.model, options.models)
-    half = half_precision_pays(base) and not options.exact
-    dtype = "bfloat16" if half else str(base.model.dtype).removeprefix("torch.")
+    dtype = precision_of(base, wanted=not options.exact)
     name = f"{base.revision}-{dtype}-{arms.recipe()}"
     folder = options.folder / name
     if not folder.exists() and (PUBLISHED / name).exists():
         shutil.copytree(PUBLISHED / name, folder)
-    with half_precision(base, wanted=half):
+    with half_precision(base, wanted=not options.exact):
         study = Study(base, folder, options.people, rated=options.rated, fresh=options.fresh)
         try:
             for seed in range(options.seeds):

@@ -13,16 +13,16 @@ import argparse
 import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
+from benchmarks.kept import Kept, options_of
 from benchmarks.machine import commit, machine
 from benchmarks.real_people import arms
 from benchmarks.real_people.data import FOLDER, folds, read
 from benchmarks.real_people.page import table, verdict, write_page
 from benchmarks.real_people.results import summary
 from personalization.models.base import load
-from personalization.models.precision import half_precision, half_precision_pays
+from personalization.models.precision import half_precision, precision_of
 
 
 def main() -> None:
@@ -34,34 +34,27 @@ def main() -> None:
     if options.quick:
         people, random_directions = dict(list(people.items())[:2]), 1
     base = load(options.model, options.models)
-    half = half_precision_pays(base) and not options.exact
-    dtype = "bfloat16" if half else str(base.model.dtype).removeprefix("torch.")
+    dtype = precision_of(base, wanted=not options.exact)
     kind = "quick" if options.quick else "full"
-    kept = options.folder / f"{base.revision}-{dtype}-{kind}.jsonl"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    done: list[dict[str, Any]] = []
-    if kept.exists():
-        done = [json.loads(line) for line in kept.read_text().splitlines()]
-    known = {(fold["person"], fold["conversation"]) for fold in done}
+    kept = Kept(options.folder / f"{base.revision}-{dtype}-{kind}.jsonl")
+    known = {(fold["person"], fold["conversation"]) for fold in kept.rows}
     every = list(folds(people))
     if options.quick:
         every = [next(fold for fold in every if fold.person == person) for person in people]
-    with half_precision(base, wanted=half):
+    with half_precision(base, wanted=not options.exact):
         study = arms.Arms(base, random_directions=random_directions)
         for fold in (fold for fold in every if fold.key not in known):
             begun = time.monotonic()
             row: dict[str, Any] = {"person": fold.person, "conversation": fold.conversation}
             row |= {"outcomes": study.outcomes(fold), "seconds": time.monotonic() - begun}
-            done.append(row)
-            with kept.open("a") as out:
-                out.write(json.dumps(row) + "\n")
-            told = f"{len(done)} of {len(every)} conversations, {row['seconds']:.0f} s"
+            kept.add(row)
+            told = f"{len(kept.rows)} of {len(every)} conversations, {row['seconds']:.0f} s"
             print(told, file=sys.stderr, flush=True)
-    found = summary(done)
+    found = summary(kept.rows)
     found |= {"machine": machine(), "dtype": dtype, "commit": commit(), "model": base.name}
     found |= {"layer": int(arms.LAYER_SHARE * len(base.layers)), "layers": len(base.layers)}
     found |= {"strength": arms.STRENGTH, "prior_pairs": arms.PRIOR_PAIRS}
-    found |= {"random_directions": random_directions, "seconds": sum(row["seconds"] for row in done)}
+    found |= {"random_directions": random_directions, "seconds": sum(row["seconds"] for row in kept.rows)}
     print(f"{verdict(found)}\n\n{table(found)}")
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
@@ -70,16 +63,9 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_of(__doc__, "real_people")
     parser.add_argument("--quick", action="store_true", help="one conversation each of two people")
     parser.add_argument("--exact", action="store_true", help="float32 even where bfloat16 is faster")
-    parser.add_argument("--folder", type=Path, default=Path("var/benchmarks/real_people"))
-    parser.add_argument("--model", default="embedded")
-    parser.add_argument("--models", type=Path, default=Path("var/models"))
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--page", type=Path, help="write the page, its plot and its JSON into this folder")
     return parser.parse_args()
 
 

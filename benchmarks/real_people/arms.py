@@ -16,6 +16,7 @@ from torch.nn.functional import normalize
 
 from benchmarks.real_people.data import Fold, earlier_turns
 from personalization import registry
+from personalization.evaluation.controls import LAYER_SHARE, STRENGTH
 from personalization.models.base import BaseModel
 from personalization.models.interventions import Interventions, Row, SteeringVectors
 from personalization.models.logprobs import Completions
@@ -23,7 +24,6 @@ from personalization.models.preference import Scored, score
 from personalization.records import Pair
 from personalization.steering.capture import mean_states
 
-LAYER_SHARE, STRENGTH = 0.47, 0.15
 PRIOR_PAIRS = 4.0  # the other people count as much as this many pairs of one's own
 RANDOM = 5  # directions for each fold; their outcomes are averaged
 

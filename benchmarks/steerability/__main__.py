@@ -14,16 +14,15 @@ import argparse
 import json
 import sys
 import time
-from pathlib import Path
-from typing import Any
 
+from benchmarks.kept import Kept, options_of
 from benchmarks.machine import commit, machine
 from benchmarks.steerability.measure import Study
 from benchmarks.steerability.page import headline, write_page
 from benchmarks.steerability.results import summary
 from benchmarks.steerability.statements import FOLDER, QUICK, Sizes, read
 from personalization.models.base import load
-from personalization.models.precision import half_precision, half_precision_pays
+from personalization.models.precision import half_precision, precision_of
 
 
 def main() -> None:
@@ -35,29 +34,22 @@ def main() -> None:
     wanted = list(statements)[:1] if options.quick else list(statements)
     seeds = 1 if options.quick else options.seeds
     base = load(options.model, options.models)
-    half = half_precision_pays(base) and not options.exact
-    dtype = "bfloat16" if half else str(base.model.dtype).removeprefix("torch.")
+    dtype = precision_of(base, wanted=not options.exact)
     kind = "quick" if options.quick else "full"
-    kept = options.folder / f"{base.revision}-{dtype}-{kind}.jsonl"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    cells: list[dict[str, Any]] = []
-    if kept.exists():
-        cells = [json.loads(line) for line in kept.read_text().splitlines()]
-    done = {(cell["trait"], cell["seed"]) for cell in cells}
-    with half_precision(base, wanted=half):
+    kept = Kept(options.folder / f"{base.revision}-{dtype}-{kind}.jsonl")
+    done = {(cell["trait"], cell["seed"]) for cell in kept.rows}
+    with half_precision(base, wanted=not options.exact):
         for seed in range(seeds):
             study = Study(base, statements, seed=seed, sizes=sizes)
             for trait in (name for name in wanted if (name, seed) not in done):
                 begun = time.monotonic()
                 cell = study.cell(trait) | {"seconds": time.monotonic() - begun}
-                cells.append(cell)
-                with kept.open("a") as out:
-                    out.write(json.dumps(cell) + "\n")
-                told = f"{len(cells)} of {seeds * len(wanted)}: {trait}, seed {seed}"
+                kept.add(cell)
+                told = f"{len(kept.rows)} of {seeds * len(wanted)}: {trait}, seed {seed}"
                 print(f"{told}, {cell['seconds']:.0f} s", file=sys.stderr, flush=True)
-    found = summary(cells)
+    found = summary(kept.rows)
     found |= {"machine": machine(), "dtype": dtype, "commit": commit(), "model": base.name}
-    found["seconds"] = sum(cell["seconds"] for cell in cells)
+    found["seconds"] = sum(cell["seconds"] for cell in kept.rows)
     print(headline(found))
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
@@ -66,17 +58,10 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_of(__doc__, "steerability")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one trait, few statements, one seed")
     parser.add_argument("--exact", action="store_true", help="float32 even where bfloat16 is faster")
-    parser.add_argument("--folder", type=Path, default=Path("var/benchmarks/steerability"))
-    parser.add_argument("--model", default="embedded")
-    parser.add_argument("--models", type=Path, default=Path("var/models"))
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--page", type=Path, help="write the page, its plots and its JSON into this folder")
     return parser.parse_args()
 
 
