@@ -35,13 +35,15 @@ def acting(strengths: Mapping[str, float]) -> dict[str, float]:
 
 def combined() -> dict[str, Any] | None:
     """Return what values were measured to do together; None where that was not measured."""
-    place = folder()
-    file = place / "combined.json" if place else None
-    return json.loads(file.read_text()) if file and file.exists() else None
+    return _shared(effects.COMBINED)
 
 
 def messages() -> dict[str, dict[str, Any]]:
     """Return by value what asking in words, alone and beside the direction, was measured to do."""
+    return _shared(effects.MESSAGES) or {}
+
+
+def _shared(name: str) -> dict[str, Any] | None:
     place = folder()
-    file = place / effects.MESSAGES if place else None
-    return json.loads(file.read_text()) if file and file.exists() else {}
+    file = place / name if place else None
+    return json.loads(file.read_text()) if file and file.exists() else None

@@ -8,13 +8,14 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from personalization.directions import messages, together
-from personalization.directions.build import build
+from personalization.directions.build import Study, build
 from personalization.errors import AlignError
 from personalization.models.base import load
 from personalization.values.effects import folder_name, unpack_shipped
@@ -49,17 +50,10 @@ def main(given: Sequence[str] | None = None) -> int:
             for key in keys:
                 (args.store / base.revision / folder_name(key) / "manifest.json").unlink(missing_ok=True)
         asked = shlex.join(["manage.py", "values", "build", "--values", *keys])
-        made = build(
-            base,
-            keys,
-            args.store,
-            command=asked,
-            adapter_below=args.adapter_below,
-            draft=not args.exact,
-            tell=tell,
-        )
-        both = together.measure(base, args.store, draft=not args.exact, tell=tell)
-        asked_in_words = messages.measure(base, args.store, draft=not args.exact, tell=tell)
+        study = Study(base, args.store, draft=not args.exact, tell=tell)
+        made = build(study, keys, command=asked, adapter_below=args.adapter_below)
+        both, asked_in_words = together.measure(study), messages.measure(study)
+        shutil.rmtree(study.trying, ignore_errors=True)
     except AlignError as error:
         sys.stderr.write(f"{error}\n")
         return 1

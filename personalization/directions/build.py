@@ -11,8 +11,9 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,9 @@ from personalization.directions.trial import Texts, Trial, compare, spreads_of
 from personalization.engine.requests import Intervention
 from personalization.errors import NotEnoughData
 from personalization.models.base import BaseModel
-from personalization.models.precision import half_precision, half_precision_pays
-from personalization.values.effects import FORMAT, MANIFEST, folder_name
+from personalization.models.interventions import save_vectors
+from personalization.models.precision import half_precision, precision_of
+from personalization.values.effects import FORMAT, MANIFEST, folder_name, forget_measured
 from personalization.values.measures import measure_of
 from personalization.values.prompts import CHOICE, REPORT
 
@@ -61,94 +63,103 @@ class Candidate:
     about: dict[str, Any]  # layers and strength, or how the adapter was trained
 
 
+# A system message, empty for none, and what acts beside it.
+Arm = tuple[str, Candidate | None]
+
+
 class Study:
-    """What the values of one model share: the pool, and the base model's answers to compare with."""
+    """What the values of one model share: the pool, and the base model's answers to compare with.
+
+    With `draft` everything is computed in bfloat16 where that is faster.
+    """
 
     def __init__(self, base: BaseModel, store: Path, *, draft: bool, tell: Tell) -> None:
-        self.base, self.tell, self._draft = base, tell, draft and half_precision_pays(base)
+        self.base, self.tell, self._draft = base, tell, draft
         self.folder = store / base.revision
-        with half_precision(base, wanted=self._draft):
-            self.pool: Pool = pool_of(base, self.folder, tell=tell)
-        self.spreads = spreads_of(self.pool.texts)
         self.trying = self.folder / "trying"
-        norms = self.pool.states.norm(dim=-1).mean(dim=0).tolist()
+
+    @cached_property
+    def pool(self) -> Pool:
+        """What every direction is learned from; with it come the norms and the way to the subject."""
+        with half_precision(self.base, wanted=self._draft):
+            found = pool_of(self.base, self.folder, tell=self.tell)
+        norms = found.states.norm(dim=-1).mean(dim=0).tolist()
         (self.folder / "norms.json").write_text(json.dumps(norms))
-        np.save(self.folder / "subject.npy", learn.towards_subject(self.pool).numpy().astype("<f4"))
+        np.save(self.folder / "subject.npy", learn.towards_subject(found).numpy().astype("<f4"))
+        return found
+
+    @cached_property
+    def spreads(self) -> Mapping[str, float]:
+        """Each measure's standard deviation over the pool."""
+        return spreads_of(self.pool.texts)
 
     @property
     def precision(self) -> str:
         """What is computed in."""
-        served = str(self.base.model.dtype).removeprefix("torch.")
-        return "bfloat16" if self._draft else served
+        return precision_of(self.base, wanted=self._draft)
 
-    def answer(self, asked: Sequence[Asked], *, draft: bool) -> list[str]:
-        """Return the answers; drafts in the faster precision where that is allowed."""
-        with half_precision(self.base, wanted=draft and self._draft), engine_of(self.base) as engine:
-            return answers(engine, asked)
+    def judge_all(self, candidates: Sequence[tuple[str, Candidate]]) -> list[Trial]:
+        """Try candidates of any values on the prompts for choosing, in one batch."""
+        return self._judged(candidates, "choice", CHOICE, CHOICE_SEED)
 
-    def base_texts(self, name: str, prompts: Sequence[str], seed: int, *, draft: bool) -> Texts:
+    def report_all(self, candidates: Sequence[tuple[str, Candidate]]) -> list[Trial]:
+        """Judge what was chosen on the prompts of the report."""
+        return self._judged(candidates, self._report, REPORT, REPORT_SEED)
+
+    def report_texts(self, arms: Sequence[Arm]) -> tuple[list[Texts], Texts]:
+        """Return what is answered to the prompts of the report under each arm, and by the base model."""
+        before = self._base_texts(self._report, REPORT, REPORT_SEED)
+        return self._texts(arms, REPORT, REPORT_SEED), before
+
+    @property
+    def _report(self) -> str:
+        return f"report-{self.precision}"
+
+    def _judged(
+        self, candidates: Sequence[tuple[str, Candidate]], name: str, prompts: Sequence[str], seed: int
+    ) -> list[Trial]:
+        before = self._base_texts(name, prompts, seed)
+        texts = self._texts([("", candidate) for _, candidate in candidates], prompts, seed)
+        return [
+            compare(measure_of(key), own, before, self.spreads)
+            for (key, _), own in zip(candidates, texts, strict=True)
+        ]
+
+    def _base_texts(self, name: str, prompts: Sequence[str], seed: int) -> Texts:
         """Return the base model's own answers, written once and kept."""
         file = self.folder / f"base-{name}.json"
         if not file.exists():
             self.tell(f"the base model's answers ({name})")
-            texts = self.answer([Asked(p, seed + i) for i, p in enumerate(prompts)], draft=draft)
-            file.write_text(json.dumps(texts))
+            file.write_text(json.dumps(self._answer([Asked(p, seed + i) for i, p in enumerate(prompts)])))
         return Texts.of(prompts, json.loads(file.read_text()))
 
-    def judge_all(self, candidates: Sequence[tuple[str, Candidate]]) -> list[Trial]:
-        """Try candidates of any values on the prompts for choosing, in one batch."""
-        before = self.base_texts("choice", CHOICE, CHOICE_SEED, draft=True)
-        return self._compared(candidates, before, CHOICE_SEED, draft=True)
-
-    def report_all(self, candidates: Sequence[tuple[str, Candidate]]) -> list[Trial]:
-        """Judge what was chosen on the prompts of the report."""
-        draft = self._draft
-        before = self.base_texts(f"report-{self.precision}", REPORT, REPORT_SEED, draft=draft)
-        return self._compared(candidates, before, REPORT_SEED, draft=draft)
-
-    def report_texts(self, candidate: Candidate) -> tuple[Texts, Texts]:
-        """Return the answers to the prompts of the report with this acting, and the base model's."""
-        before = self.base_texts(f"report-{self.precision}", REPORT, REPORT_SEED, draft=True)
-        asked = [Asked(p, REPORT_SEED + i, (candidate.intervention,)) for i, p in enumerate(REPORT)]
-        return Texts.of(REPORT, self._kept(asked, draft=True)), before
-
-    def report_arms(self, arms: Sequence[tuple[str, Candidate | None]]) -> tuple[list[list[str]], Texts]:
-        """Return the answers to the prompts of the report under each (system message, candidate)."""
-        before = self.base_texts(f"report-{self.precision}", REPORT, REPORT_SEED, draft=True)
+    def _texts(self, arms: Sequence[Arm], prompts: Sequence[str], seed: int) -> list[Texts]:
         asked = [
-            Asked(p, REPORT_SEED + i, (acting.intervention,) if acting else (), message)
+            Asked(prompt, seed + i, (acting.intervention,) if acting else (), message)
             for message, acting in arms
-            for i, p in enumerate(REPORT)
-        ]
-        texts = self.answer(asked, draft=True)
-        return [texts[i : i + len(REPORT)] for i in range(0, len(texts), len(REPORT))], before
-
-    def _compared(
-        self, candidates: Sequence[tuple[str, Candidate]], before: Texts, seed: int, *, draft: bool
-    ) -> list[Trial]:
-        prompts = before.prompts
-        asked = [
-            Asked(prompt, seed + i, (candidate.intervention,))
-            for _, candidate in candidates
             for i, prompt in enumerate(prompts)
         ]
-        texts = self._kept(asked, draft=draft)
+        texts = self._kept(asked)
         parts = [texts[i : i + len(prompts)] for i in range(0, len(texts), len(prompts))]
-        return [
-            compare(measure_of(key), Texts.of(prompts, part), before, self.spreads)
-            for (key, _), part in zip(candidates, parts, strict=True)
-        ]
+        return [Texts.of(prompts, part) for part in parts]
 
-    def _kept(self, asked: Sequence[Asked], *, draft: bool) -> list[str]:
+    def _kept(self, asked: Sequence[Asked]) -> list[str]:
         """Return the answers; those that were written before a stop are not written again."""
         file = self.trying / "answers.json"
         kept: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
-        names = [_name(draft, one.prompt, one.seed, one.interventions[0].digest) for one in asked]
+        names = [
+            _name(one.prompt, one.seed, one.system_message, *(each.digest for each in one.interventions))
+            for one in asked
+        ]
         due = [(name, one) for name, one in zip(names, asked, strict=True) if name not in kept]
-        kept.update(zip([n for n, _ in due], self.answer([a for _, a in due], draft=draft), strict=True))
+        kept.update(zip([n for n, _ in due], self._answer([a for _, a in due]), strict=True))
         self.trying.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(kept))
         return [kept[name] for name in names]
+
+    def _answer(self, asked: Sequence[Asked]) -> list[str]:
+        with half_precision(self.base, wanted=self._draft), engine_of(self.base) as engine:
+            return answers(engine, asked)
 
     def vector(self, key: str, depths: Sequence[float], strength: float) -> Candidate:
         """Write the value's vector at these depths (shares of the layers) and strength."""
@@ -156,7 +167,7 @@ class Study:
         layers = sorted({min(round(depth * count), count - 1) for depth in depths})
         name = _name(key, layers, strength)
         vectors = learn.placed(learn.directions(self.pool, measure_of(key)), layers, strength)
-        learn.write_vectors(vectors, self.trying / name)
+        save_vectors(vectors, self.trying / name)
         about = {"layers": layers, "depths": list(depths), "strength": strength}
         return Candidate(Intervention("vector", self.trying / name, name), about)
 
@@ -185,14 +196,7 @@ class Study:
 
 
 def build(
-    base: BaseModel,
-    keys: Sequence[str],
-    store: Path,
-    *,
-    command: str,
-    adapter_below: float = 0.75,
-    draft: bool = True,
-    tell: Tell = print,
+    study: Study, keys: Sequence[str], *, command: str, adapter_below: float = 0.75
 ) -> list[dict[str, Any]]:
     """Return the manifests of these values' directions, making those that are not there yet.
 
@@ -202,16 +206,12 @@ def build(
     """
     for key in keys:
         measure_of(key)
-    folder = store / base.revision
-    due = [key for key in keys if not (folder / folder_name(key) / MANIFEST).exists()]
-    if due:
-        study = Study(base, store, draft=draft, tell=tell)
-        for start in range(0, len(due), AT_ONCE):
-            some = due[start : start + AT_ONCE]
-            tell(f"{start} of {len(due)} values are done; next: {', '.join(some)}")
-            _make(study, some, command, adapter_below)
-        shutil.rmtree(study.trying, ignore_errors=True)
-    return [json.loads((folder / folder_name(key) / MANIFEST).read_text()) for key in keys]
+    due = [key for key in keys if not (study.folder / folder_name(key) / MANIFEST).exists()]
+    for start in range(0, len(due), AT_ONCE):
+        some = due[start : start + AT_ONCE]
+        study.tell(f"{start} of {len(due)} values are done; next: {', '.join(some)}")
+        _make(study, some, command, adapter_below)
+    return [json.loads((study.folder / folder_name(key) / MANIFEST).read_text()) for key in keys]
 
 
 def _make(study: Study, keys: Sequence[str], command: str, adapter_below: float) -> None:
@@ -325,6 +325,7 @@ def _finish(
     (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
     shutil.rmtree(target, ignore_errors=True)
     temporary.rename(target)
+    forget_measured(study.folder, key)
 
 
 def _name(*parts: object) -> str:

@@ -6,12 +6,10 @@ Knows nothing of how a direction is served or judged.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from personalization import registry
@@ -105,27 +103,9 @@ def pairs(pool: Pool, measure: Measure) -> list[Pair]:
     return sorted(found, key=lambda pair: -pair.margin)
 
 
-def write_vectors(vectors: SteeringVectors, folder: Path) -> None:
-    """Write `steering.safetensors`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    named = {f"layer.{layer}.{site}": tensor.contiguous() for (layer, site), tensor in vectors.sites.items()}
-    save_file(named, folder / "steering.safetensors")
-
-
 def placed(learned: Tensor, layers: Sequence[int], strength: float) -> SteeringVectors:
     """Return the vectors of these layers, each `strength` times its layer's hidden norm long."""
     return SteeringVectors({(layer, "output"): learned[layer].float() * strength for layer in layers})
-
-
-def random_like(vectors: SteeringVectors, *, seed: int) -> SteeringVectors:
-    """Return random vectors of the same places and norms: the control."""
-    generator = torch.Generator().manual_seed(seed)
-    return SteeringVectors(
-        {
-            site: torch.nn.functional.normalize(torch.randn(v.shape, generator=generator), dim=-1) * v.norm()
-            for site, v in vectors.sites.items()
-        }
-    )
 
 
 def _centred(values: Numbers, groups: npt.NDArray[np.int64]) -> Numbers:

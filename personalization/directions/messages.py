@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from personalization.directions.build import Candidate, Study
-from personalization.directions.pool import Tell
-from personalization.directions.trial import Texts, compare
+from personalization.directions.trial import compare
 from personalization.engine.requests import Intervention
-from personalization.models.base import BaseModel
 from personalization.values import effects
 from personalization.values.composer import Chosen, compose
 from personalization.values.effects import MESSAGES
@@ -25,9 +22,8 @@ IMPORTANCE = 5
 AT_ONCE = 4  # values, so that a batch has enough rows
 
 
-def measure(base: BaseModel, store: Path, *, draft: bool, tell: Tell) -> dict[str, Any]:
+def measure(study: Study) -> dict[str, Any]:
     """Return and keep by value what the message alone and both do; what is known is not repeated."""
-    study = Study(base, store, draft=draft, tell=tell)
     built = {k: made for k, made in effects.read(study.folder).items() if made["kind"] != "none"}
     file = study.folder / MESSAGES
     found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
@@ -36,7 +32,7 @@ def measure(base: BaseModel, store: Path, *, draft: bool, tell: Tell) -> dict[st
         some = due[start : start + AT_ONCE]
         found |= _measured(study, {key: built[key]["kind"] for key in some})
         file.write_text(json.dumps(found, indent=1))
-        tell(f"asked for in words: {min(start + AT_ONCE, len(due))} of {len(due)} values")
+        study.tell(f"asked for in words: {min(start + AT_ONCE, len(due))} of {len(due)} values")
     return found
 
 
@@ -47,9 +43,9 @@ def _measured(study: Study, kinds: Mapping[str, str]) -> dict[str, Any]:
         message = compose([Chosen(key, IMPORTANCE)], [], {}).text
         acting = Candidate(Intervention("values", place, f"{place}/{kind}"), {})
         arms += [(key, "message", message, None), (key, "both", message, acting)]
-    texts, before = study.report_arms([(message, acting) for _, _, message, acting in arms])
+    texts, before = study.report_texts([(message, acting) for _, _, message, acting in arms])
     found: dict[str, Any] = {key: {} for key in kinds}
     for (key, arm, _, _), own in zip(arms, texts, strict=True):
-        trial = compare(measure_of(key), Texts.of(before.prompts, own), before, study.spreads)
+        trial = compare(measure_of(key), own, before, study.spreads)
         found[key][arm] = {k: v for k, v in trial.as_dict().items() if k != "effects"}
     return found

@@ -15,22 +15,23 @@ import torch
 
 from personalization.directions import compose, learn
 from personalization.directions.build import Candidate, Study
-from personalization.directions.pool import Tell
 from personalization.directions.trial import compare
 from personalization.engine.requests import Intervention
-from personalization.models.base import BaseModel
-from personalization.models.interventions import SteeringVectors, load_vectors
+from personalization.evaluation.controls import random_row
+from personalization.models.interventions import Row, SteeringVectors, load_vectors, save_vectors
 from personalization.values import effects
 from personalization.values.measures import measure_of
 from personalization.values.taxonomy import values
 
 PAIRS = 3  # of each kind
-FILE = "combined.json"
 
 
-def measure(base: BaseModel, store: Path, *, draft: bool, tell: Tell) -> dict[str, Any]:
-    """Return and keep what pairs of values, opposed ones, and a random vector do."""
-    study = Study(base, store, draft=draft, tell=tell)
+def measure(study: Study) -> dict[str, Any]:
+    """Return and keep what pairs of values, opposed ones, and a random vector do; once for what was built."""
+    file = study.folder / effects.COMBINED
+    if file.exists():
+        known: dict[str, Any] = json.loads(file.read_text())
+        return known
     built = {key: made for key, made in effects.read(study.folder).items() if made["kind"] == "vector"}
     trials = []
     for first, second in allied(built)[:PAIRS]:
@@ -38,19 +39,20 @@ def measure(base: BaseModel, store: Path, *, draft: bool, tell: Tell) -> dict[st
         acts = compose.compose(study.folder, {first: 1.0, second: 1.0}, out)
         how = f"both at full strength, scaled by {acts['scaled_by']:.2f}"
         trials.append(_trial(study, out, (first, second), how))
-        tell(f"{first} and {second} together are measured")
+        study.tell(f"{first} and {second} together are measured")
     for first, second in opposed(built)[:PAIRS]:
         out = study.trying / f"opposed-{first}-{second}"
-        learn.write_vectors(_sum(study, built, first, second), out)
+        save_vectors(_sum(study, built, first, second), out)
         trials.append(_trial(study, out, (first, second), "opposed: plain sum of equal norms"))
-        tell(f"{first} against {second} is measured")
+        study.tell(f"{first} against {second} is measured")
     for key in list(_by_choice(built))[:PAIRS]:
         out = study.trying / f"random-{key}"
         vectors = load_vectors(study.folder / effects.folder_name(key))
-        learn.write_vectors(learn.random_like(vectors, seed=0), out)
+        anywhere = random_row(Row(vectors=((vectors, 1.0),)), seed=0)
+        save_vectors(anywhere.vectors[0][0], out)
         trials.append(_trial(study, out, (key,), "control: a random vector of this one's place and norm"))
     found = {"limit": compose.limit(built), "trials": trials}
-    (study.folder / FILE).write_text(json.dumps(found, indent=1))
+    file.write_text(json.dumps(found, indent=1))
     return found
 
 
@@ -105,7 +107,7 @@ def _sum(study: Study, built: Mapping[str, Mapping[str, Any]], first: str, secon
 
 def _trial(study: Study, folder: Path, keys: tuple[str, ...], how: str) -> dict[str, Any]:
     candidate = Candidate(Intervention("values", folder, folder.name), {})
-    after, before = study.report_texts(candidate)
+    (after,), before = study.report_texts([("", candidate)])
     judged = {key: compare(measure_of(key), after, before, study.spreads) for key in keys}
     any_one = judged[keys[0]]
     return {

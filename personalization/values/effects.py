@@ -13,11 +13,12 @@ from typing import Any
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+COMBINED = "combined.json"  # what pairs of values were measured to do together
 MESSAGES = "messages.json"  # what asking for each value in words was measured to do
 SHIPPED = Path(__file__).parent / "shipped"
 # What belongs to the model and to no one value: hidden norms, what values did together and what asking in
 # words did, the way to the subject.
-SHARED = ("norms.json", "combined.json", MESSAGES, "subject.npy")
+SHARED = ("norms.json", COMBINED, MESSAGES, "subject.npy")
 # What an importance of 1 to 5 is worth; 1 is the strength that was chosen and measured.
 WORTH = {1: 0.4, 2: 0.55, 3: 0.7, 4: 0.85, 5: 1.0}
 
@@ -47,6 +48,15 @@ def newest(store: Path) -> Path | None:
     """Return the folder that was built last; None where there is none."""
     found = [path for path in store.glob("*/") if any(path.glob(f"[!.]*/{MANIFEST}"))]
     return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def forget_measured(folder: Path, key: str) -> None:
+    """Drop what was measured with a value's earlier direction in company and beside a message."""
+    (folder / COMBINED).unlink(missing_ok=True)
+    if (folder / MESSAGES).exists():
+        known = json.loads((folder / MESSAGES).read_text())
+        known.pop(key, None)
+        (folder / MESSAGES).write_text(json.dumps(known, indent=1))
 
 
 def unpack_shipped(store: Path, revision: str) -> None:
