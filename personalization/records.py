@@ -14,6 +14,11 @@ from typing import Literal, TypeVar
 Role = Literal["system", "user", "assistant"]
 
 
+# Ratings that differ by less than this (of 1) are within the noise of a hand on a slider: what is measured on
+# them is the hand. Picks and rankings without ratings count fully.
+CLEAR_MARGIN = 0.1
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message of a chat."""

@@ -29,6 +29,8 @@ from personalization.models.interventions import (
     LoraWeights,
     Row,
     SteeringVectors,
+    has_adapter,
+    has_vectors,
     load_adapter,
     load_vectors,
 )
@@ -155,25 +157,15 @@ class LocalEngine:
     def _row(self, interventions: tuple[Intervention, ...]) -> Row:
         acting = [each for each in interventions if each.strength != 0]
         row = Row(
-            adapters=tuple((self._artifacts.adapter(i), i.strength) for i in acting if has_adapter(i)),
-            vectors=tuple((self._artifacts.vectors(i), i.strength) for i in acting if has_vectors(i)),
+            adapters=tuple(
+                (self._artifacts.adapter(i), i.strength) for i in acting if has_adapter(i.path, i.kind)
+            ),
+            vectors=tuple(
+                (self._artifacts.vectors(i), i.strength) for i in acting if has_vectors(i.path, i.kind)
+            ),
         )
         self._batch.check(row)
         return row
-
-
-def has_adapter(intervention: Intervention) -> bool:
-    """Say whether an artifact holds an adapter; one of stated values may hold vectors too."""
-    return intervention.kind == "adapter" or (
-        intervention.kind == "values" and (intervention.path / "adapter_config.json").exists()
-    )
-
-
-def has_vectors(intervention: Intervention) -> bool:
-    """Say whether an artifact holds steering vectors."""
-    return intervention.kind in ("vector", "personality") or (
-        intervention.kind == "values" and (intervention.path / "steering.safetensors").exists()
-    )
 
 
 class _Artifacts:

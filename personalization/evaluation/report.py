@@ -27,11 +27,18 @@ from personalization.evaluation.tradeoff import TradeOff, measure_tradeoff
 from personalization.evaluation.writing import Writing, measure_writing
 from personalization.models.ability import Ability, measure_ability
 from personalization.models.base import BaseModel
-from personalization.models.cost import Cost, measure_cost
-from personalization.models.interventions import Interventions, Row, load_adapter, load_vectors
+from personalization.models.cost import Cost, measure_cost, plain_logps
+from personalization.models.interventions import (
+    Interventions,
+    Row,
+    has_adapter,
+    has_vectors,
+    load_adapter,
+    load_vectors,
+)
 from personalization.models.preference import Scored, score
 from personalization.progress import Progress, Report, ignore
-from personalization.records import Message, Pair, Record
+from personalization.records import CLEAR_MARGIN, Message, Pair, Record
 from personalization.safety.gate import Gate
 from personalization.safety.gate import measure as measure_safety
 from personalization.statistics import Estimate, clustered_mean, clustered_share, more_comparisons
@@ -39,9 +46,6 @@ from personalization.values.prompts import REPORT as QUESTIONS
 
 # Neutral text may become at most this many times as surprising.
 MAX_PERPLEXITY_RATIO = 1.5
-# Ratings that differ by less than this (of 1) are within the noise of a hand on a slider: a proof on them
-# would measure the hand. Picks and rankings without ratings count fully.
-CLEAR_MARGIN = 0.1
 # Fewer held-out conversations than this prove nothing, whatever they say.
 MIN_CONVERSATIONS = 5
 # A chosen answer may lose this many nats on average before it is flagged as sinking.
@@ -187,27 +191,25 @@ def prove(
     NotEnoughData without pairs.
     """
     check_apart(learned_from, pairs)
-    same = alike(pairs)
-    pairs = [replace(p, conversation=same[p.conversation]) for p in pairs if p.margin >= CLEAR_MARGIN]
-    if not pairs:
-        raise NotEnoughData(
-            "No held-out comparison is clear enough to prove anything; rate answers further apart.",
-            missing=1,
-        )
+    pairs = _clear(pairs)
     row = row_of(artifact, kind)
     interventions = Interventions(base)
     try:
         arms = _arms(base, interventions, pairs, row, system_message, report)
         taught = [record for record in learned_from if isinstance(record, Pair)]
         compared = compare(base, interventions, pairs, taught, row, system_message=system_message, seed=seed)
-        clearest = clearest_of_each(pairs)
-        robust = robustness(base, interventions, clearest, row, system_message=system_message, seed=seed)
+        clearest, plain = clearest_of_each(pairs), plain_logps(base)
+        reward = dict(zip(pairs, arms["artifact"].implicit_reward(_context(arms)), strict=True))
+        usual = [reward[pair] for pair in clearest]
+        robust = robustness(
+            base, interventions, clearest, row, system_message=system_message, seed=seed, usual=usual
+        )
         report(Progress(4, 7))
         tradeoff = measure_tradeoff(
-            base, interventions, clearest, row, system_message=system_message, seed=seed
+            base, interventions, clearest, row, system_message=system_message, seed=seed, neutral=plain
         )
         report(Progress(5, 7))
-        cost = measure_cost(base, interventions, row)
+        cost = measure_cost(base, interventions, row, plain)
         ability = measure_ability(base, interventions, row, seed=seed)
         safety = measure_safety(base, interventions, row)
         report(Progress(6, 7))
@@ -228,6 +230,18 @@ def prove(
     )
 
 
+def _clear(pairs: Sequence[Pair]) -> list[Pair]:
+    """Return the clear preferences; conversations that hold the same get one name."""
+    same = alike(pairs)
+    clear = [replace(p, conversation=same[p.conversation]) for p in pairs if p.margin >= CLEAR_MARGIN]
+    if not clear:
+        raise NotEnoughData(
+            "No held-out comparison is clear enough to prove anything; rate answers further apart.",
+            missing=1,
+        )
+    return clear
+
+
 def safety_of(base: BaseModel, artifact: Path, kind: str) -> Gate:
     """Return what an artifact at strength 1 does to refusals."""
     interventions = Interventions(base)
@@ -239,15 +253,10 @@ def safety_of(base: BaseModel, artifact: Path, kind: str) -> Gate:
 
 def row_of(artifact: Path, kind: str) -> Row:
     """Return the row that serves an artifact at strength 1."""
-    if kind == "values":  # one artifact of several stated values may hold both
-        adapted, steered = artifact / "adapter_config.json", artifact / "steering.safetensors"
-        return Row(
-            adapters=((load_adapter(artifact), 1.0),) if adapted.exists() else (),
-            vectors=((load_vectors(artifact), 1.0),) if steered.exists() else (),
-        )
-    if kind == "adapter":
-        return Row(adapters=((load_adapter(artifact), 1.0),))
-    return Row(vectors=((load_vectors(artifact), 1.0),))
+    return Row(
+        adapters=((load_adapter(artifact), 1.0),) if has_adapter(artifact, kind) else (),
+        vectors=((load_vectors(artifact), 1.0),) if has_vectors(artifact, kind) else (),
+    )
 
 
 def _arms(
@@ -272,8 +281,7 @@ def _card(
     arms: dict[str, Scored], cost: Cost, safety: Gate, written: list[dict[str, str]], seed: int
 ) -> ReportCard:
     artifact, base = arms["artifact"], arms["base"]
-    # What the artifact itself changed: the system message, where there is one, is on both sides.
-    context = arms.get("system_message", base)
+    context = _context(arms)
     clusters = base.conversations
 
     def estimate(values: Sequence[float]) -> Estimate:
@@ -302,6 +310,11 @@ def _card(
         evenness=evenness(reward, clusters),
         length_bias=estimate(_length_bias(artifact, artifact.reward_margins(context))),
     )
+
+
+def _context(arms: dict[str, Scored]) -> Scored:
+    """Return what the artifact's own change is read against: the system message, if any, is on both sides."""
+    return arms.get("system_message", arms["base"])
 
 
 def _length_bias(arm: Scored, margins: Tensor) -> list[float]:

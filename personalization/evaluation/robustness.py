@@ -36,10 +36,12 @@ def robustness(
     *,
     system_message: str,
     seed: int,
+    usual: Sequence[float],
 ) -> Estimate:
     """Return the share of comparisons in which the artifact prefers the same answer however it is asked.
 
-    By implicit reward over the base model under the same words; a pair counts once for each way.
+    By implicit reward over the base model under the same words; a pair counts once for each way. `usual` is
+    what it prefers when the pairs are asked as they were (`Scored.implicit_reward`).
     """
 
     def prefers(asked: Sequence[Pair]) -> list[float]:
@@ -47,7 +49,6 @@ def robustness(
         own = score(base, interventions, asked, row=row, system_message=system_message)
         return own.implicit_reward(plain)
 
-    usual = prefers(pairs)
     kept, clusters = [], []
     for way in PARAPHRASES:
         found = prefers([paraphrased(pair, way) for pair in pairs])

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from torch import Tensor
+
 from personalization.models.base import BaseModel
 from personalization.models.cost import measure_cost
 from personalization.models.interventions import Interventions, Row
@@ -89,8 +91,12 @@ def measure_tradeoff(
     *,
     system_message: str,
     seed: int,
+    neutral: Sequence[Tensor],
 ) -> TradeOff:
-    """Measure `row` at every one of STRENGTHS on the first held-out pairs and on neutral text."""
+    """Measure `row` at every one of STRENGTHS on the first held-out pairs and on neutral text.
+
+    `neutral` is what the base model makes of that text (`plain_logps`).
+    """
     used = list(pairs)[:MOST_PAIRS]
     plain = score(base, interventions, used, row=Row(), system_message=system_message)
     usual = text_with(base, interventions, Row(), seed=seed)
@@ -102,7 +108,7 @@ def measure_tradeoff(
             Point(
                 strength,
                 own.reward_margins(plain).mean().item(),
-                measure_cost(base, interventions, acting).kl_to_base,
+                measure_cost(base, interventions, acting, neutral).kl_to_base,
                 text_with(base, interventions, acting, seed=seed).is_sound(usual),
             )
         )

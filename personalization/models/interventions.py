@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
@@ -28,6 +28,7 @@ from personalization.models.stacks import Group, Stacks
 Site = Literal["output", "attention"]
 
 _LORA_KEY = re.compile(r"(?:base_model\.model\.)?(.+)\.lora_(A|B)\.weight")
+VECTORS = "steering.safetensors"
 _VECTOR_KEY = re.compile(r"layer\.(\d+)\.(output|attention)")
 
 
@@ -83,7 +84,7 @@ def load_adapter(path: Path) -> LoraWeights:
 def load_vectors(path: Path) -> SteeringVectors:
     """Read `steering.safetensors`. Raises ArtifactError."""
     try:
-        tensors = load_file(path / "steering.safetensors")
+        tensors = load_file(path / VECTORS)
     except (OSError, SafetensorError) as error:
         raise ArtifactError(f"The steering vector in {path.name} cannot be read: {error}") from error
     sites: dict[tuple[int, Site], Tensor] = {}
@@ -94,6 +95,23 @@ def load_vectors(path: Path) -> SteeringVectors:
             )
         sites[int(found[1]), "output" if found[2] == "output" else "attention"] = tensor.float()
     return SteeringVectors(sites)
+
+
+def save_vectors(vectors: SteeringVectors, folder: Path) -> None:
+    """Write `steering.safetensors`, as `load_vectors` reads it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    named = {f"layer.{layer}.{site}": tensor.contiguous() for (layer, site), tensor in vectors.sites.items()}
+    save_file(named, folder / VECTORS)
+
+
+def has_adapter(folder: Path, kind: str) -> bool:
+    """Say whether an artifact of this kind holds an adapter; one of stated values may hold vectors too."""
+    return kind == "adapter" or (kind == "values" and (folder / "adapter_config.json").exists())
+
+
+def has_vectors(folder: Path, kind: str) -> bool:
+    """Say whether an artifact of this kind holds steering vectors."""
+    return kind in ("vector", "personality") or (kind == "values" and (folder / VECTORS).exists())
 
 
 @dataclass(frozen=True)

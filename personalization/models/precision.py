@@ -22,6 +22,13 @@ def half_precision_pays(base: BaseModel) -> bool:
     )
 
 
+def precision_of(base: BaseModel, *, wanted: bool = True) -> str:
+    """Return the name of what is computed in inside of `half_precision`."""
+    if wanted and half_precision_pays(base):
+        return "bfloat16"
+    return str(base.model.dtype).removeprefix("torch.")
+
+
 @contextmanager
 def half_precision(base: BaseModel, *, wanted: bool = True) -> Iterator[None]:
     """Compute in bfloat16 meanwhile, where that is faster: good enough for drafts and comparisons.

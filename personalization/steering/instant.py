@@ -72,7 +72,7 @@ class Direction:
 
     layers: tuple[int, ...]
     units: Array = field(compare=False, repr=False)  # (layers, hidden): the taste, in unit length
-    subject: Array | None = field(compare=False, repr=False)  # (layers, hidden), orthogonal to it
+    subject: Array | None = field(compare=False, repr=False)  # (layers, hidden): the way to the subject
     hidden_norms: tuple[float, ...]  # the mean norm of the states at each layer
     agreement: float  # mean cosine-like agreement of two prompts, about 0 for chance
     strength: float  # 0 to 1, a share of the limit
@@ -81,15 +81,10 @@ class Direction:
 
     @property
     def vectors(self) -> Array:
-        """The vectors as they act at full slider, (layers, hidden).
-
-        What a push costs grows with its square, so what makes up for that does as well.
-        """
-        found = self.strength * self.units
-        if self.subject is not None:
-            found = found + SUBJECT * self.strength**2 * self.subject
+        """The vectors as they act at full slider, (layers, hidden)."""
         sizes = LIMIT * np.asarray(self.hidden_norms)
-        return (found * sizes[:, None]).astype(np.float32)
+        found = beside_subject(self.units, self.subject, self.strength) * sizes[:, None]
+        return found.astype(np.float32)
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything but the tensor, JSON-ready."""
@@ -134,8 +129,7 @@ class Sums:
         """Return what all prompts together say; None where nothing does, or prompts contradict each other.
 
         `subject` (layers, hidden) holds unit vectors towards answers that stay with the question, as
-        `manage.py values build` learns them. The taste is taken without what it shares with them, and some
-        of them is put beside it: liked answers of a small model often left the question.
+        `manage.py values build` learns them.
         """
         if not self._parts:
             return None
@@ -149,9 +143,6 @@ class Sums:
         units = _unit(rows.sum(axis=0))
         if not units.any() or strength <= 0:
             return None
-        if subject is not None:
-            shared = (units * subject).sum(axis=1, keepdims=True)
-            units = _unit(units - shared * subject)
         return Direction(
             layers=self._layers,
             units=units.astype(np.float32),
@@ -162,6 +153,18 @@ class Sums:
             prompts=len(parts),
             ratings=answers,
         )
+
+
+def beside_subject(units: NDArray[Any], subject: NDArray[Any] | None, strength: float) -> NDArray[Any]:
+    """Return `strength` times the taste with some of the way to the subject beside it (layers, hidden).
+
+    In units of LIMIT. The taste is taken without what it shares with the subject: liked answers of a small
+    model often left the question. What a push costs grows with its square, so what makes up for it does, too.
+    """
+    if subject is None:
+        return strength * units
+    shared = (units * subject).sum(axis=1, keepdims=True)
+    return strength * _unit(units - shared * subject) + SUBJECT * strength**2 * subject
 
 
 def _unit(rows: NDArray[Any]) -> NDArray[Any]:

@@ -14,20 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from personalization.errors import NotEnoughData
 from personalization.models.base import BaseModel
-from personalization.models.interventions import Interventions, Row, SteeringVectors
+from personalization.models.interventions import Interventions, Row, SteeringVectors, save_vectors
 from personalization.models.logprobs import Completions
 from personalization.models.preference import score
 from personalization.progress import Progress, Report, ignore
 from personalization.records import Message, Pair, RatedGroup
 from personalization.registry import Method
 from personalization.steering.capture import mean_states
-from personalization.steering.instant import LIMIT, SUBJECT, layers_of, read_subject
+from personalization.steering.instant import LIMIT, Array, beside_subject, layers_of, read_subject
 from personalization.steering.soundness import text_with
 
 FOLDS = 4
@@ -70,11 +69,7 @@ def learn_vector(
         base, ratings, method, placed, parameters["max_strength"], system_message, seed
     )
     found = placed.vectors(method.function(ratings.states, ratings.scores, ratings.groups), strength)
-    out.mkdir(parents=True, exist_ok=True)
-    save_file(
-        {f"layer.{i}.output": tensor.contiguous() for (i, _), tensor in found.sites.items()},
-        out / "steering.safetensors",
-    )
+    save_vectors(found, out)
     report(Progress(3, 3))
     return {
         "layers": list(placed.layers),
@@ -91,7 +86,7 @@ def learn_vector(
 class Placed:
     """Where a taste acts and what stands beside it: layers, their hidden norms, the way to the subject."""
 
-    def __init__(self, layers: Sequence[int], norms: Tensor, subject: Tensor | None) -> None:
+    def __init__(self, layers: Sequence[int], norms: Tensor, subject: Array | None) -> None:
         self.layers, self.norms, self.subject = layers, norms, subject
 
     @classmethod
@@ -100,24 +95,14 @@ class Placed:
         layers = layers_of(states.shape[1])
         subject = read_subject(directions, layers) if directions is not None else None
         norms = states[:, list(layers)].norm(dim=-1).mean(dim=0)
-        return cls(layers, norms, None if subject is None else torch.tensor(subject))
+        return cls(layers, norms, subject)
 
     def vectors(self, units: Tensor, strength: float) -> SteeringVectors:
-        """Return the vectors of a taste (all layers, hidden), `strength` times the hidden norm long in each.
-
-        As in `Direction.vectors`: what makes up for the push grows with its square.
-        """
-        taste = units[list(self.layers)]
-        found = strength * taste
-        if self.subject is not None:
-            shared = (taste * self.subject).sum(dim=-1, keepdim=True)
-            found = strength * normalize(taste - shared * self.subject, dim=-1)
-            found = found + SUBJECT * strength**2 / LIMIT * self.subject
+        """Return the vectors of a taste (all layers, hidden); `strength` is a share of the hidden norm."""
+        found = beside_subject(units[list(self.layers)].numpy(), self.subject, strength / LIMIT)
+        vectors = torch.tensor(found, dtype=torch.float32) * LIMIT * self.norms[:, None]
         return SteeringVectors(
-            {
-                (layer, "output"): vector * norm
-                for layer, vector, norm in zip(self.layers, found, self.norms, strict=True)
-            }
+            {(layer, "output"): vector for layer, vector in zip(self.layers, vectors, strict=True)}
         )
 
 

@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from personalization.errors import NotEnoughData
 from personalization.inventory.items import ITEM_COUNT, items
 from personalization.models.base import BaseModel
 from personalization.models.cost import Cost, measure_cost
-from personalization.models.interventions import Interventions, Row, Site, SteeringVectors
+from personalization.models.interventions import Interventions, Row, Site, SteeringVectors, save_vectors
 from personalization.progress import Progress, Report, ignore
 from personalization.registry import Method
 from personalization.steering.evidence import MAX_PERPLEXITY_RATIO, proof
@@ -74,9 +73,7 @@ def learn_personality(
     report(Progress(steps - 1, steps))
     at = {number: i for i, number in enumerate(given)}
     errors = _compared(fit, given, plain, steered, train, held_out)
-    out.mkdir(parents=True, exist_ok=True)
-    scaled = {f"layer.{i}.{site}": (v * strength).contiguous() for (i, site), v in vectors.sites.items()}
-    save_file(scaled, out / "steering.safetensors")
+    save_vectors(SteeringVectors({place: v * strength for place, v in vectors.sites.items()}), out)
     report(Progress(steps, steps))
     return {
         "strength": strength,
