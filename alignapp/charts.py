@@ -148,6 +148,11 @@ def symmetric(values: Sequence[float], *, at_least: float = 1.0, number: Number 
     return Scale(-end, end, origin=0.0, reference=0.0, number=number or signed())
 
 
+def p_words(p: float) -> str:
+    """Write a p value; a tiny one only as tiny."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def interval_words(low: float | None, high: float | None, number: Number) -> str:
     """Write an interval; an infinite one cannot be estimated, and that is said."""
     if low is None or high is None:

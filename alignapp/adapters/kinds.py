@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.template.defaultfilters import filesizeformat
@@ -20,8 +19,6 @@ from alignapp.charts import Number, Reliability, interval_words, percent, plain,
 from personalization.statistics import Estimate
 
 if TYPE_CHECKING:
-    from django.utils.functional import Promise
-
     from alignapp.adapters.models import Artifact
 
 KINDS = {
@@ -35,17 +32,8 @@ KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of metric; `words` is empty where nothing was measured."""
-
-    name: str | Promise
-    words: str
-    help: str
-
-
-def kinds(artifact: Artifact, results: Mapping[str, Any]) -> list[Kind]:
-    """Return all seven, in HELM's order."""
+def kinds(artifact: Artifact, results: Mapping[str, Any]) -> list[Figure]:
+    """Return all seven, in HELM's order; without words where nothing was measured."""
     measured = {
         "accuracy": _accuracy(results),
         "calibration": _calibration(results),
@@ -55,7 +43,7 @@ def kinds(artifact: Artifact, results: Mapping[str, Any]) -> list[Kind]:
         "toxicity": _toxicity(results),
         "efficiency": _efficiency(artifact, results),
     }
-    return [Kind(name, *measured[key]) for key, name in KINDS.items()]
+    return [Figure(str(name), *measured[key]) for key, name in KINDS.items()]
 
 
 def calibration_plot(results: Mapping[str, Any]) -> Reliability | None:

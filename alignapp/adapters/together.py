@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from alignapp.adapters.kinds import stored
-from alignapp.charts import Number, interval_words, percent, plain, signed
+from alignapp.charts import Number, interval_words, p_words, percent, plain, signed
 from personalization.statistics import holm, p_value, share_p_value
 
 SIGNIFICANT = 0.05
@@ -82,8 +82,3 @@ def findings(results: Mapping[str, Any]) -> list[Finding]:
         holds = direction if p < SIGNIFICANT else 0
         rows.append(Finding(str(one.name), one.number(value.value), ends, p_words(p), holds))
     return rows
-
-
-def p_words(p: float) -> str:
-    """Write a p value; a tiny one only as tiny."""
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"

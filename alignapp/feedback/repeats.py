@@ -25,7 +25,7 @@ from alignapp.feedback.models import Feedback
 from alignapp.feedback.opinions import Acts
 from alignapp.feedback.services import as_shown
 from alignapp.profiles.services import current_profile
-from personalization.records import Message
+from personalization.records import CLEAR_MARGIN, Message
 from personalization.statistics import Estimate, wilson
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 PROTOCOL = "repeat-blind-pair"
 ANSWERS = ("first", "second", "alike")
-# As in a proof: ratings nearer than this (of 1) are within the noise of a hand on a slider.
-CLEAR_MARGIN = 0.1
 
 
 @dataclass(frozen=True, slots=True)

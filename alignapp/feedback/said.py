@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from alignapp.answers import PersonRequest, refusal
-from alignapp.charts import Bar, BarChart, bar_chart, interval_words, signed, symmetric
+from alignapp.charts import Bar, BarChart, bar_chart, interval_words, p_words, signed, symmetric
 from alignapp.chat.errors import Refused
 from alignapp.feedback.forms import GapForm
 from alignapp.feedback.gaps import Comparison, Gap, compare, reopen, resolve
@@ -81,7 +81,7 @@ def _view(gap: Gap) -> dict[str, Any]:
         "is_against": one.direction < 0,
         "words": number(one.correlation.value),
         "interval": interval_words(one.correlation.low, one.correlation.high, number),
-        "p": "< 0.001" if one.p < 0.001 else f"{one.p:.3f}",
+        "p": p_words(one.p),
         "n": one.correlation.n,
         "measured": _(measure.says) if (measure := measures().get(gap.value.key)) else "",
         "echoes": [_(value.label) for value in gap.echoes],

@@ -7,6 +7,7 @@ safety gate, and what it objects to never acts.
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -101,19 +102,22 @@ def _replaced(
 def _seal(person: Person, evidence: Evidence, direction: Direction) -> artifacts.Sealed:
     settings.ARTIFACT_DIR.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=settings.ARTIFACT_DIR, prefix="instant-"))
-    write_vector(direction, temporary)
-    return artifacts.seal(
-        temporary,
-        settings.ARTIFACT_DIR,
-        kind="vector",
-        owner=str(person.pk),
-        model_revision=evidence.model_revision,
-        method=METHOD,
-        parameters={},
-        records=evidence.sources,
-        metrics=direction.as_dict(),
-        key=store.signing_key(),
-    )
+    try:
+        write_vector(direction, temporary)
+        return artifacts.seal(
+            temporary,
+            settings.ARTIFACT_DIR,
+            kind="vector",
+            owner=str(person.pk),
+            model_revision=evidence.model_revision,
+            method=METHOD,
+            parameters={},
+            records=evidence.sources,
+            metrics=direction.as_dict(),
+            key=store.signing_key(),
+        )
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)  # where writing failed: sealing takes it away itself
 
 
 def _discard_superseded(person: Person) -> None:

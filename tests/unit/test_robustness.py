@@ -7,6 +7,7 @@ import torch
 
 from personalization.evaluation.robustness import PARAPHRASES, paraphrased, robustness
 from personalization.models.interventions import Interventions, Row
+from personalization.models.preference import score
 from personalization.records import Message, Pair
 from tests import tiny
 
@@ -36,7 +37,11 @@ def found_with(row: Row) -> float:
     base = tiny.base()
     interventions = Interventions(base)
     try:
-        return robustness(base, interventions, PAIRS, row, system_message="", seed=0).value
+        plain, own = (
+            score(base, interventions, PAIRS, row=acting, system_message="") for acting in (Row(), row)
+        )
+        usual = own.implicit_reward(plain)
+        return robustness(base, interventions, PAIRS, row, system_message="", seed=0, usual=usual).value
     finally:
         interventions.remove()
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from personalization.evaluation.tradeoff import Point, TradeOff, measure_tradeoff, scaled, through_zero
+from personalization.models.cost import plain_logps
 from personalization.models.interventions import Interventions, Row, SteeringVectors
 from personalization.records import Message, Pair
 from tests import tiny
@@ -56,8 +57,12 @@ def test_kl_grows_with_the_square_of_a_small_strength():
     pairs = [Pair(str(i), (), (Message("user", f"{i}?"),), f"yes {i}", f"no {i}") for i in range(3)]
     interventions = Interventions(base)
     try:
-        found = measure_tradeoff(base, interventions, pairs, row, system_message="", seed=0)
-        nothing = measure_tradeoff(base, interventions, pairs, scaled(row, 0.0), system_message="", seed=0)
+        found, nothing = (
+            measure_tradeoff(
+                base, interventions, pairs, acting, system_message="", seed=0, neutral=plain_logps(base)
+            )
+            for acting in (row, scaled(row, 0.0))
+        )
     finally:
         interventions.remove()
     half, whole, more = (p.kl for p in found.points)
