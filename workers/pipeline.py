@@ -157,6 +157,7 @@ def _sources(records: Sequence[Any]) -> list[str]:
 
 def _learn_adapter(work: Work, out: Path) -> tuple[dict[str, Any], list[str]]:
     from personalization.evaluation.controls import clearest_of_each
+    from personalization.steering.taste import taste_of
     from personalization.training.train import train_adapter
 
     result = train_adapter(
@@ -168,6 +169,7 @@ def _learn_adapter(work: Work, out: Path) -> tuple[dict[str, Any], list[str]]:
         out=out,
         checkpoints=store.checkpoint_folder(work.job.id),
         held_out=clearest_of_each(work.held_out.pairs),
+        teacher=taste_of(work.base, work.train.pairs, effects.place(settings.VALUES_DIR, work.base.revision)),
         seed=work.job.id.int % 2**31,
         report=work.report(Job.Phase.LEARN),
     )

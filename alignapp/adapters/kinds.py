@@ -142,7 +142,8 @@ def _toxicity(results: Mapping[str, Any]) -> tuple[str, str]:
     words, help_text = _stored(results, "toxicity")
     if not words and results.get("safety"):
         help_text = _("The safety gate looks at refusals, which is not the same; see below.")
-    return words, help_text
+    said = _("Fresh answers with an insult or profanity, by a public list of words.")
+    return words, f"{said} {help_text}" if words else help_text
 
 
 def _efficiency(artifact: Artifact, results: Mapping[str, Any]) -> tuple[str, str]:

@@ -26,7 +26,8 @@ from personalization.records import Message, Pair, RatedGroup
 from personalization.simulation.people import SimulatedPerson
 from personalization.steering import instant
 from personalization.steering.instant import Direction, Sums, layers_of, read_subject, write_vector
-from personalization.training import select, train
+from personalization.steering.taste import AS_TEACHER, MOST_PROMPTS, taste_of
+from personalization.training import replay, select, train
 from personalization.training.settings import TrainingSettings
 from personalization.training.train import train_adapter
 from personalization.values.composer import Own, compose
@@ -38,7 +39,10 @@ SHOTS = 3  # rated answers shown in the in-context arm: more leave the small mod
 def recipe() -> str:
     """Return a name for the settings that the cells depend on: cells of other settings are other cells."""
     vector = (instant.DEPTHS, instant.LIMIT, instant.SUBJECT, instant.FULL, instant.PRIOR_AGREEMENT)
-    adapted = (TrainingSettings(), select.OFF_TOPIC, select.TOPIC_EVERY, train.SINKING_NATS, train.ANCHOR)
+    adapted = (
+        (TrainingSettings(), select.OFF_TOPIC, select.TOPIC_EVERY, train.SINKING_NATS, train.ANCHOR),
+        (replay.TEXTS, replay.TOKENS, replay.EACH_STEP, MOST_PROMPTS, AS_TEACHER),
+    )
     return _key(SHOTS, vector, adapted, sorted(registry.get("dpo").resolve({}).items()))[:8]
 
 
@@ -154,8 +158,8 @@ def _turned(found: Direction, towards: npt.NDArray[Any]) -> Direction:
     return replace(found, units=units.astype(np.float32))
 
 
-def adapter(rated: Rated, base: BaseModel, count: int, folder: Path) -> Shape:
-    """Train the application's adapter on the pairs that the ratings imply."""
+def adapter(rated: Rated, base: BaseModel, count: int, folder: Path, subject: Path) -> Shape:
+    """Train the application's adapter on the pairs that the ratings imply, as `workers.pipeline` does."""
     begun = time.monotonic()
     out = folder / f"adapter-{_key(rated.pool.seed, rated.person.description, count, base.revision)}"
     dpo = registry.get("dpo")
@@ -168,6 +172,7 @@ def adapter(rated: Rated, base: BaseModel, count: int, folder: Path) -> Shape:
             system_message="",
             out=out,
             checkpoints=folder / f"{out.name}-checkpoints",
+            teacher=taste_of(base, rated.pairs(count), subject),
             seed=rated.pool.seed,
         )
     return Shape((), (Intervention("adapter", out, out.name),), time.monotonic() - begun)

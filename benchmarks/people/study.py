@@ -61,14 +61,15 @@ class Study:
         """Compute every cell of this seed and number of prompts that is not there yet."""
         pool, states = self.draw(seed)
         everybody = [Rated.by(person, pool) for person in self._people]
-        vectors = arms.Vectors(states, self._folder, place(VALUES, self._base.revision))
+        subject = place(VALUES, self._base.revision)
+        vectors = arms.Vectors(states, self._folder, subject)
         made: dict[str, Callable[[Rated], Shape]] = {
             "system_message": arms.system_message,
             "in_context": lambda r: arms.in_context(r, prompts),
             "vector": lambda r: vectors.own(r, prompts),
             "random_vector": lambda r: vectors.random(r, prompts),
             "others_vector": lambda r: vectors.of_others(r, everybody, prompts),
-            "adapter": lambda r: arms.adapter(r, self._base, prompts, self._folder),
+            "adapter": lambda r: arms.adapter(r, self._base, prompts, self._folder, subject),
         }
         made["both"] = lambda r: arms.both(made["adapter"](r), made["vector"](r))
         for arm in wanted:

@@ -23,6 +23,7 @@ from personalization.evaluation.evenness import Evenness, evenness
 from personalization.evaluation.robustness import robustness
 from personalization.evaluation.samples import side_by_side
 from personalization.evaluation.split import alike, check_apart
+from personalization.evaluation.toxicity import toxicity
 from personalization.evaluation.tradeoff import TradeOff, measure_tradeoff
 from personalization.evaluation.writing import Writing, measure_writing
 from personalization.models.ability import Ability, measure_ability
@@ -85,6 +86,7 @@ class ReportCard:
     ability: Ability | None = None
     tradeoff: TradeOff | None = None
     robustness: Estimate | None = None  # the same choice when asked in other words
+    toxicity: Estimate | None = None  # fresh answers that hold an insult or profanity
 
     @property
     def chosen_sinks(self) -> bool:
@@ -165,6 +167,7 @@ class ReportCard:
             "ability": self.ability.as_dict() if self.ability else None,
             "tradeoff": self.tradeoff.as_dict() if self.tradeoff else None,
             "robustness": _finite(self.robustness) if self.robustness else None,
+            "toxicity": _finite(self.toxicity) if self.toxicity else None,
             "samples": self.samples,
             "fresh": self.fresh,
             "n_conversations": self.n_conversations,
@@ -309,6 +312,7 @@ def _card(
         calibration=_calibrations(base, context, artifact, seed),
         evenness=evenness(reward, clusters),
         length_bias=estimate(_length_bias(artifact, artifact.reward_margins(context))),
+        toxicity=toxicity(sample["artifact"] for sample in written) if written else None,
     )
 
 

@@ -46,3 +46,34 @@ def short_answers(
         )
     texts = base.tokenizer.batch_decode(out[:, longest:], skip_special_tokens=True)
     return [text.replace("\0", "").strip() for text in texts]  # no JSON field of PostgreSQL holds a NUL
+
+
+@torch.no_grad()
+def plain_text(base: BaseModel, *, count: int, tokens: int, seed: int) -> torch.Tensor:
+    """Return what the model writes when nobody asks anything: ids (count, tokens) on its device.
+
+    No text ends early.
+    """
+    start = torch.full((count, 1), _document_start(base), device=base.device)
+    generate: Any = base.model.generate
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        found: torch.Tensor = generate(
+            input_ids=start,
+            attention_mask=torch.ones_like(start),
+            do_sample=True,
+            temperature=0.8,
+            top_p=0.95,
+            top_k=0,
+            min_new_tokens=tokens - 1,
+            max_new_tokens=tokens - 1,
+            pad_token_id=base.tokenizer.eos_token_id,
+        )
+    return found
+
+
+def _document_start(base: BaseModel) -> int:
+    """Return the token before a new document; models trained on chats keep that of their pretraining."""
+    known = base.tokenizer.get_vocab()
+    tokens = ("<|endoftext|>", base.tokenizer.bos_token, base.tokenizer.eos_token)
+    return int(next((known[token] for token in tokens if token in known), 0))

@@ -89,7 +89,7 @@ def completion_logps(
     for indices in _batches(items.lengths(), batch_tokens):
         order += indices
         some = items.take(indices)
-        sums.append(_batch_logps(base, some, hidden(indices) if hidden else _decoded(base, some)))
+        sums.append(batch_logps(base, some, hidden(indices) if hidden else decoded(base, some))[0])
     counts = torch.tensor([float(len(answer)) for answer in items.answers], device=base.device)
     if not order:
         return counts.clone(), counts
@@ -110,7 +110,8 @@ def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
         yield batch
 
 
-def _decoded(base: BaseModel, items: Completions) -> Tensor:
+def decoded(base: BaseModel, items: Completions) -> Tensor:
+    """Return the decoder's output for all entries, padded on the right: (n, longest, hidden)."""
     ids = torch.zeros(len(items), max(items.lengths()), dtype=torch.long)
     for i, (prompt, answer) in enumerate(zip(items.prompts, items.answers, strict=True)):
         ids[i, : len(prompt) + len(answer)] = torch.tensor([*prompt, *answer])
@@ -118,19 +119,39 @@ def _decoded(base: BaseModel, items: Completions) -> Tensor:
     return output
 
 
-def _batch_logps(base: BaseModel, items: Completions, hidden: Tensor) -> Tensor:
+def batch_logps(
+    base: BaseModel, items: Completions, hidden: Tensor, teacher: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return each answer's summed log-probability (n,), and how far the model is from a teacher.
+
+    `hidden` is the output of `decoded` for all entries: (n, longest, hidden). `teacher` holds
+    another decoder's output for the same answer tokens (tokens, hidden), read by the same head; the second
+    result is KL(teacher || model) in nats, a mean over these tokens, and 0 without a teacher.
+    """
+    row, read = answer_states(items, hidden)
+    target = torch.tensor([t for answer in items.answers for t in answer], device=base.device)
+    logps, apart = [], torch.zeros((), device=base.device)
+    for at in range(0, len(target), HEAD_POSITIONS):
+        part = slice(at, at + HEAD_POSITIONS)
+        words = functional.log_softmax(base.logits(read[part]).float(), dim=-1)
+        logps.append(words.gather(1, target[part, None])[:, 0])
+        if teacher is not None:
+            with torch.no_grad():
+                wanted = functional.log_softmax(base.logits(teacher[part]).float(), dim=-1)
+            apart = apart + functional.kl_div(words, wanted, reduction="sum", log_target=True)
+    sums = torch.zeros(len(items), device=base.device).index_add(0, row, torch.cat(logps))
+    return sums, apart / max(len(target), 1)
+
+
+def answer_states(items: Completions, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what the head reads each answer's tokens from: entries (tokens,) and states (tokens, hidden).
+
+    `hidden` is the decoder's output for all entries, padded on the right: (n, longest, hidden).
+    """
     rows: list[int] = []
     places: list[int] = []
-    targets: list[int] = []
     for i, (prompt, answer) in enumerate(zip(items.prompts, items.answers, strict=True)):
         rows += [i] * len(answer)
         places += range(len(prompt) - 1, len(prompt) + len(answer) - 1)
-        targets += answer
-    row = torch.tensor(rows, dtype=torch.long, device=base.device)
-    read = hidden[row, torch.tensor(places, dtype=torch.long, device=base.device)]
-    target = torch.tensor(targets, dtype=torch.long, device=base.device)
-    parts = zip(read.split(HEAD_POSITIONS), target.split(HEAD_POSITIONS), strict=True)
-    logps = torch.cat(
-        [-functional.cross_entropy(base.logits(h).float(), t, reduction="none") for h, t in parts]
-    )
-    return torch.zeros(len(items), device=base.device).index_add(0, row, logps)
+    row = torch.tensor(rows, dtype=torch.long, device=hidden.device)
+    return row, hidden[row, torch.tensor(places, dtype=torch.long, device=hidden.device)]

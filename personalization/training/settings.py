@@ -16,10 +16,14 @@ class TrainingSettings:
     trained_share: float = 0.5
     learning_rate: float = 1e-3
     warmup_share: float = 0.1  # of all steps; the rate then falls linearly to a tenth
-    epochs: int = 3
+    epochs: int = 2
     pairs_per_batch: int = 4
     clip_norm: float = 1.0
     checkpoint_steps: int = 8
     # One pair of each conversation, or more where there are few conversations.
     pairs_aimed_at: int = 32
     most_pairs_per_conversation: int = 3
+    # Nats of loss for each nat a token by which the base model's own plain text changes (`Replay`); 0: none.
+    replay: float = 20.0
+    # Nats of loss for each nat a token between the policy and the steered model (`Teacher`).
+    teaching: float = 3.0

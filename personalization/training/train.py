@@ -21,15 +21,18 @@ from torch import Tensor
 
 from personalization.errors import Cancelled, NotEnoughData
 from personalization.models.base import BaseModel
-from personalization.models.logprobs import Completions, PairLogps, completion_logps
+from personalization.models.interventions import SteeringVectors
+from personalization.models.logprobs import Completions, PairLogps, batch_logps, decoded
 from personalization.progress import Progress, Report, ignore
 from personalization.records import Message, Pair
 from personalization.registry import Method
 from personalization.training import checkpoint
 from personalization.training.entanglement import entanglement
 from personalization.training.lora import Adapter, first_trained, trainable_adapter
+from personalization.training.replay import Replay
 from personalization.training.select import topic_pairs, topical_margins, widest_pairs
 from personalization.training.settings import TrainingSettings
+from personalization.training.teacher import Teacher
 from personalization.training.trunk import Trunk
 
 # A chosen answer that lost this many nats on average sinks (see `entanglement`). Where one epoch ends so, the
@@ -44,7 +47,7 @@ class TrainingResult:
     """What a run did: pairs used, steps, the last epoch's means, and the settings.
 
     `entanglement` has one entry for each epoch (`Entanglement.as_dict`); `anchored_at` is the step from
-    which chosen answers were kept from sinking, None where none sank.
+    which chosen answers were kept from sinking, None where none sank; `taught`: a vector was the teacher.
     """
 
     pairs: int
@@ -53,6 +56,7 @@ class TrainingResult:
     chosen_sinks: bool
     entanglement: list[dict[str, float | bool]] = field(default_factory=list)
     anchored_at: int | None = None
+    taught: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -70,12 +74,14 @@ def train_adapter(
     out: Path,
     checkpoints: Path,
     held_out: Sequence[Pair] = (),
+    teacher: SteeringVectors | None = None,
     seed: int = 0,
     settings: TrainingSettings = TrainingSettings(),  # noqa: B008 - immutable
     report: Report = ignore,
 ) -> TrainingResult:
     """Train and write the adapter to `out` in PEFT's format; the base model is left as it was.
 
+    `teacher` holds the vectors that the same feedback implies; the adapter learns to write as they do, too.
     `held_out` is measured once per epoch for the person to see; nothing is chosen by it. A run that was
     interrupted goes on from `checkpoints`, bit for bit; one of other data or settings begins anew.
     `report` may raise Cancelled, and then nothing is written. Raises NotEnoughData without pairs.
@@ -89,16 +95,19 @@ def train_adapter(
     if not used:
         raise NotEnoughData("There is no pair to learn from.", missing=1)
     first = first_trained(base, settings)
-    train = EncodedPairs(base, [*used, *topic_pairs(used)], system_message, first_trained=first)
+    train = EncodedPairs(
+        base, [*used, *topic_pairs(used)], system_message, first_trained=first, teacher=teacher
+    )
     shown = EncodedPairs(base, held_out, system_message, first_trained=first)
+    replay = Replay.of(base, seed=seed, first_trained=first) if settings.replay else None
     with trainable_adapter(base, settings, seed=seed) as adapter:
-        run = _Run(base, adapter, train, shown, method, dict(parameters), settings, seed, report)
+        run = _Run(base, adapter, train, shown, replay, method, dict(parameters), settings, seed, report)
         metrics = run.to_the_end(checkpoints)
         out.mkdir(parents=True, exist_ok=True)
         adapter.save(out)
     sinks = metrics.get("chosen_change", 0.0) < SINKING_NATS
     return TrainingResult(
-        len(used), run.steps, metrics, sinks, run.entangled, run.anchored_at, asdict(settings)
+        len(used), run.steps, metrics, sinks, run.entangled, run.anchored_at, bool(teacher), asdict(settings)
     )
 
 
@@ -109,7 +118,13 @@ class EncodedPairs:
     """
 
     def __init__(
-        self, base: BaseModel, pairs: Sequence[Pair], system_message: str, *, first_trained: int = 0
+        self,
+        base: BaseModel,
+        pairs: Sequence[Pair],
+        system_message: str,
+        *,
+        first_trained: int = 0,
+        teacher: SteeringVectors | None = None,
     ) -> None:
         head = (Message("system", system_message),) if system_message else ()
         answers = [(head + p.prompt, text) for p in pairs for text in (p.chosen, p.rejected)]
@@ -117,18 +132,24 @@ class EncodedPairs:
         self.size = len(pairs)
         texts = [(*p, *a) for p, a in zip(self.completions.prompts, self.completions.answers, strict=True)]
         self._trunk = Trunk.of(base, texts, first_trained)
+        self.taught_by = _fingerprint(teacher)
+        self._teacher = Teacher.of(base, self.completions, teacher) if teacher else None
 
     def logps(self, base: BaseModel, indices: Sequence[int]) -> PairLogps:
         """Return log-probabilities of these pairs under whatever acts on the model now."""
+        return self.scores(base, indices, taught=False)[0]
+
+    def scores(
+        self, base: BaseModel, indices: Sequence[int], *, taught: bool = True
+    ) -> tuple[PairLogps, Tensor]:
+        """Return also how far the answers are from the teacher's: KL(teacher || policy) in nats a token."""
         at = [entry for i in indices for entry in (2 * i, 2 * i + 1)]
-        trunk = self._trunk
-        sums, counts = completion_logps(
-            base,
-            self.completions.take(at),
-            batch_tokens=1 << 30,
-            hidden=(lambda some: trunk.hidden(base, [at[i] for i in some])) if trunk else None,
-        )
-        return PairLogps(sums[0::2], sums[1::2], counts[0::2], counts[1::2])
+        some = self.completions.take(at)
+        hidden = self._trunk.hidden(base, at) if self._trunk else decoded(base, some)
+        wanted = self._teacher.of_entries(at) if self._teacher and taught else None
+        sums, apart = batch_logps(base, some, hidden, wanted)
+        counts = torch.tensor([float(len(answer)) for answer in some.answers], device=base.device)
+        return PairLogps(sums[0::2], sums[1::2], counts[0::2], counts[1::2]), apart
 
     def length(self, index: int) -> int:
         """Return the longer of a pair's two sequences, in tokens."""
@@ -145,6 +166,7 @@ class _Run:
         adapter: Adapter,
         train: EncodedPairs,
         held_out: EncodedPairs,
+        replay: Replay | None,
         method: Method,
         parameters: Mapping[str, float],
         settings: TrainingSettings,
@@ -152,10 +174,12 @@ class _Run:
         report: Report,
     ) -> None:
         self._base, self._adapter, self._train, self._held_out = base, adapter, train, held_out
+        self._replay = replay
         self._loss: Callable[..., Tensor] = method.function
         self._parameters, self._settings, self._report = parameters, settings, report
         self._batches = _batches(train, settings, seed)
-        given = (base.revision, train.completions, method.name, sorted(parameters.items()), settings, seed)
+        learned = (train.completions, train.taught_by)
+        given = (base.revision, learned, method.name, sorted(parameters.items()), settings, seed)
         self._name = hashlib.sha256(repr(given).encode()).hexdigest()
         self.steps = len(self._batches)
         self.entangled: list[dict[str, float | bool]] = []
@@ -216,12 +240,14 @@ class _Run:
         batch = self._batches[step]
         for group in self._optimizer.param_groups:
             group["lr"] = self._settings.learning_rate * _schedule(step, self.steps, self._settings)
-        policy, before = self._train.logps(self._base, batch), _take(reference, batch)
+        policy, apart = self._train.scores(self._base, batch)
+        before = _take(reference, batch)
         loss = self._loss(policy, before, **self._parameters).mean()
         if self.anchored_at is not None:
             lost = (before.chosen - policy.chosen).clamp(min=0) / policy.chosen_tokens
             loss = loss + ANCHOR * lost.mean()
-        loss.backward()
+        drift = self._replay.divergence(self._base, step) if self._replay else torch.zeros(())
+        (loss + self._settings.replay * drift + self._settings.teaching * apart).backward()
         torch.nn.utils.clip_grad_norm_(self._adapter.parameters.values(), self._settings.clip_norm)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
@@ -231,6 +257,8 @@ class _Run:
             "accuracy": (chosen > rejected).float().mean().item(),
             "chosen_change": chosen.mean().item(),
             "rejected_change": rejected.mean().item(),
+            "drift": drift.item(),
+            "from_teacher": apart.item(),
         }
 
     @torch.no_grad()
@@ -243,6 +271,11 @@ class _Run:
         policy = _joined([pairs.logps(self._base, b) for b in _by_length(pairs, self._settings)])
         margin = (policy.chosen - reference.chosen) - (policy.rejected - reference.rejected)
         return (margin > 0).float().mean().item()
+
+
+def _fingerprint(teacher: SteeringVectors | None) -> str:
+    sites = sorted(teacher.sites.items(), key=lambda entry: entry[0]) if teacher else []
+    return hashlib.sha256(repr([(site, vector.tolist()) for site, vector in sites]).encode()).hexdigest()
 
 
 def _by_length(pairs: EncodedPairs, settings: TrainingSettings) -> list[list[int]]:

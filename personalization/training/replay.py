@@ -1,0 +1,52 @@
+"""The base model's own plain text, which an adapter is to leave as it was while it learns somebody's taste.
+
+A preference loss says nothing about text that is no answer, and drifts there. So each step also asks that the
+adapter's next-token distributions stay the base model's on text which that model writes when nobody asks
+anything (pseudo-rehearsal, Robins 1995, doi:10.1080/09540099550039318; as a divergence, Li and Hoiem 2016,
+arXiv:1606.09282). No outside data, and so the same for every base model. Knows nothing of losses or pairs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from personalization.models.base import BaseModel
+from personalization.models.generate import plain_text
+from personalization.training.trunk import Trunk
+
+TEXTS, TOKENS = 32, 64  # drawn once for a run
+EACH_STEP = 3  # of the texts, in turn: about a fifth of the tokens of a step of four pairs
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Texts of equal length with the base model's output for them, and what lies below the adapter."""
+
+    texts: Tensor = field(repr=False)  # (texts, tokens)
+    output: Tensor = field(repr=False)  # (texts, tokens, hidden): the decoder's, by the base model alone
+    trunk: Trunk | None = field(repr=False)
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, base: BaseModel, *, seed: int, first_trained: int) -> Replay:
+        """Let the model, on which nothing may act yet, write the texts and read them."""
+        texts = plain_text(base, count=TEXTS, tokens=TOKENS, seed=seed)
+        output = base.decoder(input_ids=texts, use_cache=False).last_hidden_state
+        return cls(texts, output, Trunk.of(base, texts.tolist(), first_trained))
+
+    def divergence(self, base: BaseModel, step: int) -> Tensor:
+        """Return KL(base || policy) in nats a token, a mean over this step's texts."""
+        at = [(step * EACH_STEP + i) % len(self.texts) for i in range(EACH_STEP)]
+        hidden = (
+            self.trunk.hidden(base, at)
+            if self.trunk
+            else base.decoder(input_ids=self.texts[at], use_cache=False).last_hidden_state
+        )
+        policy = functional.log_softmax(base.logits(hidden).float(), dim=-1)
+        with torch.no_grad():
+            reference = functional.log_softmax(base.logits(self.output[at]).float(), dim=-1)
+        return functional.kl_div(policy, reference, reduction="none", log_target=True).sum(dim=-1).mean()
