@@ -16,6 +16,8 @@ TITLES = {
     "cross_validated_accuracy": gettext_lazy("Cross-validated accuracy"),
     "chosen_logp": gettext_lazy("Log-likelihood of preferred answers"),
     "gradient_cosine": gettext_lazy("Entanglement: do both answers pull the same weights?"),
+    "from_teacher": gettext_lazy("Distance to how your vector of ratings writes (nats a token)"),
+    "drift": gettext_lazy("Change of plain text, which should stay (nats a token)"),
     "rejected_logp": gettext_lazy("Log-likelihood of rejected answers"),
 }
 

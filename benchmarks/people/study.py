@@ -156,8 +156,8 @@ def compute(options: argparse.Namespace, folder: Path, share: int = 0, shares: i
             study.close()
 
 
-def draw(options: argparse.Namespace) -> tuple[Path, str]:
-    """Draw what every share reads; return the folder of this model and precision, and the precision."""
+def draw(options: argparse.Namespace) -> tuple[Path, str, str]:
+    """Draw what every share reads; return this run's folder, the precision and the model's name."""
     base = load(options.model, options.models)
     dtype = precision_of(base, wanted=not options.exact)
     name = f"{base.revision}-{dtype}-{arms.recipe()}"
@@ -171,7 +171,7 @@ def draw(options: argparse.Namespace) -> tuple[Path, str]:
                 study.draw(seed)
         finally:
             study.close()
-    return folder, dtype
+    return folder, dtype, base.name
 
 
 def publish(folder: Path) -> None:

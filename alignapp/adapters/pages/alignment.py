@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from alignapp.adapters import composition, services
+from alignapp.adapters.gains import gains
 from alignapp.adapters.models import AlignmentVersion, Artifact, Job
 from alignapp.adapters.pages.learning import learn_views
 from alignapp.adapters.pages.parts import artifact_groups, part_views
@@ -27,6 +28,7 @@ def alignment_page(person: Person) -> dict[str, Any]:
     history = AlignmentVersion.objects.for_person(person).select_related(*composition.PARTS)
     learn = learn_views(person, jobs)
     names = {view.info.name: view.title for view in learn}
+    rated = next((view.readiness.have for view in learn if view.info.data == "ratings"), 0)
     return {
         "version": version,
         "profile": profile,
@@ -38,6 +40,7 @@ def alignment_page(person: Person) -> dict[str, Any]:
         "jobs": [(job, names.get(job.method, job.method)) for job in jobs],
         "learn": learn,
         "offered": [view for view in learn if view.is_offered],
+        "gains": gains(rated),
         "history": list(history[:HISTORY_LENGTH]),
         "consistency": repeats.consistency(person),
         "is_empty": not artifacts and profile is None and not jobs,
