@@ -18,6 +18,7 @@ from personalization.engine.cache import RowCache
 from personalization.engine.detokenise import Detokeniser
 from personalization.engine.requests import GenerationRequest
 from personalization.engine.states import RunningStates
+from personalization.engine.stops import StopStrings
 from personalization.engine.stream import LocalStream
 from personalization.errors import ModelError
 from personalization.models.base import BaseModel
@@ -35,6 +36,7 @@ class Answer:
     row: Row
     generator: torch.Generator
     words: Detokeniser
+    stops: StopStrings
     limit: int  # new tokens at most
     submitted: float = field(default_factory=time.monotonic)
     first_token: float | None = None

@@ -21,6 +21,7 @@ from personalization.engine.batch import Answer, Batch, bytes_per_token, support
 from personalization.engine.detokenise import Detokeniser
 from personalization.engine.requests import Finished, GenerationRequest, Intervention
 from personalization.engine.scheduler import Scheduler
+from personalization.engine.stops import StopStrings
 from personalization.engine.stream import LocalStream
 from personalization.errors import AlignError
 from personalization.models.base import BaseModel
@@ -151,6 +152,7 @@ class LocalEngine:
             row=self._row(request.interventions),
             generator=sampling.generator(request.sampling.seed),
             words=Detokeniser(self.base.tokenizer, self.base.special_ids),
+            stops=StopStrings(request.sampling.stop),
             limit=min(request.sampling.max_new_tokens, room),
         )
 

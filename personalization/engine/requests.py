@@ -18,18 +18,22 @@ if TYPE_CHECKING:
     from personalization.steering.instant import MeanStates
 
 InterventionKind = Literal["adapter", "vector", "personality", "values"]
-FinishReason = Literal["eos", "length", "cancelled", "error"]
+FinishReason = Literal["eos", "stop", "length", "cancelled", "error"]
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are drawn. `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 leave everything in."""
+    """How tokens are drawn. `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 leave everything in.
+
+    An answer ends before the first of the `stop` strings.
+    """
 
     temperature: float = 1.0
     top_p: float = 1.0
     top_k: int = 0
     max_new_tokens: int = 256
     seed: int = 0
+    stop: Sequence[str] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values."""
@@ -65,11 +69,13 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The end of an answer. `seconds_to_first_token` counts from `submit`.
+    """The end of an answer: by its end token, a stop string, its length, or not by itself.
+
+    `seconds_to_first_token` counts from `submit`; tokens count those of a stop string, too.
 
     `states` are the base model's over the answer, gathered while it was written: the mean over all tokens
     that were read, so without the end of turn, and without the last token where the length was the end.
-    None where anything acted on the model: such states cannot be compared with others.
+    None where anything acted on the model, and after a stop string, whose tokens are in the mean.
     """
 
     reason: FinishReason
@@ -79,6 +85,7 @@ class Finished:
     seconds: float
     error: str = ""
     states: MeanStates | None = None
+    prompt_token_count: int = 0
 
 
 class Stream(Protocol):

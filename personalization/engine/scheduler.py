@@ -188,9 +188,11 @@ class Scheduler:
             return
         answer.last_token = token
         answer.token_count += 1
-        if text := answer.words.add(token):
+        if text := answer.stops.add(answer.words.add(token)):
             answer.stream.put(Token(text))
-        if answer.token_count >= answer.limit:
+        if answer.stops.found:
+            self._leave(answer, "stop")
+        elif answer.token_count >= answer.limit:
             self._leave(answer, "length")
 
     def _leave(self, answer: Answer, reason: FinishReason, error: Exception | None = None) -> None:
@@ -205,18 +207,19 @@ class Scheduler:
             self._finish(answer, "error", error)
 
     def _finish(self, answer: Answer, reason: FinishReason, error: Exception | None = None) -> None:
-        if rest := answer.words.finish():
+        if rest := answer.stops.add(answer.words.finish()) + answer.stops.finish():
             answer.stream.put(Token(rest))
         now = time.monotonic()
         answer.stream.put(
             Finished(
                 reason,
-                answer.words.text,
+                answer.stops.text,
                 answer.token_count,
                 seconds_to_first_token=(answer.first_token or now) - answer.submitted,
                 seconds=now - answer.submitted,
                 error=f"The answer could not be written: {error}" if error else "",
-                states=answer.states,
+                states=None if answer.stops.found else answer.states,
+                prompt_token_count=len(answer.prompt),
             )
         )
 

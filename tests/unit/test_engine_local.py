@@ -202,3 +202,18 @@ def test_the_context_ends_an_answer_that_would_outgrow_it(engine) -> None:
         end = finish(engine.submit(request("x" * 400, temperature=2.0, seed=seed, max_new_tokens=500)))
         assert end.reason in ("length", "eos")
         assert end.token_count <= room
+
+
+def test_an_answer_ends_before_its_stop_string_and_the_others_go_on(engine):
+    whole = finish(engine.submit(request("tell me", max_new_tokens=24)))
+    stop = whole.text[6:9]
+    at = whole.text.find(stop)
+    streams = [
+        engine.submit(request("tell me", max_new_tokens=24, stop=given)) for given in ([stop], [], ["never!"])
+    ]
+    stopped, plain, missed = (finish(stream) for stream in streams)
+    assert (stopped.reason, stopped.text) == ("stop", whole.text[:at])
+    assert stopped.token_count <= whole.token_count
+    assert stopped.states is None
+    assert outcome(plain) == outcome(missed) == outcome(whole)
+    assert plain.prompt_token_count == len(encode_chat(engine.base, (Message("user", "tell me"),)))
