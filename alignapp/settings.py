@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "alignapp.feedback",
     "alignapp.adapters",
     "alignapp.instant",
+    "alignapp.api",
     "alignapp.demo",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -234,6 +235,7 @@ CHECKPOINT_DIR = VAR_DIR / "checkpoints"
 MAX_PROMPT_CHARACTERS = env.int("ALIGN_MAX_PROMPT_CHARACTERS", default=8_000)
 MAX_NEW_TOKENS = env.int("ALIGN_MAX_NEW_TOKENS", default=256)
 REPLIES_PER_MINUTE = env.int("ALIGN_REPLIES_PER_MINUTE", default=60)
+API_SECONDS = env.int("ALIGN_API_SECONDS", default=600)  # how long a program waits for its answer at most
 JOBS_PER_DAY = env.int("ALIGN_JOBS_PER_DAY", default=12)
 MIN_TRAINING_PAIRS = env.int("ALIGN_MIN_TRAINING_PAIRS", default=16)
 # Two answers are offered again, to see how far a person agrees with themselves, when they were judged this

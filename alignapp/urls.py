@@ -11,5 +11,6 @@ urlpatterns = [
     path("feedback/", include("alignapp.feedback.urls")),
     path("alignment/ratings/", include("alignapp.instant.urls")),
     path("alignment/", include("alignapp.adapters.urls")),
+    path("", include("alignapp.api.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -25,7 +25,7 @@ from alignapp.answers import PersonRequest
 from alignapp.audit.services import events_about, record
 from alignapp.audit.wording import in_words
 from alignapp.chat import streams
-from alignapp.chat.models import Conversation
+from alignapp.chat.pages import conversations_of
 from alignapp.instant.services import refresh_soon
 
 THEME_SECONDS = 365 * 24 * 3600
@@ -43,7 +43,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "next_step": next((step for step in steps if not step.done), None),
         "done_count": sum(step.done for step in steps),
         "alignment": alignment_line(request.user, alignment),
-        "conversations": Conversation.objects.for_person(request.user)[:5],
+        "conversations": conversations_of(request.user)[:5],
     }
     return render(request, "accounts/home.html", context)
 

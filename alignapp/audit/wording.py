@@ -26,6 +26,8 @@ _WORDS: dict[str, Promise] = {
     "instant.switched": _("Use of ratings changed"),
     "job.started": _("Learning started"),
     "password.changed": _("Password changed"),
+    "token.made": _("API token made"),
+    "token.revoked": _("API token revoked"),
 }
 
 

@@ -146,15 +146,15 @@ def _stalled_words(reply: Reply) -> str:
 
 async def _rows(reply_ids: Iterable[str]) -> list[Reply]:
     wanted = Reply.objects.filter(id__in=list(reply_ids)).order_by("position")
-    return await _briefly(lambda: list(wanted))
+    return await briefly(lambda: list(wanted))
 
 
 async def _ahead_of(reply: Reply) -> int:
     earlier = Reply.objects.filter(status=Reply.Status.QUEUED, created_at__lt=reply.created_at)
-    return await _briefly(earlier.exclude(turn=reply.turn_id).count)
+    return await briefly(earlier.exclude(turn=reply.turn_id).count)
 
 
-async def _briefly(query: Callable[[], Found]) -> Found:
+async def briefly(query: Callable[[], Found]) -> Found:
     """Run a query and give its connection back at once: a stream lives for minutes."""
 
     def run() -> Found:

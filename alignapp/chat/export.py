@@ -31,7 +31,7 @@ def lines(conversation: Conversation) -> Iterator[dict[str, Any]]:
     for reply in Reply.objects.filter(turn__conversation=conversation).order_by("turn_id", "position"):
         replies.setdefault(reply.turn_id, []).append({name: getattr(reply, name) for name in _REPLY})
     for turn in conversation.turns.all():
-        names = ("id", "parent_id", "text", "chosen_id", "blind", "revealed_at", "created_at")
+        names = ("id", "parent_id", "earlier", "text", "chosen_id", "blind", "revealed_at", "created_at")
         shown = [_hidden(line) if turn.is_blind else line for line in replies.get(turn.id, [])]
         yield {"record": "turn", **{name: getattr(turn, name) for name in names}, "replies": shown}
     for act in Feedback.objects.filter(turn__conversation=conversation).select_related("turn"):

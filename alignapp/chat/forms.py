@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
+from django.utils.translation import gettext as _
 
 from alignapp.chat.models import Conversation
 
@@ -14,6 +15,13 @@ class ConversationForm(forms.ModelForm):
     class Meta:
         model = Conversation
         fields = ("kind", "personalised", "for_training")
+
+    def clean_kind(self) -> str:
+        """Refuse the kind that only programs begin."""
+        kind: str = self.cleaned_data["kind"]
+        if kind == Conversation.Kind.API:
+            raise forms.ValidationError(_("Choose what you want to talk about."))
+        return kind
 
 
 class SwitchesForm(forms.ModelForm):

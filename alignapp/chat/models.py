@@ -22,6 +22,7 @@ class Conversation(OwnedModel):
         UNGUIDED = "unguided", "Anything"
         VALUES = "values", "Something about my values"
         CONTROVERSY = "controversy", "A disputed topic"
+        API = "api", "By a program"
 
     person = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="conversations"
@@ -31,6 +32,8 @@ class Conversation(OwnedModel):
     updated_at = models.DateTimeField(auto_now=True)
     personalised = models.BooleanField(default=True)  # False: only the base model answers here
     for_training = models.BooleanField(default=True)  # False: nothing here is learned from
+    # Not shown, and deleted then: what a program asked without wanting it stored.
+    expires_at = models.DateTimeField(null=True, blank=True, db_index=True)
 
     class Meta:
         ordering = ("-updated_at",)
@@ -49,6 +52,8 @@ class Turn(OwnedModel):
         "chat.Reply", null=True, blank=True, on_delete=models.CASCADE, related_name="next_turns"
     )
     text = models.TextField()
+    # What stood before a program's message, [{"role": ..., "content": ...}]; empty in the chat.
+    earlier = models.JSONField(default=list, blank=True)
     chosen = models.ForeignKey(
         "chat.Reply", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
@@ -121,6 +126,7 @@ class Reply(OwnedModel):
     # How it went.
     finish_reason = models.CharField(max_length=20, blank=True)  # eos, length, cancelled
     token_count = models.PositiveIntegerField(default=0)
+    prompt_token_count = models.PositiveIntegerField(default=0)
     first_token_ms = models.PositiveIntegerField(null=True, blank=True)
     duration_ms = models.PositiveIntegerField(null=True, blank=True)
     lease_owner = models.CharField(max_length=80, blank=True)

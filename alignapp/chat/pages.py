@@ -227,7 +227,7 @@ def _reply_view(
 
 def conversations_of(person: Person, search: str = "") -> QuerySet[Conversation]:
     """Return a person's conversations, newest first; `search` looks in titles and messages."""
-    found = Conversation.objects.for_person(person)
+    found = Conversation.objects.for_person(person).filter(expires_at=None)
     if search:
         inside = Q(title__icontains=search) | Q(turns__text__icontains=search)
         found = found.filter(inside | Q(turns__replies__text__icontains=search)).distinct()

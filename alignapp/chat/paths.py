@@ -37,6 +37,7 @@ class Paths:
         while True:
             messages.append(Message("user", turn.text))
             if turn.parent is None:
-                return tuple(reversed(messages))
+                earlier = [Message(each["role"], each["content"]) for each in turn.earlier]
+                return (*earlier, *reversed(messages))
             messages.append(Message("assistant", turn.parent.text))
             turn = self._turns[turn.parent.turn_id]

@@ -6,6 +6,7 @@ Knows nothing of pages or tokens: replies are written by workers, and shown by `
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from django.conf import settings
@@ -29,8 +30,16 @@ TITLE_CHARACTERS = 70
 QUEUE_PATIENCE = timedelta(seconds=120)
 
 
-def start_turn(conversation: Conversation, text: str, parent: Reply | None = None) -> Turn:
+def start_turn(
+    conversation: Conversation,
+    text: str,
+    parent: Reply | None = None,
+    *,
+    earlier: Sequence[Mapping[str, str]] = (),
+) -> Turn:
     """Add a person's message under `parent` (none: a first message) and queue its candidates.
+
+    `earlier` holds what stood before a first message that a program sent.
 
     Raises Refused (too long, empty, nothing to answer to) and TooMany; then nothing was queued.
     """
@@ -46,12 +55,14 @@ def start_turn(conversation: Conversation, text: str, parent: Reply | None = Non
         if parent is not None:
             parent.turn.choose(parent)
             _record_follow_up(parent, text)
-        turn: Turn = Turn.objects.create(conversation=conversation, parent=parent, text=text, blind=count > 1)
+        turn: Turn = Turn.objects.create(
+            conversation=conversation, parent=parent, text=text, blind=count > 1, earlier=list(earlier)
+        )
         makers = candidates.distinct_makers(person, personalised=conversation.personalised)
         for position, candidate in enumerate(candidates.plan(makers, count, random.SystemRandom())):
             _queue(turn, position, candidate)
         if not conversation.title:
-            conversation.title = _title(text)
+            conversation.title = title_of(text)
         conversation.save(update_fields=["title", "updated_at"])
     return turn
 
@@ -79,7 +90,8 @@ def _limit(conversation: Conversation, count: int) -> None:
     )
 
 
-def _title(text: str) -> str:
+def title_of(text: str) -> str:
+    """Return a conversation's name: the beginning of its first message."""
     line = " ".join(text.split())
     return line if len(line) <= TITLE_CHARACTERS else line[: TITLE_CHARACTERS - 1].rsplit(" ", 1)[0] + "…"
 
@@ -142,7 +154,7 @@ def regenerate(turn: Turn) -> Turn:
 
 def edit(turn: Turn, text: str) -> Turn:
     """Ask something else at this place: a sibling turn. Stops what is still being written here."""
-    sibling = start_turn(turn.conversation, text, turn.parent)
+    sibling = start_turn(turn.conversation, text, turn.parent, earlier=turn.earlier)
     stop_turn(turn)
     return sibling
 

@@ -64,6 +64,10 @@ ROUTES = [
     _private("change_consent", "POST"),
     _private("account_export"),
     _private("account_delete", "GET POST"),
+    _public("api:models", answers=(401,)),  # a token, not a session: see tests/web/test_api.py
+    _public("api:chat_completions", "POST", answers=(401,)),
+    _private("api:tokens", "GET POST"),
+    _owned("api:revoke", "POST", "token_id=token"),
     _private("profiles:overview"),
     _private("profiles:values", "GET POST"),
     _private("profiles:values_preview", "POST"),

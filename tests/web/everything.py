@@ -20,6 +20,7 @@ from alignapp.accounts.consent import give_consent
 from alignapp.accounts.models import Person
 from alignapp.adapters import services, store
 from alignapp.adapters.models import Artifact, Job, Judgement
+from alignapp.api.models import ApiToken
 from alignapp.audit.models import AuditEvent
 from alignapp.audit.services import record
 from alignapp.chat import streams
@@ -57,6 +58,7 @@ class Everything:
     job: Job
     artifact: Artifact
     resolution: GapResolution
+    token: ApiToken
 
 
 def everything_of(person: Person) -> Everything:
@@ -96,7 +98,8 @@ def everything_of(person: Person) -> Everything:
     streams.publish(replies[1].id, "token", text="two")
     Reply.objects.filter(pk=replies[1].pk).update(status=Reply.Status.RUNNING)
     record(person, "something.done", conversation, reason="because", note="a note")
-    return Everything(conversation, turn, replies[0], feedback, version, job, artifact, resolution)
+    token, _ = ApiToken.issue(person, name="notebook", scopes=["chat"])
+    return Everything(conversation, turn, replies[0], feedback, version, job, artifact, resolution, token)
 
 
 def missing_rows(person: Person) -> list[str]:

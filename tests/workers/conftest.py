@@ -26,7 +26,7 @@ class Workers:
     """Starts worker processes and makes sure that none is left."""
 
     def __init__(self, environment: dict[str, str], folder: Path) -> None:
-        self._environment, self._folder = environment, folder
+        self.environment, self._folder = environment, folder
         self._running: list[subprocess.Popen[bytes]] = []
 
     def start(self, name: str = "training") -> subprocess.Popen[bytes]:
@@ -38,7 +38,7 @@ class Workers:
                 service.command,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env=self._environment,
+                env=self.environment,
                 cwd=ROOT,
                 start_new_session=True,
             )

@@ -177,6 +177,7 @@ def _save(reply: Reply, follower: _Follower, finished: Finished, revision: str) 
         "text": finished.text,
         "finish_reason": finished.reason,
         "token_count": finished.token_count,
+        "prompt_token_count": finished.prompt_token_count,
         "duration_ms": round(finished.seconds * 1000),
         "first_token_ms": round(finished.seconds_to_first_token * 1000) if finished.token_count else None,
         "model_revision": revision,

@@ -20,7 +20,8 @@ from alignapp.accounts.erase import repeat_purges
 from alignapp.adapters import dispatch
 from alignapp.adapters.models import Job
 from alignapp.chat import streams
-from alignapp.chat.models import Reply
+from alignapp.chat.models import Conversation, Reply
+from alignapp.chat.services import delete
 from workers.app import app
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ def sweep() -> None:
     rescue_jobs()
     wake_waiting_jobs()
     rescue_replies()
+    delete_expired()
     remove_leftovers()
     repeat_purges()
     # Expired sessions name the people who signed in.
@@ -87,6 +89,12 @@ def rescue_replies() -> None:
     unheard = Reply.objects.filter(status=Reply.Status.QUEUED, created_at__lt=now - PATIENCE)
     for reply in unheard.order_by(F("created_at"))[:200]:
         dispatch.wake_for_reply(reply)
+
+
+def delete_expired() -> None:
+    """Delete exchanges that were not to be stored and whose reader is gone without a trace."""
+    for conversation in Conversation.objects.filter(expires_at__lt=timezone.now())[:200]:
+        delete(conversation)
 
 
 def remove_leftovers() -> None:
