@@ -3,6 +3,7 @@
 Access is one of
 - `public`: everybody.
 - `private`: whoever signed in, on rows of their own; others are sent to sign in.
+- `token`: whoever shows a token; a session opens nothing, so there is no form to forge.
 - `owned`: has ids in its address, and answers 404 to everybody but the owner of all of them.
 `ids` names the row (a field of `tests.web.everything.Everything`) for each id in the address.
 """
@@ -18,7 +19,7 @@ class Route:
     """One named route: its methods, and what an owner's request without any data may answer."""
 
     name: str
-    access: Literal["public", "private", "owned"]
+    access: Literal["public", "private", "token", "owned"]
     methods: str = "GET"
     ids: dict[str, str] = field(default_factory=dict)
     fixed: dict[str, object] = field(default_factory=dict)  # arguments that are no row
@@ -32,6 +33,10 @@ def _public(name: str, methods: str = "GET", **fields) -> Route:
 
 def _private(name: str, methods: str = "GET", **fields) -> Route:
     return Route(name, "private", methods, **fields)
+
+
+def _token(name: str, methods: str = "GET") -> Route:
+    return Route(name, "token", methods, answers=(401,), anonymous=(401,))
 
 
 def _owned(name: str, methods: str, ids: str, **fields) -> Route:
@@ -64,8 +69,8 @@ ROUTES = [
     _private("change_consent", "POST"),
     _private("account_export"),
     _private("account_delete", "GET POST"),
-    _public("api:models", answers=(401,)),  # a token, not a session: see tests/web/test_api.py
-    _public("api:chat_completions", "POST", answers=(401,)),
+    _token("api:models"),
+    _token("api:chat_completions", "POST"),
     _private("api:tokens", "GET POST"),
     _owned("api:revoke", "POST", "token_id=token"),
     _private("profiles:overview"),

@@ -87,7 +87,7 @@ def test_no_form_is_taken_without_its_token(rows, owner):
     client = Client(enforce_csrf_checks=True)
     client.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
     for route in ROUTES:
-        if "POST" in route.methods:
+        if "POST" in route.methods and route.access != "token":
             assert ask(client, "POST", address(route, rows)).status_code == 403, route.name
 
 
