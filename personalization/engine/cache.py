@@ -76,15 +76,15 @@ class RowCache:
         self.lengths = torch.tensor(self._host_lengths, dtype=torch.long, device=self._device)
         self.rows = torch.arange(self.count, device=self._device)
 
-    def append(self, past: DynamicCache, lengths: Sequence[int]) -> None:
-        """Add rows that were computed together, padded on the right."""
-        first = self.count
+    def append(self, past: DynamicCache, lengths: Sequence[int], place: Sequence[int]) -> None:
+        """Add rows that were computed together, padded on the right: row i is row `place[i]` of `past`."""
+        first, at = self.count, torch.tensor(place, device=self._device)
         self._make_room(first + len(lengths), max(self.longest, *lengths) + 1, past)
         for layer, (keys, values) in zip(self._layers, _tensors(past), strict=True):
             for mine, theirs in ((layer.keys, keys), (layer.values, values)):
                 assert mine is not None
                 assert theirs is not None
-                mine[first : first + len(lengths), :, : theirs.shape[2]] = theirs
+                mine[first : first + len(lengths), :, : theirs.shape[2]] = theirs[at]
         self._host_lengths += lengths
         self._refresh()
 
@@ -98,6 +98,12 @@ class RowCache:
         """Make room for one more token in every row."""
         if self.longest + 1 > self._space[1]:
             self._make_room(self.count, self.longest + 1, None)
+
+    def row(self, row: int) -> tuple[int, Tensor]:
+        """Return a row's length and a copy of what it holds: (2 x layers, heads, length, width)."""
+        length = self._host_lengths[row]
+        held = [each for layer in self._layers for each in (layer.keys, layer.values)]
+        return length, torch.stack([each[row, :, :length] for each in held if each is not None])
 
     def remove(self, row: int, *, scrub: bool = False) -> None:
         """Take a row out; the last row takes its place. `scrub` wipes what a broken row (NaN) wrote."""

@@ -19,6 +19,7 @@ from torch import Tensor
 from personalization.engine import sampling, states
 from personalization.engine.batch import Answer, Batch, bytes_per_token, supported_context
 from personalization.engine.detokenise import Detokeniser
+from personalization.engine.prefix import Key
 from personalization.engine.requests import Finished, GenerationRequest, Intervention
 from personalization.engine.scheduler import Scheduler
 from personalization.engine.stops import StopStrings
@@ -47,9 +48,9 @@ Loaded = TypeVar("Loaded", LoraWeights, SteeringVectors)
 class LocalEngine:
     """Serves requests with a base model in this process. Safe to use from many threads.
 
-    At most `max_rows` answers are written at once and `queue_limit` wait; keys and values take at
-    most `cache_bytes`, artifacts in memory `artifact_bytes`. Raises ModelError for an architecture
-    that it cannot batch.
+    At most `max_rows` answers are written at once and `queue_limit` wait. Keys and values of running answers
+    take at most `cache_bytes`, those that are kept for the next turn `prefix_bytes` (0: none), artifacts in
+    memory `artifact_bytes`. Raises ModelError for an architecture that it cannot batch.
     """
 
     def __init__(
@@ -60,11 +61,12 @@ class LocalEngine:
         queue_limit: int = 1024,
         cache_bytes: int = 2 * 2**30,
         artifact_bytes: int = 512 * 2**20,
+        prefix_bytes: int = 256 * 2**20,
     ) -> None:
         self.base = base
         self._context = supported_context(base)
         self._artifacts = _Artifacts(artifact_bytes)
-        self._batch = Batch(base, max_rows=max_rows)
+        self._batch = Batch(base, max_rows=max_rows, prefix_bytes=prefix_bytes)
         self._asking, self._gating = Interventions(base), threading.Lock()
         self._plain: dict[int, list[Leaning]] = {}  # the base model's own, by round
         self._scheduler = Scheduler(
@@ -131,7 +133,9 @@ class LocalEngine:
 
     def forget(self, digests: Iterable[str]) -> None:
         """Drop artifacts that were deleted from memory; answers that they already shape run on."""
-        self._artifacts.forget(digests)
+        gone = list(digests)
+        self._artifacts.forget(gone)
+        self._batch.prefixes.forget(gone)
 
     def close(self) -> None:
         """Cancel what runs and free the model's cache; nothing may be submitted after."""
@@ -150,6 +154,7 @@ class LocalEngine:
             stream=stream,
             prompt=prompt,
             row=self._row(request.interventions),
+            key=_key_of(request),
             generator=sampling.generator(request.sampling.seed),
             words=Detokeniser(self.base.tokenizer, self.base.special_ids),
             stops=StopStrings(request.sampling.stop),
@@ -168,6 +173,11 @@ class LocalEngine:
         )
         self._batch.check(row)
         return row
+
+
+def _key_of(request: GenerationRequest) -> Key:
+    acting = tuple((each.digest, each.strength) for each in request.interventions if each.strength != 0)
+    return Key(request.owner, acting)
 
 
 class _Artifacts:

@@ -52,12 +52,13 @@ class Intervention:
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """One answer to be generated."""
+    """One answer to be generated. What was computed for one `owner` is never used for another."""
 
     id: str
     messages: tuple[Message, ...]
     sampling: Sampling
     interventions: tuple[Intervention, ...] = ()
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)

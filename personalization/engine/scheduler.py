@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 # Prompts are read between two steps: more tokens at once would hold up the rows that are being written.
 PROMPT_TOKENS_AT_ONCE = 2048
+# How often an idle engine looks at what it may forget.
+IDLE_SECONDS = 30.0
 Result = TypeVar("Result")
 
 
@@ -115,7 +117,8 @@ class Scheduler:
     def _wait_for_work(self) -> bool:
         with self._changed:
             while not (self._closed or self._waiting or self._batch.rows or self._errands):
-                self._changed.wait()
+                self._changed.wait(timeout=IDLE_SECONDS)
+                self._batch.prefixes.expire()
             return not self._closed
 
     def _turn(self) -> None:
@@ -186,7 +189,7 @@ class Scheduler:
         if token in self._end_ids:
             self._leave(answer, "eos")
             return
-        answer.last_token = token
+        answer.drawn.append(token)
         answer.token_count += 1
         if text := answer.stops.add(answer.words.add(token)):
             answer.stream.put(Token(text))

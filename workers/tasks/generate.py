@@ -63,7 +63,11 @@ def _write(reply: Reply) -> None:
     revision = base_for_process().revision
     interventions = interventions_of(reply, model_revision=revision, tick=_renewing(reply))
     request = GenerationRequest(
-        str(reply.id), tuple(messages_before(reply)), Sampling(**reply.sampling), interventions
+        str(reply.id),
+        tuple(messages_before(reply)),
+        Sampling(**reply.sampling),
+        interventions,
+        owner=str(reply.turn.conversation.person_id),
     )
     stream = engine.submit(request)
     close_connections()  # a connection for each waiting thread would use up a database's
