@@ -13,7 +13,7 @@ from alignapp.api.schema import ChatRequest
 from alignapp.chat.models import Reply, Turn
 
 # Ours on the left; a stopped answer is one that its owner stopped elsewhere.
-FINISH = {"eos": "stop", "stop": "stop", "cancelled": "stop", "length": "length"}
+FINISH = {"eos": "stop", "stop": "stop", "cancelled": "stop", "length": "length", "deadline": "length"}
 
 
 class Completion:

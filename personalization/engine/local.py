@@ -17,7 +17,8 @@ from typing import TypeVar
 from torch import Tensor
 
 from personalization.engine import sampling, states
-from personalization.engine.batch import Answer, Batch, bytes_per_token, supported_context
+from personalization.engine.answer import Answer
+from personalization.engine.batch import Batch, bytes_per_token, supported_context
 from personalization.engine.detokenise import Detokeniser
 from personalization.engine.prefix import Key
 from personalization.engine.requests import Finished, GenerationRequest, Intervention

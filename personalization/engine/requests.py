@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from personalization.steering.instant import MeanStates
 
 InterventionKind = Literal["adapter", "vector", "personality", "values"]
-FinishReason = Literal["eos", "stop", "length", "cancelled", "error"]
+FinishReason = Literal["eos", "stop", "length", "deadline", "cancelled", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,18 @@ class Intervention:
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """One answer to be generated. What was computed for one `owner` is never used for another."""
+    """One answer to be generated.
+
+    What was computed for one `owner` is never used for another, and owners get fair shares. After
+    `deadline_seconds` from `submit` the answer ends where it is; one without a word is an error.
+    """
 
     id: str
     messages: tuple[Message, ...]
     sampling: Sampling
     interventions: tuple[Intervention, ...] = ()
     owner: str = ""
+    deadline_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The end of an answer: by its end token, a stop string, its length, or not by itself.
+    """The end of an answer: by its end token, a stop string, its length, its deadline, or not by itself.
 
     `seconds_to_first_token` counts from `submit`; tokens count those of a stop string, too.
 

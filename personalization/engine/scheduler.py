@@ -1,4 +1,4 @@
-"""Who is in the batch: rows join and leave between two steps, first come, first served.
+"""Who is in the batch: rows join and leave between two steps, in fair shares, first come, first served.
 
 Knows nothing of files or chats. One thread does all the arithmetic; `submit` and streams are the only
 way in and out. A failure ends the rows that it concerns and leaves the engine working.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
@@ -18,15 +18,17 @@ import torch
 from torch import Tensor
 
 from personalization.engine import sampling
-from personalization.engine.batch import Answer, Batch
+from personalization.engine.answer import Answer
+from personalization.engine.batch import Batch
 from personalization.engine.requests import Finished, FinishReason, Token
 from personalization.errors import EngineBusy
 from personalization.models.base import BaseModel
 
 log = logging.getLogger(__name__)
 
-# Prompts are read between two steps: more tokens at once would hold up the rows that are being written.
-PROMPT_TOKENS_AT_ONCE = 2048
+# Prompts are read between two steps: up to so many tokens while answers are being written, and so many while
+# none is. (A step of 64 rows takes about as long as reading 250 tokens.)
+TOKENS_BETWEEN_STEPS, TOKENS_AT_ONCE = 256, 2048
 # How often an idle engine looks at what it may forget.
 IDLE_SECONDS = 30.0
 Result = TypeVar("Result")
@@ -107,7 +109,7 @@ class Scheduler:
             except Exception as error:
                 log.exception("a step of the engine failed")
                 self._abandon(error)
-        for answer in (*self._batch.rows, *self._waiting):
+        for answer in (*self._batch.under_way, *self._waiting):
             self._finish(answer, "cancelled")
         self._waiting.clear()
         self._batch.clear()
@@ -116,55 +118,89 @@ class Scheduler:
 
     def _wait_for_work(self) -> bool:
         with self._changed:
-            while not (self._closed or self._waiting or self._batch.rows or self._errands):
+            while not (self._closed or self._waiting or self._batch.under_way or self._errands):
                 self._changed.wait(timeout=IDLE_SECONDS)
                 self._batch.prefixes.expire()
             return not self._closed
 
     def _turn(self) -> None:
-        """Do one errand, drop who cancelled, take in who waits, write one token of every row."""
+        """Do one errand, drop who left, take in who waits, read some, write one token of each row."""
         if self._errands:
             self._errands.popleft()()
-        for answer in [a for a in self._batch.rows if a.stream.cancelled]:
-            self._leave(answer, "cancelled")
+        self._drop()
         if joining := self._take():
-            self._join(joining)
+            self._batch.begin(joining)
+        if self._batch.reading:
+            self._read()
         if self._batch.rows:
             self._advance(list(self._batch.rows), self._batch.step())
 
-    def _take(self) -> list[Answer]:
-        """Return the waiting answers that fit in now; end those that were cancelled."""
-        taken: list[Answer] = []
-        longest = max((_need(a) for a in self._batch.rows), default=0)
+    def _drop(self) -> None:
+        """End what was cancelled, and what has had its time."""
+        for answer in list(self._batch.rows):
+            if answer.stream.cancelled or answer.is_late:
+                self._leave(answer, "cancelled" if answer.stream.cancelled else "deadline")
+        for reading in list(self._batch.reading):
+            if all(answer.stream.cancelled or answer.is_late for answer in reading.answers):
+                self._batch.reading.remove(reading)
+                for answer in reading.answers:
+                    self._end_unwritten(answer)
         with self._changed:
-            for answer in [a for a in self._waiting if a.stream.cancelled]:
+            over = [answer for answer in self._waiting if answer.stream.cancelled or answer.is_late]
+            for answer in over:
                 self._waiting.remove(answer)
-                self._finish(answer, "cancelled")
+        for answer in over:
+            self._end_unwritten(answer)
+
+    def _end_unwritten(self, answer: Answer) -> None:
+        if answer.stream.cancelled:
+            self._finish(answer, "cancelled")
+        else:
+            words = (
+                f"nothing was written within {answer.request.deadline_seconds:.0f} seconds; try again later"
+            )
+            self._finish(answer, "error", TimeoutError(words))
+
+    def _take(self) -> list[Answer]:
+        """Return the waiting answers that fit in now; whoever has the fewest under way comes first."""
+        taken: list[Answer] = []
+        running = self._batch.under_way
+        longest = max((_need(answer) for answer in running), default=0)
+        held = Counter(answer.request.owner for answer in running)
+        with self._changed:
             while self._waiting:
-                answer = self._waiting[0]
-                rows = len(self._batch.rows) + len(taken) + 1
+                answer = min(self._waiting, key=lambda each: held[each.request.owner])
+                rows = len(running) + len(taken) + 1
                 longest = max(longest, _need(answer))
                 width = max(len(a.prompt) for a in (*taken, answer))
                 full = rows > self._max_rows or rows * longest > self._cache_tokens
-                slow = width * (len(taken) + 1) > PROMPT_TOKENS_AT_ONCE
+                slow = width * (len(taken) + 1) > TOKENS_AT_ONCE
                 # An answer that is too large for its limits still goes when it is alone.
                 if (full and rows > 1) or (slow and taken):
                     break
-                taken.append(self._waiting.popleft())
+                self._waiting.remove(answer)
+                held[answer.request.owner] += 1
+                taken.append(answer)
         return taken
 
-    def _join(self, answers: Sequence[Answer]) -> None:
+    def _read(self) -> None:
+        """Read on in the prompts whose turn it is; then it is the next ones' turn."""
+        reading = self._batch.reading.popleft()
+        tokens = TOKENS_BETWEEN_STEPS if self._batch.rows else TOKENS_AT_ONCE
         try:
-            logits = self._batch.join(answers)
+            logits = self._batch.read(reading, tokens)
         except Exception as error:
-            if len(answers) == 1:
-                log.exception("an answer could not be started")
-                self._finish(answers[0], "error", error)
+            if len(reading.answers) > 1:  # one of them is at fault; the others go on
+                for answer in reading.answers:
+                    self._batch.begin([answer])
                 return
-            for answer in answers:  # one of them is at fault; the others go on
-                self._join([answer])
+            log.exception("an answer could not be started")
+            self._finish(reading.answers[0], "error", error)
             return
-        self._advance(answers, logits)
+        if logits is None:
+            self._batch.reading.append(reading)
+        else:
+            self._advance(reading.answers, logits)
 
     def _advance(self, answers: Sequence[Answer], logits: Tensor) -> None:
         """Draw and hand out the next token of these rows."""
@@ -205,7 +241,7 @@ class Scheduler:
     def _abandon(self, error: Exception) -> None:
         """End every row after a failed step; what waits is still to come."""
         rows = list(self._batch.rows)
-        self._batch.clear()
+        self._batch.clear()  # prompts that are being read share nothing with the rows
         for answer in rows:
             self._finish(answer, "error", error)
 

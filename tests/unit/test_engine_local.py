@@ -123,14 +123,14 @@ def test_a_failed_step_ends_who_was_in_it_and_the_engine_goes_on(engine, store, 
 
 def test_one_who_cannot_start_does_not_keep_the_others_from_starting(engine, monkeypatch) -> None:
     expected = outcome(finish(engine.submit(request("good"))))
-    join = engine._batch.join
+    read = engine._batch.read
 
-    def fail_on_bad(answers):
-        if any(a.request.messages[0].content == "bad" for a in answers):
+    def fail_on_bad(reading, tokens):
+        if any(a.request.messages[0].content == "bad" for a in reading.answers):
             raise RuntimeError("broken")
-        return join(answers)
+        return read(reading, tokens)
 
-    monkeypatch.setattr(engine._batch, "join", fail_on_bad)
+    monkeypatch.setattr(engine._batch, "read", fail_on_bad)
     streams = [engine.submit(request(text)) for text in ("good", "bad", "good")]
     ends = [finish(stream) for stream in streams]
     assert [end.reason == "error" for end in ends] == [False, True, False]

@@ -130,7 +130,7 @@ def test_a_worker_that_shuts_down_keeps_what_was_shown_and_says_so(engine, perso
 
 
 def test_a_reply_of_which_nothing_was_shown_goes_back_when_the_worker_shuts_down(engine, person):
-    engine._batch.join = lambda answers: time.sleep(1) or (_ for _ in ()).throw(RuntimeError("late"))
+    engine._batch.read = lambda *_: time.sleep(1) or (_ for _ in ()).throw(RuntimeError("late"))
     shutdown.requested.set()
     reply = queued(person)
     first = queued(person)  # keeps the engine busy while the other one waits

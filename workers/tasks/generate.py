@@ -68,6 +68,7 @@ def _write(reply: Reply) -> None:
         Sampling(**reply.sampling),
         interventions,
         owner=str(reply.turn.conversation.person_id),
+        deadline_seconds=settings.REPLY_SECONDS,
     )
     stream = engine.submit(request)
     close_connections()  # a connection for each waiting thread would use up a database's
