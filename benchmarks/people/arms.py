@@ -27,7 +27,7 @@ from personalization.simulation.people import SimulatedPerson
 from personalization.steering import instant
 from personalization.steering.instant import Direction, Sums, layers_of, read_subject, write_vector
 from personalization.steering.taste import AS_TEACHER, MOST_PROMPTS, taste_of
-from personalization.training import replay, select, train
+from personalization.training import replay, run, select
 from personalization.training.settings import TrainingSettings
 from personalization.training.train import train_adapter
 from personalization.values.composer import Own, compose
@@ -40,7 +40,7 @@ def recipe() -> str:
     """Return a name for the settings that the cells depend on: cells of other settings are other cells."""
     vector = (instant.DEPTHS, instant.LIMIT, instant.SUBJECT, instant.FULL, instant.PRIOR_AGREEMENT)
     adapted = (
-        (TrainingSettings(), select.OFF_TOPIC, select.TOPIC_EVERY, train.SINKING_NATS, train.ANCHOR),
+        (TrainingSettings(), select.OFF_TOPIC, select.TOPIC_EVERY, run.SINKING_NATS, run.ANCHOR),
         (replay.TEXTS, replay.TOKENS, replay.EACH_STEP, MOST_PROMPTS, AS_TEACHER),
     )
     return _key(SHOTS, vector, adapted, sorted(registry.get("dpo").resolve({}).items()))[:8]

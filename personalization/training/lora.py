@@ -1,31 +1,35 @@
-"""Put a fresh LoRA adapter on a base model for training, and take it off without a trace.
+"""LoRA matrices of several people on one frozen base model, trained in the same passes.
 
-Knows nothing of losses or data. PEFT trains and writes its own folder format; serving and proof read
-that format through `personalization.models.interventions`.
+Hu et al. 2021, arXiv:2106.09685; many adapters of one base at once as in mLoRA (Ye et al. 2023,
+arXiv:2312.02515). Rows of a batch belong to people in equal, consecutive blocks, so that one batched product
+serves all. The base model is left as it was; folders are in PEFT's format. Knows nothing of losses or data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
-from peft import LoraConfig, get_peft_model
-from torch import nn
+from peft import LoraConfig
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from personalization.models.base import BaseModel
 from personalization.training.settings import TrainingSettings
 
 
-def target_modules(base: BaseModel) -> list[str]:
-    """Return the full names of every linear layer of attention and MLP: all but the head."""
+def target_modules(base: BaseModel) -> dict[str, nn.Linear]:
+    """Return every linear layer of attention and MLP by its full name: all but the head."""
     head = base.model.get_output_embeddings()
-    return [
-        name
+    return {
+        name: module
         for name, module in base.model.named_modules()
         if isinstance(module, nn.Linear) and module is not head
-    ]
+    }
 
 
 def first_trained(base: BaseModel, settings: TrainingSettings) -> int:
@@ -33,47 +37,77 @@ def first_trained(base: BaseModel, settings: TrainingSettings) -> int:
     return len(base.layers) - max(1, round(settings.trained_share * len(base.layers)))
 
 
-@contextmanager
-def trainable_adapter(base: BaseModel, settings: TrainingSettings, *, seed: int) -> Iterator[Adapter]:
-    """Yield a fresh adapter on the model (which changes nothing yet); afterwards the model is as before."""
-    leaves = sorted({name.rsplit(".", 1)[-1] for name in target_modules(base)})
-    config = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        target_modules=leaves,
-        layers_to_transform=list(range(first_trained(base, settings), len(base.layers))),
-        lora_dropout=0.0,
-        bias="none",
-        task_type="CAUSAL_LM",
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)  # PEFT draws A from the global generator
-        wrapped = get_peft_model(base.model, config)
-    config.base_model_name_or_path = base.name  # PEFT puts the name that the model was loaded by
-    try:
-        yield Adapter(wrapped, base)
-    finally:
-        wrapped.unload()
-        if hasattr(base.model, "peft_config"):
-            del base.model.peft_config
-
-
 class Adapter:
-    """The trainable matrices of one adapter on a wrapped model."""
+    """One person's trainable matrices: A (rank, in) and B (out, rank) for each target of the upper layers.
 
-    def __init__(self, wrapped: nn.Module, base: BaseModel) -> None:
-        self._wrapped, self._base = wrapped, base
-        self.parameters = {n: p for n, p in wrapped.named_parameters() if p.requires_grad}
+    Drawn as PEFT draws them from the same seed: A uniform (Kaiming), B zero, so it changes nothing at first.
+    """
 
-    @contextmanager
-    def disabled(self) -> Iterator[None]:
-        """Let the base model answer inside."""
-        with self._wrapped.disable_adapter():  # type: ignore[operator]
-            yield
+    def __init__(self, base: BaseModel, settings: TrainingSettings, *, seed: int) -> None:
+        self._base, self._settings = base, settings
+        self._first = first_trained(base, settings)
+        lower = {id(module) for layer in base.layers[: self._first] for module in layer.modules()}
+        self.targets = {n: m for n, m in target_modules(base).items() if id(m) not in lower}
+        self.parameters: dict[str, nn.Parameter] = {}
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            for name, module in self.targets.items():
+                down = nn.Linear(module.in_features, settings.rank, bias=False)
+                up = nn.Linear(settings.rank, module.out_features, bias=False)
+                nn.init.kaiming_uniform_(down.weight, a=math.sqrt(5))
+                nn.init.zeros_(up.weight)
+                self.parameters[f"{name}.lora_A"] = nn.Parameter(down.weight.detach().to(base.device))
+                self.parameters[f"{name}.lora_B"] = nn.Parameter(up.weight.detach().to(base.device))
+
+    @property
+    def scaling(self) -> float:
+        """What the product of both matrices is multiplied by."""
+        return self._settings.alpha / self._settings.rank
 
     def save(self, folder: Path) -> None:
         """Write PEFT's own format: adapter_config.json and adapter_model.safetensors."""
-        # Without the last argument PEFT asks the hub whether the embeddings were resized.
-        write = self._wrapped.save_pretrained
-        write(folder, safe_serialization=True, save_embedding_layers=False)  # type: ignore[operator]
-        (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty model card says nothing
+        config = LoraConfig(
+            r=self._settings.rank,
+            lora_alpha=self._settings.alpha,
+            target_modules=sorted({name.rsplit(".", 1)[-1] for name in self.targets}),
+            layers_to_transform=list(range(self._first, len(self._base.layers))),
+            lora_dropout=0.0,
+            bias="none",
+            task_type="CAUSAL_LM",
+            base_model_name_or_path=self._base.name,
+            inference_mode=True,
+        )
+        config.save_pretrained(str(folder))
+        tensors = {
+            f"base_model.model.{name}.weight": p.detach().cpu().contiguous()
+            for name, p in self.parameters.items()
+        }
+        save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+@contextmanager
+def acting(adapters: Sequence[Adapter]) -> Iterator[None]:
+    """Let row block u of every batch inside, of `len(adapters)` equal blocks, be changed by adapter u.
+
+    All adapters have the same targets. Without any, the base model answers.
+    """
+    handles = [
+        module.register_forward_hook(_hook(adapters, name))
+        for name, module in (adapters[0].targets.items() if adapters else ())
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _hook(adapters: Sequence[Adapter], name: str) -> Callable[[nn.Module, Any, Tensor], Tensor]:
+    def add(_: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        down = torch.stack([a.parameters[f"{name}.lora_A"] for a in adapters])  # (people, rank, in)
+        up = torch.stack([a.parameters[f"{name}.lora_B"] for a in adapters])  # (people, out, rank)
+        blocks = args[0].to(down.dtype).reshape(len(adapters), -1, down.shape[2])
+        change = torch.bmm(torch.bmm(blocks, down.mT), up.mT) * adapters[0].scaling
+        return (output + change.reshape(output.shape)).to(output.dtype)
+
+    return add

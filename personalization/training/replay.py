@@ -38,15 +38,25 @@ class Replay:
         output = base.decoder(input_ids=texts, use_cache=False).last_hidden_state
         return cls(texts, output, Trunk.of(base, texts.tolist(), first_trained))
 
-    def divergence(self, base: BaseModel, step: int) -> Tensor:
-        """Return KL(base || policy) in nats a token, a mean over this step's texts."""
-        at = [(step * EACH_STEP + i) % len(self.texts) for i in range(EACH_STEP)]
-        hidden = (
-            self.trunk.hidden(base, at)
-            if self.trunk
-            else base.decoder(input_ids=self.texts[at], use_cache=False).last_hidden_state
-        )
+    @property
+    def first(self) -> int:
+        """The layer from which on the texts are read."""
+        return self.trunk.first if self.trunk else 0
+
+    def at(self, step: int) -> list[int]:
+        """Return which texts are a step's, in turn."""
+        return [(step * EACH_STEP + i) % len(self.texts) for i in range(EACH_STEP)]
+
+    def below(self, step: int) -> list[Tensor]:
+        """Return what is read from `first` on, for a step's texts."""
+        return [self.trunk.states[i] if self.trunk else self.texts[i] for i in self.at(step)]
+
+    def divergence(self, base: BaseModel, step: int, hidden: Tensor) -> Tensor:
+        """Return KL(base || policy) in nats a token, a mean over a step's texts.
+
+        `hidden` is the decoder's output for them with the policy's adapter acting, (texts, tokens, hidden).
+        """
         policy = functional.log_softmax(base.logits(hidden).float(), dim=-1)
         with torch.no_grad():
-            reference = functional.log_softmax(base.logits(self.output[at]).float(), dim=-1)
+            reference = functional.log_softmax(base.logits(self.output[self.at(step)]).float(), dim=-1)
         return functional.kl_div(policy, reference, reduction="none", log_target=True).sum(dim=-1).mean()

@@ -17,8 +17,8 @@ from personalization.records import Message, Pair
 
 # What a chosen answer that is less relevant than the rejected one costs: a cosine of 1 is a whole slider.
 OFF_TOPIC = 1.0
-# More of them than one in four took from the taste what they gave to the question.
-TOPIC_EVERY = 4
+# More of them take from the taste what they give to the question.
+TOPIC_EVERY = 6
 
 
 def topical_margins(pairs: Sequence[Pair]) -> list[float]:
@@ -34,7 +34,7 @@ def topical_margins(pairs: Sequence[Pair]) -> list[float]:
 
 
 def topic_pairs(pairs: Sequence[Pair]) -> list[Pair]:
-    """Return for one pair in four one that prefers its chosen answer to the next prompt's chosen answer.
+    """Return for one pair in six one that prefers its chosen answer to the next prompt's chosen answer.
 
     Both answers please the person; only the question tells them apart, so a model that learns from these
     keeps to the question while it learns the taste from the others (ours). None with a single prompt.

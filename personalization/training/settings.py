@@ -24,6 +24,6 @@ class TrainingSettings:
     pairs_aimed_at: int = 32
     most_pairs_per_conversation: int = 3
     # Nats of loss for each nat a token by which the base model's own plain text changes (`Replay`); 0: none.
-    replay: float = 20.0
+    replay: float = 10.0
     # Nats of loss for each nat a token between the policy and the steered model (`Teacher`).
     teaching: float = 3.0

@@ -39,11 +39,7 @@ class Trunk:
 
     def hidden(self, base: BaseModel, indices: Sequence[int]) -> Tensor:
         """Return the decoder's output for these texts, padded on the right: (texts, longest, hidden)."""
-        states = [self.states[i] for i in indices]
-        given = nn.utils.rnn.pad_sequence(states, batch_first=True)
-        with _layers(base, slice(self.first, None)):
-            output: Tensor = base.decoder(inputs_embeds=given, use_cache=False).last_hidden_state
-        return output
+        return decoded_above(base, [self.states[i] for i in indices], self.first)
 
     @torch.no_grad()
     def _gives_the_same(self, base: BaseModel, text: Sequence[int]) -> bool:
@@ -51,6 +47,20 @@ class Trunk:
         whole: Tensor = base.decoder(input_ids=ids, use_cache=False).last_hidden_state.float()
         gap = (self.hidden(base, [0]).float() - whole).square().mean().sqrt()
         return bool(gap < ALIKE * whole.square().mean().sqrt())
+
+
+def decoded_above(base: BaseModel, given: Sequence[Tensor], first: int) -> Tensor:
+    """Return the decoder's output for texts, padded on the right: (texts, longest, hidden).
+
+    Each is what layer `first - 1` made of it (tokens, hidden), or for `first` 0 its ids (tokens,).
+    """
+    padded = nn.utils.rnn.pad_sequence(list(given), batch_first=True)
+    if first == 0:
+        whole: Tensor = base.decoder(input_ids=padded, use_cache=False).last_hidden_state
+        return whole
+    with _layers(base, slice(first, None)):
+        output: Tensor = base.decoder(inputs_embeds=padded, use_cache=False).last_hidden_state
+    return output
 
 
 @torch.no_grad()

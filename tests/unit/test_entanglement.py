@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from personalization import registry
 from personalization.models.logprobs import PairLogps
-from personalization.training import train as training
+from personalization.training import run as running
 from personalization.training.entanglement import Entanglement, entanglement
+from personalization.training.train import train_adapter
 from tests import tiny
 from tests.unit.test_training import FAST, pairs, train
 
@@ -60,11 +61,11 @@ def test_a_run_reports_each_epoch_and_anchors_only_what_sinks(tmp_path, monkeypa
 
     usual = registry.get("dpo")
     bad = replace(usual, function=sink)
-    monkeypatch.setattr(training, "SINKING_NATS", -0.01)
+    monkeypatch.setattr(running, "SINKING_NATS", -0.01)
     changes = {}
     for weight in (0.0, 50.0):
-        monkeypatch.setattr(training, "ANCHOR", weight)
-        run = training.train_adapter(
+        monkeypatch.setattr(running, "ANCHOR", weight)
+        run = train_adapter(
             tiny.base(), pairs(6), bad, parameters={}, system_message="", out=tmp_path / f"out-{weight}",
             checkpoints=tmp_path / f"checkpoints-{weight}", settings=FAST,
         )  # fmt: skip

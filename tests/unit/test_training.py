@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
 from transformers import LlamaForCausalLM
 
 from personalization import registry
 from personalization.errors import Cancelled, NotEnoughData
+from personalization.models.base import BaseModel
 from personalization.models.interventions import Interventions, Row, load_adapter
 from personalization.progress import Progress
 from personalization.records import Message, Pair
-from personalization.training.lora import trainable_adapter
+from personalization.training.lora import Adapter, acting
 from personalization.training.settings import TrainingSettings
 from personalization.training.train import train_adapter
 from tests import tiny
@@ -78,18 +79,46 @@ class Stop:
 
 def test_gradients_reach_the_adapter_and_nothing_else():
     base = tiny.base()
-    with trainable_adapter(base, FAST, seed=0) as adapter:
-        assert adapter.parameters
-        assert all(".lora_A." in name or ".lora_B." in name for name in adapter.parameters)
-        # Both matrices of all seven linear layers, in the upper half of the three layers.
-        assert len(adapter.parameters) == 2 * 7 * 2
+    adapter = Adapter(base, FAST, seed=0)
+    # Both matrices of all seven linear layers, in the upper half of the three layers.
+    assert len(adapter.parameters) == 2 * 7 * 2
+    with acting([adapter]):
         base.model(input_ids=torch.tensor([[3, 4, 5, 6]])).logits.square().sum().backward()
-        reached = {name for name, p in adapter.parameters.items() if p.grad is not None and p.grad.any()}
-        assert reached == {name for name in adapter.parameters if ".lora_B." in name}  # B is zero at first
-        ids = {id(p) for p in adapter.parameters.values()}
-        assert all(
-            p.grad is None and not p.requires_grad for p in base.model.parameters() if id(p) not in ids
-        )
+    reached = {name for name, p in adapter.parameters.items() if p.grad is not None and p.grad.any()}
+    assert reached == {name for name in adapter.parameters if name.endswith("lora_B")}  # B is zero at first
+    assert all(p.grad is None and not p.requires_grad for p in base.model.parameters())
+
+
+def copy_of(base: BaseModel) -> LlamaForCausalLM:
+    fresh = LlamaForCausalLM(base.model.config).eval()
+    fresh.load_state_dict(base.model.state_dict())
+    return fresh
+
+
+def test_an_adapter_begins_as_pefts_and_acts_as_it_does(tmp_path):
+    base = tiny.base()
+    config = LoraConfig(
+        r=FAST.rank,
+        lora_alpha=FAST.alpha,
+        target_modules=sorted({n.rsplit(".", 1)[-1] for n in Adapter(base, FAST, seed=0).targets}),
+        layers_to_transform=[1, 2],
+    )
+    for seed in (3, 4):
+        own = Adapter(base, FAST, seed=seed)
+        fresh = copy_of(base)
+        torch.manual_seed(seed)
+        wrapped = get_peft_model(fresh, config)
+        theirs = {n: p for n, p in wrapped.named_parameters() if p.requires_grad}
+        assert len(theirs) == len(own.parameters)
+        for (name, mine), (their_name, their) in zip(own.parameters.items(), theirs.items(), strict=True):
+            assert their_name == f"base_model.model.{name}.default.weight"
+            assert torch.equal(mine, their)
+            torch.nn.init.normal_(mine, std=0.1, generator=torch.Generator().manual_seed(len(name)))
+        own.save(tmp_path / str(seed))
+        ids = torch.tensor([[3, 4, 5, 6, 7]])
+        loaded = PeftModel.from_pretrained(copy_of(base), tmp_path / str(seed))
+        with torch.no_grad(), acting([own]):
+            assert torch.allclose(base.model(input_ids=ids).logits, loaded(input_ids=ids).logits, atol=1e-5)
 
 
 def test_the_base_model_is_unchanged_after_training_and_after_a_failure(tmp_path):

@@ -1,0 +1,197 @@
+"""One person's training run: whose turn which pairs are, the reference, what a step says, where it stands.
+
+Knows nothing of who else is trained in the same passes. A run is a function of base model, pairs, teacher,
+settings and seed; one that was interrupted goes on from its checkpoint, bit for bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from personalization.models.base import BaseModel
+from personalization.models.logprobs import PairLogps
+from personalization.progress import Progress, Report
+from personalization.registry import Method
+from personalization.training import checkpoint
+from personalization.training.entanglement import entanglement
+from personalization.training.lora import Adapter
+from personalization.training.pairs import EncodedPairs, joined, taken
+from personalization.training.replay import Replay
+from personalization.training.settings import TrainingSettings
+
+# A chosen answer that lost this many nats on average sinks (see `entanglement`). Where one epoch ends so, the
+# next ones also ask that chosen answers lose nothing, this much for each nat a token, as DPOP does
+# (Pal et al. 2024, arXiv:2402.13228, equation 3, there inside of the sigmoid).
+SINKING_NATS, ANCHOR = -5.0, 5.0
+PROBED = 2  # pairs whose gradients are compared after each epoch
+
+
+class Run:
+    """The state of one run between two steps. `adapter` is what it trains."""
+
+    def __init__(
+        self,
+        base: BaseModel,
+        train: EncodedPairs,
+        held_out: EncodedPairs,
+        replay: Replay | None,
+        method: Method,
+        parameters: Mapping[str, float],
+        settings: TrainingSettings,
+        *,
+        seed: int,
+        checkpoints: Path,
+        report: Report,
+        pairs: int,
+    ) -> None:
+        self._base, self.train, self._held_out, self.replay = base, train, held_out, replay
+        self._loss, self._parameters = method.function, dict(parameters)
+        self._settings, self._checkpoints, self.report = settings, checkpoints, report
+        self.adapter = Adapter(base, settings, seed=seed)
+        self._batches = train.batches(settings, seed)
+        learned = (train.completions, train.taught_by)
+        given = (base.revision, learned, method.name, sorted(parameters.items()), settings, seed)
+        self._name = hashlib.sha256(repr(given).encode()).hexdigest()
+        self.pairs, self.steps = pairs, len(self._batches)
+        self.entangled: list[dict[str, float | bool]] = []
+        self.anchored_at: int | None = None
+        self.failed: Exception | None = None
+        self._optimizer = torch.optim.AdamW(
+            self.adapter.parameters.values(), lr=settings.learning_rate, weight_decay=0.0
+        )
+        self._recent: list[dict[str, float]] = []
+
+    def begin(self) -> None:
+        """Go on from the checkpoint, if there is one of this run, and read the reference."""
+        self.done, notes = checkpoint.restore(
+            self._checkpoints, self.adapter.parameters, self._optimizer, run=self._name
+        )
+        self._begun, self._clock = self.done, time.monotonic()
+        self.report(Progress(self.done, self.steps))
+        self._reference = self._read(self.train)
+        self._held_reference = self._read(self._held_out) if self._held_out.size else None
+        self._recent = notes.get("recent", [])
+        self.entangled, self.anchored_at = notes.get("entangled", []), notes.get("anchored_at")
+        self._clock = time.monotonic()
+
+    @property
+    def is_over(self) -> bool:
+        """Say whether no step is left, or none will come of it."""
+        return self.failed is not None or self.done >= self.steps
+
+    @property
+    def batch(self) -> list[int]:
+        """The next step's pairs."""
+        return self._batches[self.done]
+
+    def loss(self, policy: PairLogps, apart: Tensor, drift: Tensor) -> Tensor:
+        """Return the next step's loss from what the policy, with this adapter, says of its batch."""
+        before = taken(self._reference, self.batch)
+        loss: Tensor = self._loss(policy, before, **self._parameters).mean()
+        if self.anchored_at is not None:
+            lost = (before.chosen - policy.chosen).clamp(min=0) / policy.chosen_tokens
+            loss = loss + ANCHOR * lost.mean()
+        chosen, rejected = policy.chosen - before.chosen, policy.rejected - before.rejected
+        self._said = {
+            "loss": loss.item(),
+            "accuracy": (chosen > rejected).float().mean().item(),
+            "chosen_change": chosen.mean().item(),
+            "rejected_change": rejected.mean().item(),
+            "drift": drift.item(),
+            "from_teacher": apart.item(),
+        }
+        return loss + self._settings.replay * drift + self._settings.teaching * apart
+
+    def step(self) -> None:
+        """Change the adapter by the gradient that is there, and report. Raises what `report` raises."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._settings.learning_rate * _schedule(self.done, self.steps, self._settings)
+        torch.nn.utils.clip_grad_norm_(self.adapter.parameters.values(), self._settings.clip_norm)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        per_epoch = math.ceil(self.steps / self._settings.epochs)
+        self._recent = [*self._recent[-(per_epoch - 1) :], self._said]
+        self.done += 1
+        values = dict(self._said)
+        if self.done % per_epoch == 0:
+            values |= self._end_of_epoch()
+        if self.done % self._settings.checkpoint_steps == 0:
+            self.keep()
+        seconds = (time.monotonic() - self._clock) / (self.done - self._begun)
+        self.report(Progress(self.done, self.steps, seconds * (self.steps - self.done), values))
+
+    def keep(self) -> None:
+        """Write where it stands: whoever goes on with this run, on another worker perhaps, loses no step."""
+        notes = {"recent": self._recent, "entangled": self.entangled, "anchored_at": self.anchored_at}
+        state = (self.adapter.parameters, self._optimizer, notes)
+        checkpoint.save(self._checkpoints, self.done, *state, run=self._name)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The last epoch's means."""
+        recent = self._recent
+        return {name: sum(r[name] for r in recent) / len(recent) for name in recent[0]} if recent else {}
+
+    @property
+    def settings(self) -> dict[str, float]:
+        """The settings, JSON-ready."""
+        return asdict(self._settings)
+
+    def _end_of_epoch(self) -> dict[str, float]:
+        """Compare the gradients, anchor the chosen answers if they sank, ask what is held out."""
+        probed = self.train.logps(self._base, range(min(PROBED, self.train.size)), self.adapter)
+        found = entanglement(
+            probed.chosen.mean(), probed.rejected.mean(), list(self.adapter.parameters.values())
+        )
+        self.entangled = [*self.entangled, found.as_dict()]
+        change = sum(one["chosen_change"] for one in self._recent) / len(self._recent)
+        if self.anchored_at is None and change < SINKING_NATS:
+            self.anchored_at = self.done
+        values = {"gradient_cosine": found.cosine}
+        if self._held_reference is not None:
+            values["held_out_accuracy"] = self._accuracy(self._held_reference)
+        return values
+
+    @torch.no_grad()
+    def _read(self, pairs: EncodedPairs, *adapters: Adapter) -> PairLogps:
+        return joined([pairs.logps(self._base, some, *adapters) for some in pairs.in_order(self._settings)])
+
+    def _accuracy(self, reference: PairLogps) -> float:
+        policy = self._read(self._held_out, self.adapter)
+        margin = (policy.chosen - reference.chosen) - (policy.rejected - reference.rejected)
+        return (margin > 0).float().mean().item()
+
+
+def _schedule(step: int, steps: int, settings: TrainingSettings) -> float:
+    """Return the learning rate's factor: linear warm-up, then linear decay to a tenth."""
+    warmup = max(1, round(steps * settings.warmup_share))
+    if step < warmup:
+        return (step + 1) / warmup
+    return 1.0 - 0.9 * (step - warmup) / max(1, steps - warmup)
+
+
+def shared_loss(
+    base: BaseModel, runs: Sequence[Run], hidden: Sequence[Tensor], plain: Sequence[Tensor]
+) -> Tensor:
+    """Return the sum of the losses of runs that were read together; a run without a finite one has failed.
+
+    `hidden` holds each run's part of the decoder's output for its batch, `plain` for its replayed texts.
+    """
+    total = torch.zeros((), device=base.device)
+    for run, own, texts in zip(runs, hidden, plain, strict=True):
+        policy, apart = run.train.scores(base, run.batch, own)
+        drift = run.replay.divergence(base, run.done, texts) if run.replay else torch.zeros_like(total)
+        loss = run.loss(policy, apart, drift)
+        if torch.isfinite(loss):
+            total = total + loss
+        else:
+            run.failed = ArithmeticError("the loss is not a number: the learning rate may be too high")
+    return total

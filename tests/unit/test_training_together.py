@@ -1,0 +1,175 @@
+"""Many people's adapters in one batch: each gets what they would get alone, and fails alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from personalization import registry
+from personalization.errors import Cancelled, NotEnoughData
+from personalization.progress import Progress
+from personalization.records import Message, Pair
+from personalization.training.settings import TrainingSettings
+from personalization.training.train import Lesson, TrainingResult, train_together
+from tests import tiny
+
+SETTINGS = TrainingSettings(
+    rank=2, alpha=4, learning_rate=3e-3, epochs=2, pairs_per_batch=2, checkpoint_steps=2
+)
+SAFETENSORS = "adapter_model.safetensors"
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def pairs(count: int, word: str) -> list[Pair]:
+    return [
+        Pair(
+            f"chat-{i}",
+            (f"row-{i}",),
+            (Message("user", f"{word} {i}?"),),
+            f"{word.upper()} {i}!" * (i + 1),
+            f"no {word}",
+        )
+        for i in range(count)
+    ]
+
+
+def lesson(folder: Path, name: str, count: int, **given) -> Lesson:
+    return Lesson(pairs(count, name), folder / name / "out", folder / name / "checkpoints", **given)
+
+
+def lessons(folder: Path) -> list[Lesson]:
+    """Return people who differ in everything that may differ."""
+    return [
+        lesson(folder, "cats", 6, seed=1),
+        lesson(folder, "a much longer word for it", 3, seed=2, system_message="Be brief."),
+        lesson(folder, "dogs", 5, seed=3, teacher=tiny.vectors(seed=4, size=2.0)),
+        lesson(folder, "birds", 4, seed=4, held_out=tuple(pairs(2, "fish"))),
+    ]
+
+
+def train(some: list[Lesson], *, method=None, parameters=None, **changed):
+    dpo = method or registry.get("dpo")
+    settings = replace(SETTINGS, **changed)
+    return train_together(
+        tiny.base(),
+        some,
+        dpo,
+        parameters=dpo.resolve({}) if parameters is None else parameters,
+        settings=settings,
+    )
+
+
+def weights(one: Lesson) -> dict[str, torch.Tensor]:
+    return load_file(one.out / SAFETENSORS)
+
+
+def gap(one: Lesson, other: Lesson) -> float:
+    mine, theirs = weights(one), weights(other)
+    assert mine.keys() == theirs.keys()
+    return max((mine[name] - theirs[name]).abs().max().item() for name in mine)
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])  # with layers that are read once, and without
+def test_each_gets_what_they_would_get_alone(tmp_path, share):
+    left: list[int] = []
+    dpo = registry.get("dpo")
+    together = train_together(
+        tiny.base(), lessons(tmp_path / "all"), dpo, parameters=dpo.resolve({}),
+        settings=replace(SETTINGS, trained_share=share), on_end=left.append,
+    )  # fmt: skip
+    assert left == sorted(range(4), key=lambda i: (together[i].steps, i))  # whoever is done leaves
+    assert len({found.steps for found in together}) > 2
+    for found, shared, own in zip(
+        together, lessons(tmp_path / "all"), lessons(tmp_path / "alone"), strict=True
+    ):
+        (alone,) = train([own], trained_share=share)
+        assert gap(shared, own) < 1e-5
+        moved = max(t.abs().max().item() for name, t in weights(own).items() if "lora_B" in name)
+        assert moved > 1e-3
+        assert (found.pairs, found.steps, found.taught) == (alone.pairs, alone.steps, alone.taught)
+        assert found.metrics == pytest.approx(alone.metrics, abs=1e-3)
+        assert json.dumps(found.as_dict())
+
+
+def test_whoever_fails_is_dropped_alone(tmp_path):
+    def cancel(progress: Progress) -> None:
+        if progress.step == 2:
+            raise Cancelled("changed my mind")
+
+    def breaks(progress: Progress) -> None:
+        if progress.step == 1:
+            raise RuntimeError("the row is gone")
+
+    usual = registry.get("dpo")
+
+    def poisoned(policy, reference, **parameters):
+        loss = usual.function(policy, reference, **parameters)
+        # The elephants' answers have a length of their own: only theirs become no number.
+        long = policy.rejected_tokens[0] > len("no horses") + 1
+        return loss * float("nan") if long else loss
+
+    good = lesson(tmp_path, "cats", 6, seed=1)
+    company = [
+        Lesson([], tmp_path / "empty" / "out", tmp_path / "empty" / "checkpoints"),
+        lesson(tmp_path, "elephants", 4, seed=2),
+        good,
+        lesson(tmp_path, "birds", 5, seed=3, report=cancel),
+        lesson(tmp_path, "horses", 5, seed=3, report=breaks),
+    ]
+    empty, nan, fine, cancelled, broken = train(
+        company, method=replace(usual, function=poisoned), parameters=usual.resolve({})
+    )
+    assert isinstance(empty, NotEnoughData)
+    assert isinstance(nan, ArithmeticError)
+    assert isinstance(fine, TrainingResult)
+    assert isinstance(cancelled, Cancelled)
+    assert isinstance(broken, RuntimeError)
+    assert [each.out.exists() for each in company] == [False, False, True, False, False]
+    own = lesson(tmp_path / "alone", "cats", 6, seed=1)
+    train([own])
+    assert gap(good, own) < 1e-5
+    assert all(torch.isfinite(tensor).all() for tensor in weights(good).values())
+    kept = [(each.checkpoints / "checkpoint.safetensors").exists() for each in company[3:]]
+    assert kept == [True, True]  # the cancelled one's is of step 2, as always; the broken one goes on from 1
+
+
+def test_a_shutdown_keeps_everybodys_place_and_they_go_on_in_other_company(tmp_path):
+    def stop(progress: Progress) -> None:
+        if progress.step == 3:
+            raise KeyboardInterrupt
+
+    some = lessons(tmp_path / "killed")
+    with pytest.raises(KeyboardInterrupt):
+        train([some[0], replace(some[2], report=stop), some[3]])
+    begun: dict[str, int] = {}
+
+    def note(name: str):
+        return lambda progress: begun.setdefault(name, progress.step)
+
+    first = train([replace(some[0], report=note("cats")), some[1]])
+    rest = train([replace(some[2], report=note("dogs")), replace(some[3], report=note("birds"))])
+    assert all(isinstance(found, TrainingResult) for found in first + rest)
+    # The row that stopped them was in the middle of the third step's reports.
+    assert set(begun.values()) <= {2, 3}
+    whole = lessons(tmp_path / "whole")
+    train(whole)
+    for killed, unbroken in zip(some, whole, strict=True):
+        assert gap(killed, unbroken) < 1e-5
+
+
+def test_nothing_remains_on_the_base_model(tmp_path):
+    base = tiny.base()
+    before = base.model(input_ids=torch.tensor([[5, 6, 7]])).logits
+    train(lessons(tmp_path))
+    assert torch.equal(base.model(input_ids=torch.tensor([[5, 6, 7]])).logits, before)
+    assert not any(module._forward_hooks for module in base.model.modules())
+    assert all(p.grad is None for p in base.model.parameters())
