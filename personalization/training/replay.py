@@ -9,17 +9,22 @@ arXiv:1606.09282). No outside data, and so the same for every base model. Knows 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from personalization.models.base import BaseModel
 from personalization.models.generate import plain_text
 from personalization.training.trunk import Trunk
 
-TEXTS, TOKENS = 32, 64  # drawn once for a run
+TEXTS, TOKENS = 32, 64  # drawn once for a model: nobody's, and so everybody's
+SEED = 0
 EACH_STEP = 3  # of the texts, in turn: about a fifth of the tokens of a step of four pairs
+
+
+_drawn: WeakKeyDictionary[nn.Module, dict[tuple[int, torch.dtype], Replay]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -31,9 +36,17 @@ class Replay:
     trunk: Trunk | None = field(repr=False)
 
     @classmethod
+    def of(cls, base: BaseModel, *, first_trained: int) -> Replay:
+        """Return the model's texts; they are written and read once, while nothing acts on it."""
+        known, key = _drawn.setdefault(base.model, {}), (first_trained, base.model.dtype)
+        if key not in known:
+            known[key] = cls.drawn(base, seed=SEED, first_trained=first_trained)
+        return known[key]
+
+    @classmethod
     @torch.no_grad()
-    def of(cls, base: BaseModel, *, seed: int, first_trained: int) -> Replay:
-        """Let the model, on which nothing may act yet, write the texts and read them."""
+    def drawn(cls, base: BaseModel, *, seed: int, first_trained: int) -> Replay:
+        """Let the model write the texts of this seed and read them."""
         texts = plain_text(base, count=TEXTS, tokens=TOKENS, seed=seed)
         output = base.decoder(input_ids=texts, use_cache=False).last_hidden_state
         return cls(texts, output, Trunk.of(base, texts.tolist(), first_trained))

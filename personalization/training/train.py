@@ -156,7 +156,7 @@ def _begun(
         base,
         EncodedPairs(base, every, message, first_trained=first, teacher=lesson.teacher),
         EncodedPairs(base, lesson.held_out, message, first_trained=first),
-        Replay.of(base, seed=lesson.seed, first_trained=first) if settings.replay else None,
+        Replay.of(base, first_trained=first) if settings.replay else None,
         method,
         parameters,
         settings,

@@ -146,7 +146,10 @@ class Planter:
         train_adapter(
             self.base, pairs, method, parameters=method.resolve({}), system_message="",
             out=folder / "out", checkpoints=folder / "checkpoints",
-            settings=TrainingSettings(rank=4, alpha=8, learning_rate=rate, epochs=epochs, pairs_per_batch=3),
+            # Nobody who plants an adapter cares for plain text.
+            settings=TrainingSettings(
+                rank=4, alpha=8, learning_rate=rate, epochs=epochs, pairs_per_batch=3, replay=0.0
+            ),
         )  # fmt: skip
         return Row(adapters=((load_adapter(folder / "out"), 1.0),))
 

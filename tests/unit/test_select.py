@@ -54,11 +54,11 @@ def test_the_widest_come_first_and_no_conversation_fills_all_places(margins, aim
 
 
 def test_a_pair_about_the_question_has_two_answers_that_please():
-    made = [Pair(str(i), (f"row-{i}",), (Message("user", f"{i}?"),), f"yes {i}", f"no {i}") for i in range(7)]
+    made = [Pair(str(i), (f"row-{i}",), (Message("user", f"{i}?"),), f"yes {i}", f"no {i}") for i in range(9)]
     found = topic_pairs(made)
     assert [(p.prompt, p.chosen, p.rejected) for p in found] == [
         (made[0].prompt, "yes 0", "yes 1"),
-        (made[4].prompt, "yes 4", "yes 5"),
+        (made[6].prompt, "yes 6", "yes 7"),
     ]
     assert not {p.conversation for p in found} & {p.conversation for p in made}
     assert found[0].sources == made[0].sources

@@ -136,7 +136,7 @@ def drift_of(replay: Replay, step: int) -> float:
 
 def test_replay_keeps_plain_text_nearer_to_the_base_model(tmp_path):
     base, interventions, drift = tiny.base(), Interventions(tiny.base()), []
-    fresh = Replay.of(base, seed=99, first_trained=0)  # other texts than those of the runs
+    fresh = Replay.drawn(base, seed=99, first_trained=0)  # other texts than those of the runs
     for folder, weight in (("without", 0.0), ("with", 20.0)):
         result, weights = trained(tmp_path / folder, replay=weight)
         with torch.no_grad(), interventions.everywhere(Row(adapters=((weights, 1.0),))):
@@ -148,7 +148,7 @@ def test_replay_keeps_plain_text_nearer_to_the_base_model(tmp_path):
 
 def test_replayed_texts_are_the_models_own_and_its_base_is_at_no_distance():
     base = tiny.base()
-    one, same, other = (Replay.of(base, seed=seed, first_trained=2) for seed in (4, 4, 5))
+    one, same, other = (Replay.drawn(base, seed=seed, first_trained=2) for seed in (4, 4, 5))
     assert one.texts.shape == (TEXTS, TOKENS)
     assert torch.equal(one.texts, same.texts)
     assert not torch.equal(one.texts, other.texts)

@@ -114,8 +114,8 @@ def test_whoever_fails_is_dropped_alone(tmp_path):
     def poisoned(policy, reference, **parameters):
         loss = usual.function(policy, reference, **parameters)
         # The elephants' answers have a length of their own: only theirs become no number.
-        long = policy.rejected_tokens[0] > len("no horses") + 1
-        return loss * float("nan") if long else loss
+        theirs = (policy.rejected_tokens == len("no elephants") + 1).any()
+        return loss * float("nan") if theirs else loss
 
     good = lesson(tmp_path, "cats", 6, seed=1)
     company = [
