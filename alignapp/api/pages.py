@@ -32,6 +32,10 @@ def tokens(request: PersonRequest) -> HttpResponse:
         usable = [token for token in ApiToken.objects.for_person(request.user) if token.is_usable]
         if len(usable) >= MOST_TOKENS:
             form.add_error(None, _("You have %(n)d tokens. Revoke one first.") % {"n": len(usable)})
+        elif form.cleaned_data["name"] in {token.name for token in usable}:  # or the page was sent again
+            form.add_error(
+                "name", _("You have a token with this name. Revoke it first, or choose another name.")
+            )
         else:
             made, secret = _issue(request, form)
             form = TokenForm()

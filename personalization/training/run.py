@@ -67,14 +67,17 @@ class Run:
         self._optimizer = torch.optim.AdamW(
             self.adapter.parameters.values(), lr=settings.learning_rate, weight_decay=0.0
         )
-        self._recent: list[dict[str, float]] = []
+        self.done = self._begun = 0  # steps, in all and before this process
+        self._clock = time.monotonic()
+        self._recent: list[dict[str, float]] = []  # what the steps of the last epoch said
+        self._said: dict[str, float] = {}  # what the step under way says
 
     def begin(self) -> None:
         """Go on from the checkpoint, if there is one of this run, and read the reference."""
         self.done, notes = checkpoint.restore(
             self._checkpoints, self.adapter.parameters, self._optimizer, run=self._name
         )
-        self._begun, self._clock = self.done, time.monotonic()
+        self._begun = self.done
         self.report(Progress(self.done, self.steps))
         self._reference = self._read(self.train)
         self._held_reference = self._read(self._held_out) if self._held_out.size else None

@@ -237,6 +237,16 @@ class TestTokensPage:
         assert 'value="My notebook"' in page.content.decode()
         assert not ApiToken.objects.exists()
 
+    def test_a_page_that_is_sent_again_makes_no_second_token(self, owner, client_of):
+        given = {"name": "My notebook", "scopes": ["chat"], "lifetime": "30"}
+        client = client_of(owner)
+        client.post("/account/tokens/", given)
+        page = client.post("/account/tokens/", given)
+        assert (page.status_code, page.context["secret"]) == (400, "")
+        assert "with this name" in page.content.decode()
+        ApiToken.objects.get().revoke()
+        assert client.post("/account/tokens/", given).context["secret"]
+
     def test_there_is_an_end_to_how_many(self, owner, client_of):
         for _ in range(MOST_TOKENS):
             ApiToken.issue(owner, name="x", scopes=["chat"])
