@@ -119,7 +119,7 @@ class Run:
             group["lr"] = self._settings.learning_rate * _schedule(self.done, self.steps, self._settings)
         torch.nn.utils.clip_grad_norm_(self.adapter.parameters.values(), self._settings.clip_norm)
         self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
+        self.drop_gradient()
         per_epoch = math.ceil(self.steps / self._settings.epochs)
         self._recent = [*self._recent[-(per_epoch - 1) :], self._said]
         self.done += 1
@@ -130,6 +130,10 @@ class Run:
             self.keep()
         seconds = (time.monotonic() - self._clock) / (self.done - self._begun)
         self.report(Progress(self.done, self.steps, seconds * (self.steps - self.done), values))
+
+    def drop_gradient(self) -> None:
+        """Forget what the last pass gave."""
+        self._optimizer.zero_grad(set_to_none=True)
 
     def keep(self) -> None:
         """Write where it stands: whoever goes on with this run, on another worker perhaps, loses no step."""

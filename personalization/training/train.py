@@ -197,19 +197,36 @@ def _step(base: BaseModel, runs: Sequence[Run]) -> None:
     for run in runs:
         together[run.train.first, run.replay.first if run.replay else -1].append(run)
     for some in together.values():
-        adapters = [run.adapter for run in some]
-        with acting(adapters):
-            hidden = _read(
-                base, [run.train.below(entries_of(run.batch)) for run in some], some[0].train.first
-            )
-            texts = [run.replay.below(run.done) if run.replay else [] for run in some]
-            plain = _read(base, texts, some[0].replay.first) if some[0].replay else hidden
-            loss = shared_loss(base, some, hidden, plain)
-            if loss.requires_grad:
-                loss.backward()
+        _step_of(base, some)
+
+
+def _step_of(base: BaseModel, some: Sequence[Run]) -> None:
+    try:
+        _pass(base, some)
+    except Exception as error:  # memory, most likely: whoever is too long fails alone
         for run in some:
-            if run.failed is None:
-                _advance(run)
+            run.drop_gradient()
+        if len(some) > 1:
+            for run in some:
+                _step_of(base, [run])
+        else:
+            some[0].failed = error
+            some[0].keep()
+        return
+    for run in some:
+        if run.failed is None:
+            _advance(run)
+
+
+def _pass(base: BaseModel, some: Sequence[Run]) -> None:
+    """Give every run the gradient of its next step."""
+    with acting([run.adapter for run in some]):
+        hidden = _read(base, [run.train.below(entries_of(run.batch)) for run in some], some[0].train.first)
+        texts = [run.replay.below(run.done) if run.replay else [] for run in some]
+        plain = _read(base, texts, some[0].replay.first) if some[0].replay else hidden
+        loss = shared_loss(base, some, hidden, plain)
+        if loss.requires_grad:
+            loss.backward()
 
 
 def _advance(run: Run) -> None:

@@ -14,6 +14,7 @@ from personalization import registry
 from personalization.errors import Cancelled, NotEnoughData
 from personalization.progress import Progress
 from personalization.records import Message, Pair
+from personalization.training import train as training
 from personalization.training.settings import TrainingSettings
 from personalization.training.train import Lesson, TrainingResult, train_together
 from tests import tiny
@@ -140,6 +141,24 @@ def test_whoever_fails_is_dropped_alone(tmp_path):
     assert all(torch.isfinite(tensor).all() for tensor in weights(good).values())
     kept = [(each.checkpoints / "checkpoint.safetensors").exists() for each in company[3:]]
     assert kept == [True, True]  # the cancelled one's is of step 2, as always; the broken one goes on from 1
+
+
+def test_whoever_does_not_fit_in_memory_is_dropped_alone(tmp_path, monkeypatch):
+    read = training.decoded_above
+
+    def small(base, given, first):
+        if max(map(len, given)) > 100:
+            raise RuntimeError("out of memory")
+        return read(base, given, first)
+
+    monkeypatch.setattr(training, "decoded_above", small)
+    good, long = lesson(tmp_path, "cats", 4, seed=1), lesson(tmp_path, "a word " * 12, 4, seed=2)
+    fine, failed = train([good, long])
+    assert isinstance(fine, TrainingResult)
+    assert str(failed) == "out of memory"
+    own = lesson(tmp_path / "alone", "cats", 4, seed=1)
+    train([own])
+    assert gap(good, own) < 1e-5
 
 
 def test_a_shutdown_keeps_everybodys_place_and_they_go_on_in_other_company(tmp_path):
