@@ -64,7 +64,7 @@ def _forget_deleted(engine: Engine) -> None:
     """Let the engine forget what people deleted, every few seconds as long as the process lives."""
     evictions = Evictions()
     while True:
-        if digests := evictions.new():
-            engine.forget(digests)
-            log.info("%d deleted artifacts are out of memory", len(digests))
+        if names := evictions.new():
+            engine.forget(names)
+            log.info("%d deleted artifacts or people are out of memory", len(names))
         time.sleep(EVICTION_SECONDS)

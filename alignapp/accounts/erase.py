@@ -133,7 +133,7 @@ def _remove_broker_keys(erasure: Erasure) -> list[str]:
         for reply_id in erasure.leftovers["open_replies"]:
             streams.request_cancel(reply_id)
         streams.connection().delete(f"limit:replies:{erasure.person_id}")
-        evictions.announce(*erasure.leftovers["digests"])
+        evictions.announce(*erasure.leftovers["digests"], str(erasure.person_id))
     except redis.RedisError as error:
         return [f"the broker's keys ({error})"]
     return []

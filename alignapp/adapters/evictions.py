@@ -1,7 +1,8 @@
-"""Tell every engine process which artifacts it must forget, because they were deleted.
+"""Tell every engine process which artifacts, and which people, it must forget, because they were deleted.
 
-Knows nothing of engines. Digests stand in one sorted set under a running number; each process reads on
-from the number it saw last, so that none is missed while it was busy. A digest announced again moves up.
+Knows nothing of engines. Names (an artifact's digest, a person's id) stand in one sorted set under a running
+number; each process reads on from the number it saw last, so that none is missed while it was busy. A name
+that is announced again moves up.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ _KEY, _COUNTER = "evicted", "evicted:number"
 _KEPT = 10_000
 
 
-def announce(*digests: str) -> None:
-    """Publish digests to be forgotten. Raises redis.RedisError."""
+def announce(*names: str) -> None:
+    """Publish names to be forgotten. Raises redis.RedisError."""
     client = streams.connection()
-    for digest in digests:
-        client.zadd(_KEY, {digest: int(str(client.incr(_COUNTER)))})
+    for name in names:
+        client.zadd(_KEY, {name: int(str(client.incr(_COUNTER)))})
     client.zremrangebyrank(_KEY, 0, -_KEPT - 1)
 
 
@@ -31,7 +32,7 @@ class Evictions:
         self._last = 0.0
 
     def new(self) -> list[str]:
-        """Return the digests announced since the last call; empty when the broker does not answer."""
+        """Return the names announced since the last call; empty when the broker does not answer."""
         try:
             found: Any = streams.connection().zrange(
                 _KEY, f"({self._last}", "+inf", byscore=True, withscores=True
@@ -40,4 +41,4 @@ class Evictions:
             return []
         if found:
             self._last = float(found[-1][1])
-        return [str(digest) for digest, _ in found]
+        return [str(name) for name, _ in found]

@@ -132,9 +132,9 @@ class LocalEngine:
         with self._asking.everywhere(row):
             return reading.ask(batch)
 
-    def forget(self, digests: Iterable[str]) -> None:
-        """Drop artifacts that were deleted from memory; answers that they already shape run on."""
-        gone = list(digests)
+    def forget(self, names: Iterable[str]) -> None:
+        """Drop from memory what was deleted. See `Engine.forget`."""
+        gone = list(names)
         self._artifacts.forget(gone)
         self._batch.prefixes.forget(gone)
 

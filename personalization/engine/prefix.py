@@ -90,11 +90,11 @@ class PrefixCache:
             while self.size_bytes > self._limit:
                 self._drop(next(iter(self._kept)))
 
-    def forget(self, digests: Collection[str]) -> None:
-        """Drop what these artifacts acted on."""
+    def forget(self, names: Collection[str]) -> None:
+        """Drop what these artifacts acted on, and what belongs to these owners."""
         with self._lock:
             for name, (key, _) in list(self._kept.items()):
-                if any(digest in digests for digest, _ in key.acting):
+                if key.owner in names or any(digest in names for digest, _ in key.acting):
                     self._drop(name)
 
     def expire(self) -> None:

@@ -126,8 +126,11 @@ class Engine(Protocol):
         for what does not fit, EngineBusy when the engine closes, and whatever `tick` raises.
         """
 
-    def forget(self, digests: Iterable[str]) -> None:
-        """Drop artifacts that were deleted from memory; answers that they already shape run on."""
+    def forget(self, names: Iterable[str]) -> None:
+        """Drop from memory what was deleted: artifacts by digest, and what owners' answers left behind.
+
+        Answers that are under way run on.
+        """
 
     def close(self) -> None:
         """Cancel what runs and free the model."""

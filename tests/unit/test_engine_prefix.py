@@ -65,8 +65,10 @@ def test_artifacts_are_forgotten_and_words_do_not_stay(monkeypatch):
     cache, tokens = PrefixCache(10**6), list(range(20))
     cache.keep(Key("a", (("d", 1.0),)), tokens, states(tokens, 0.0))
     cache.keep(Key("a", ()), tokens, states(tokens, 0.0))
-    cache.forget({"d"})
+    cache.keep(Key("b", ()), tokens, states(tokens, 0.0))
+    cache.forget({"d", "b"})  # an artifact, and a person who left
     assert cache.find(Key("a", (("d", 1.0),)), tokens) is None
+    assert cache.find(Key("b", ()), tokens) is None
     cache.expire()
     assert cache.find(Key("a", ()), tokens) is not None
     monkeypatch.setattr(prefix, "SECONDS", 0.0)

@@ -138,12 +138,12 @@ def test_the_audit_record_stays_masked_and_whole(owner, other):
     assert AuditEvent.objects.filter(subject=other, masked=False).exists()
 
 
-def test_engines_are_told_which_adapters_to_forget(owner):
-    theirs, engine = everything_of(owner), Evictions()
+def test_engines_are_told_which_adapters_and_whom_to_forget(owner):
+    theirs, engine, name = everything_of(owner), Evictions(), str(owner.pk)
     assert engine.new() == []
     vector = InstantVector.objects.get(person=owner).digest
     erase(owner)
-    assert engine.new() == [theirs.artifact.digest, vector]
+    assert engine.new() == [theirs.artifact.digest, vector, name]
     assert engine.new() == []
 
 
