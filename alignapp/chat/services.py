@@ -232,13 +232,13 @@ def compare_with_base(reply: Reply) -> Reply:
     with transaction.atomic():
         Turn.objects.select_for_update().get(pk=turn.pk)  # one comparison, however often the key is hit
         other: Reply
+        sampling = Sampling(**reply.sampling)
         for other in turn.replies.filter(is_comparison=True):
-            if other.sampling == reply.sampling:
+            if Sampling(**other.sampling) == sampling:
                 return other
         _limit(turn.conversation, 1)
         turn.reveal()
         base = compose(turn.conversation.person, maker=Reply.Maker.BASE)
-        sampling = Sampling(**reply.sampling)
         last = turn.replies.aggregate(last=Max("position"))["last"]
         candidate = candidates.Candidate(Reply.Maker.BASE, base, sampling)
         return _queue(turn, last + 1, candidate, is_comparison=True)

@@ -35,9 +35,12 @@ class Sampling:
     seed: int = 0
     stop: Sequence[str] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stop", tuple(self.stop))  # JSON knows lists only
+
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values."""
-        return asdict(self)
+        return {**asdict(self), "stop": list(self.stop)}
 
 
 @dataclass(frozen=True, slots=True)

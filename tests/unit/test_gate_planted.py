@@ -14,7 +14,8 @@ from personalization.safety.gate import HARMFUL, HARMLESS, ask, measure
 from tests.unit import planted
 from tests.unit.planted import Planter
 
-pytestmark = pytest.mark.model
+# The slowest tests of all: `make test` runs them beside the others.
+pytestmark = [pytest.mark.model, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from alignapp.chat.models import Reply, Turn
 from alignapp.feedback.models import Feedback
 from alignapp.limits import TooMany
 from alignapp.profiles.models import ProfileVersion
+from personalization.engine.requests import Sampling
 from tests.web.rows import answered_turn, conversation_of
 
 pytestmark = pytest.mark.django_db
@@ -159,7 +160,7 @@ def test_the_comparison_shares_sampling_and_seed_is_made_once_and_ends_the_blind
     assert services.compare_with_base(personal) == comparison
     assert comparison.is_comparison
     assert comparison.maker == "base"
-    assert comparison.sampling == personal.sampling
+    assert Sampling(**comparison.sampling) == Sampling(**personal.sampling)
     assert (comparison.system_message, comparison.interventions) == ("", [])
     turn.refresh_from_db()
     assert not turn.is_blind
