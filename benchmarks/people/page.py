@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plots
-from benchmarks.people.results import table
+from benchmarks.people.results import MOST_PERPLEXITY_RATIO, MOST_RELEVANCE_LOST, table
 
 # What the application shows before somebody trains: its module says how.
 GAINS = Path("alignapp/adapters/gains.json")
@@ -59,14 +59,16 @@ def _words(found: dict[str, Any]) -> str:
 
 `python -m benchmarks.people --page docs/benchmarks` ({found["machine"]}, {found["dtype"]}, commit
 {found["commit"]}). {found["grid"][-1]["people"]} simulated people rate four sampled answers to each prompt;
-{found["seeds"]} seeds. Their hidden taste, which no method sees, then compares fresh answers to 24 other
+seeds: {found["seeds"]}. Their hidden taste, which no method sees, then compares fresh answers to 24 other
 prompts with the base model's answers of the same random seed. The intervals (95 %) resample whole people.
 
 ![win rates](people.svg)
 
 {table(found)}
 
-Best: **{best["method"]} after {best["prompts"]} prompts, {best["win_rate"]:.2f}
+Best of those that keep to the question (relevance at most {MOST_RELEVANCE_LOST} worse) and leave neutral
+text as it was (perplexity at most {100 * (MOST_PERPLEXITY_RATIO - 1):.0f} % worse):
+**{best["method"]} after {best["prompts"]} prompts, {best["win_rate"]:.2f}
 [{best["low"]:.2f}, {best["high"]:.2f}]**. People whose lower bound is not above 0.40:
 {", ".join(harmed) or "none"}.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from personalization.statistics import Estimate, clustered_mean, wilson
 
 # Shown beside the methods, never called the best one.
 CONTROLS = ("random_vector", "others_vector")
+# Nor is a method that wins by leaving the question or by breaking other text: at most so much is lost.
+MOST_RELEVANCE_LOST, MOST_PERPLEXITY_RATIO = 0.02, 1.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,11 @@ class Cells:
 
 
 def summary(cells: Sequence[Cell]) -> dict[str, Any]:
-    """Return the grid (arm and prompts), the best method at the most prompts, and who was harmed by it."""
+    """Return the grid (arm and prompts), the best sound method at the most prompts, and who was harmed by it.
+
+    An arm that is not complete yet for everybody and every seed is left out: fewer people are other people.
+    """
+    cells = _complete(cells)
     arms = dict.fromkeys(cell.arm for cell in cells)
     sizes = sorted({cell.prompts for cell in cells})
     grid = [
@@ -68,7 +75,7 @@ def summary(cells: Sequence[Cell]) -> dict[str, Any]:
         if (chosen := [c for c in cells if (c.arm, c.prompts) == (arm, size)])
     ]
     most = [row for row in grid if row["prompts"] == sizes[-1] and row["arm"] not in CONTROLS]
-    best = max(most, key=lambda row: row["win_rate"])
+    best = max([row for row in most if _is_sound(row)] or most, key=lambda row: row["win_rate"])
     chosen = [c for c in cells if (c.arm, c.prompts) == (best["arm"], best["prompts"])]
     return {
         "best": {"method": best["arm"], **{k: best[k] for k in ("prompts", "win_rate", "low", "high")}},
@@ -77,6 +84,18 @@ def summary(cells: Sequence[Cell]) -> dict[str, Any]:
         "pays": [row for size in sizes if (row := _pays(cells, size))],
         "seeds": len({cell.seed for cell in cells}),
     }
+
+
+def _complete(cells: Sequence[Cell]) -> list[Cell]:
+    """Return the cells of arms and sizes that were computed for as many people and seeds as any other."""
+    counts = Counter((cell.arm, cell.prompts) for cell in cells)
+    most = {size: max(n for (_, at), n in counts.items() if at == size) for _, size in counts}
+    return [cell for cell in cells if counts[cell.arm, cell.prompts] == most[cell.prompts]]
+
+
+def _is_sound(row: Mapping[str, Any]) -> bool:
+    kept = row["relevance_change"] >= -MOST_RELEVANCE_LOST
+    return kept and (row["perplexity_ratio"] or 1.0) <= MOST_PERPLEXITY_RATIO
 
 
 def _pays(cells: Sequence[Cell], size: int) -> dict[str, Any] | None:

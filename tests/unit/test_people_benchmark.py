@@ -10,8 +10,16 @@ from benchmarks.people.results import Cell, Cells, by_person, summary, table
 from personalization.simulation.people import population
 
 
-def cell(person: str, arm: str, wins: list[float], prompts: int = 8) -> Cell:
-    return Cell(person, 0, prompts, arm, wins, 0.6, 0.65, 0.01, 0.0, 70.0, 1.02, 3.0)
+def cell(
+    person: str,
+    arm: str,
+    wins: list[float],
+    prompts: int = 8,
+    *,
+    relevance: float = 0.64,
+    ratio: float = 1.02,
+) -> Cell:
+    return Cell(person, 0, prompts, arm, wins, relevance, 0.65, 0.01, 0.0, 70.0, ratio, 3.0)
 
 
 def test_what_is_computed_is_kept_and_not_asked_for_again(tmp_path):
@@ -36,6 +44,19 @@ def test_the_best_method_is_no_control_and_the_interval_is_over_people():
     assert found["best"]["low"] == 0.0  # three people, one of whom lost everything
     assert by_person(cells[3:])["cleo"].high < 0.5
     assert "| vector | 0.67 [0.00, 1.00] |" in table(found)
+
+
+def test_a_method_that_breaks_text_is_not_the_best_and_an_unfinished_one_is_not_shown():
+    people = ("anna", "bert")
+    cells = [
+        *(cell(p, "vector", [1.0, 0.0]) for p in people),
+        *(cell(p, "both", [1.0, 1.0], ratio=1.5) for p in people),
+        *(cell(p, "in_context", [1.0, 1.0], relevance=0.5) for p in people),
+        cell("anna", "adapter", [1.0, 1.0]),
+    ]
+    found = summary(cells)
+    assert found["best"]["method"] == "vector"
+    assert {row["arm"] for row in found["grid"]} == {"vector", "both", "in_context"}
 
 
 def test_people_of_one_seed_rate_the_same_answers_differently():
