@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from alignapp.profiles.models import ProfileVersion
 
 PARTS = ("adapter", "vector", "personality", "values")
-# A pointer with its artifacts and their report cards, which say whether an artifact may act: one query.
-WITH_CARDS = tuple(f"current__{part}__report_card" for part in PARTS)
+# A version with its artifacts and their report cards, which say whether an artifact may act: one query. And
+# the pointer with its current version.
+CARDS = tuple(f"{part}__report_card" for part in PARTS)
+WITH_CARDS = tuple(f"current__{path}" for path in CARDS)
 
 
 @dataclass(frozen=True, slots=True)

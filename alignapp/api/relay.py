@@ -43,15 +43,15 @@ async def pieces(replies: Iterable[Reply]) -> AsyncGenerator[Piece]:
     client, begun, looked = streams.async_connection(), time.monotonic(), time.monotonic()
     try:
         while after:
-            done: set[str] = set()
+            is_one_done = False
             for reply_id, entry, name, data in await _read(client, after):
                 after[reply_id] = entry
                 if name == "token":
                     sent[reply_id] += data["text"]
                     yield Piece(places[reply_id], data["text"])
                 elif name == "done":
-                    done.add(reply_id)
-            if done or time.monotonic() - looked > LOOK_SECONDS:
+                    is_one_done = True
+            if is_one_done or time.monotonic() - looked > LOOK_SECONDS:
                 looked = time.monotonic()
                 for row in await _ended(after):
                     missing = row.text[len(sent[str(row.id)]) :]  # what the broker lost

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,11 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from alignapp.adapters import dispatch
 from alignapp.api.errors import ApiError
 from alignapp.api.shapes import shape_of
+from alignapp.chat.candidates import Candidate
 from alignapp.chat.models import Conversation, Reply, Turn
-from alignapp.chat.services import title_of
-from alignapp.limits import take
+from alignapp.chat.services import limit, queue, title_of
 from personalization.engine.requests import Sampling
 
 if TYPE_CHECKING:
@@ -36,14 +36,13 @@ def begin(person: Person, request: ChatRequest) -> Turn:
     if written > settings.MAX_PROMPT_CHARACTERS:
         words = f"The messages have {written:,} characters; {settings.MAX_PROMPT_CHARACTERS:,} are possible."
         raise ApiError(400, words, code="context_length_exceeded", param="messages")
-    limit = request.limit
+    most_tokens = request.limit
     maker, shape = shape_of(person, request.model, request.strength)
-    take(
-        "replies", person.pk, request.n, capacity=settings.REPLIES_PER_MINUTE, per_seconds=60, what="answers"
-    )
+    limit(person.pk, request.n)
     spoken = [m for m in earlier if m.role in ("user", "assistant")]
     instructions = [m.text for m in earlier if m.role in ("system", "developer")]
     system_message = "\n\n".join(text for text in (shape.system_message, *instructions) if text.strip())
+    shape = replace(shape, system_message=system_message)
     seed = secrets.randbelow(2**31) if request.seed is None else request.seed
     with transaction.atomic():
         conversation = Conversation.objects.create(
@@ -64,19 +63,9 @@ def begin(person: Person, request: ChatRequest) -> Turn:
             sampling = Sampling(
                 temperature=request.temperature,
                 top_p=request.top_p,
-                max_new_tokens=limit,
+                max_new_tokens=most_tokens,
                 seed=(seed + position) % 2**31,
                 stop=request.stops,
             )
-            reply = Reply.objects.create(
-                turn=turn,
-                position=position,
-                maker=maker,
-                profile_version=shape.profile_version,
-                alignment_version=shape.alignment_version,
-                system_message=system_message,
-                interventions=list(shape.interventions),
-                sampling=sampling.as_dict(),
-            )
-            dispatch.wake_for_reply(reply)
+            queue(turn, position, Candidate(maker, shape, sampling))
     return turn

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from alignapp.adapters.composition import WITH_CARDS, Composition, compose, interventions_of
+from alignapp.adapters.composition import CARDS, Composition, compose, interventions_of
 from alignapp.adapters.models import AlignmentVersion
 from alignapp.api.errors import ApiError
 from alignapp.chat.models import Reply
@@ -45,8 +45,7 @@ def shape_of(person: Person, name: str, strength: float) -> tuple[Reply.Maker, C
 
 
 def _version(person: Person, name: str, number: str) -> Composition:
-    related = [path.removeprefix("current__") for path in WITH_CARDS]
-    versions = AlignmentVersion.objects.for_person(person).select_related(*related)
+    versions = AlignmentVersion.objects.for_person(person).select_related(*CARDS)
     version = versions.filter(number=int(number)).first() if number.isdecimal() and len(number) < 10 else None
     if version is None:
         raise _unknown(name)

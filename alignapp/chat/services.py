@@ -50,7 +50,7 @@ def start_turn(
     if parent is not None and not (parent.has_ended and parent.text):
         raise Refused("That answer has no text to go on from. Pick another one, or try it again.")
     count = candidates.count_for(person, is_first=parent is None)
-    _limit(conversation, count)
+    limit(conversation.person_id, count)
     with transaction.atomic():
         if parent is not None:
             parent.turn.choose(parent)
@@ -60,7 +60,7 @@ def start_turn(
         )
         makers = candidates.distinct_makers(person, personalised=conversation.personalised)
         for position, candidate in enumerate(candidates.plan(makers, count, random.SystemRandom())):
-            _queue(turn, position, candidate)
+            queue(turn, position, candidate)
         if not conversation.title:
             conversation.title = title_of(text)
         conversation.save(update_fields=["title", "updated_at"])
@@ -79,10 +79,11 @@ def _checked(text: str) -> str:
     return text
 
 
-def _limit(conversation: Conversation, count: int) -> None:
+def limit(person_id: object, count: int) -> None:
+    """Take so many answers from what a person may ask for. Raises TooMany."""
     take(
         "replies",
-        conversation.person_id,
+        person_id,
         count,
         capacity=settings.REPLIES_PER_MINUTE,
         per_seconds=60,
@@ -102,9 +103,10 @@ def _record_follow_up(parent: Reply, text: str) -> None:
         record_follow_up(parent, text)
 
 
-def _queue(
+def queue(
     turn: Turn, position: int, candidate: candidates.Candidate, *, is_comparison: bool = False
 ) -> Reply:
+    """Add one answer to a turn and wake a worker for it, when the transaction commits."""
     shape = candidate.composition
     reply: Reply = Reply.objects.create(
         turn=turn,
@@ -199,7 +201,7 @@ def retry(reply: Reply) -> None:
     reply.refresh_from_db()
     if not (reply.status == Reply.Status.FAILED or is_stalled(reply)):
         raise Refused("This answer is complete or still being written; there is nothing to try again.")
-    _limit(reply.turn.conversation, 1)
+    limit(reply.turn.conversation.person_id, 1)
     # Only the state that was judged may change: a worker that came back meanwhile keeps the row.
     same_state = Reply.objects.filter(
         pk=reply.pk, status=reply.status, lease_owner=reply.lease_owner, lease_until=reply.lease_until
@@ -236,12 +238,12 @@ def compare_with_base(reply: Reply) -> Reply:
         for other in turn.replies.filter(is_comparison=True):
             if Sampling(**other.sampling) == sampling:
                 return other
-        _limit(turn.conversation, 1)
+        limit(turn.conversation.person_id, 1)
         turn.reveal()
         base = compose(turn.conversation.person, maker=Reply.Maker.BASE)
         last = turn.replies.aggregate(last=Max("position"))["last"]
         candidate = candidates.Candidate(Reply.Maker.BASE, base, sampling)
-        return _queue(turn, last + 1, candidate, is_comparison=True)
+        return queue(turn, last + 1, candidate, is_comparison=True)
 
 
 def delete(conversation: Conversation) -> None:

@@ -6,7 +6,7 @@ padded on the right: a causal model never looks there, so no mask is needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -71,25 +71,20 @@ class Completions:
         return [len(p) + len(a) for p, a in zip(self.prompts, self.answers, strict=True)]
 
 
-# The decoder's output for the entries with these indices, padded on the right: (n, longest, hidden).
-Hidden = Callable[[Sequence[int]], Tensor]
-
-
 def completion_logps(
-    base: BaseModel, items: Completions, *, batch_tokens: int = 4096, hidden: Hidden | None = None
+    base: BaseModel, items: Completions, *, batch_tokens: int = 4096
 ) -> tuple[Tensor, Tensor]:
     """Return each answer's summed log-probability and its token count, float tensors (n,) on the device.
 
     Batches hold at most `batch_tokens` padded tokens (always at least one entry) of similar length.
-    The language-model head runs on answer positions only. `hidden` stands for the decoder where part of
-    its work is done already.
+    The language-model head runs on answer positions only.
     """
     order: list[int] = []
     sums: list[Tensor] = []
     for indices in _batches(items.lengths(), batch_tokens):
         order += indices
         some = items.take(indices)
-        sums.append(batch_logps(base, some, hidden(indices) if hidden else decoded(base, some))[0])
+        sums.append(batch_logps(base, some, decoded(base, some))[0])
     counts = torch.tensor([float(len(answer)) for answer in items.answers], device=base.device)
     if not order:
         return counts.clone(), counts

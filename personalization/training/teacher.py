@@ -16,7 +16,7 @@ from torch import Tensor
 
 from personalization.models.base import BaseModel
 from personalization.models.interventions import Interventions, Row, SteeringVectors
-from personalization.models.logprobs import Completions, answer_states
+from personalization.models.logprobs import Completions, answer_states, decoded
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,7 @@ class Teacher:
             with interventions.everywhere(Row(vectors=((vectors, 1.0),))):
                 for i in range(len(texts)):
                     one = texts.take([i])
-                    ids = torch.tensor([[*one.prompts[0], *one.answers[0]]], device=base.device)
-                    hidden = base.decoder(input_ids=ids, use_cache=False).last_hidden_state
-                    found.append(answer_states(one, hidden)[1])
+                    found.append(answer_states(one, decoded(base, one))[1])
         finally:
             interventions.remove()
         return cls(found)

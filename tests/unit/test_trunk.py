@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from personalization.models.logprobs import Completions, completion_logps
+from personalization.models.logprobs import Completions, batch_logps, completion_logps
 from personalization.records import Message
 from personalization.training.trunk import Trunk
 from tests import tiny
@@ -33,7 +33,7 @@ def test_log_probabilities_are_those_of_the_whole_model(first):
     trunk = Trunk.of(base, TEXTS, first)
     with torch.no_grad():
         whole, _ = completion_logps(base, ITEMS)
-        split, _ = completion_logps(base, ITEMS, hidden=lambda some: trunk.hidden(base, some))
+        split, _ = batch_logps(base, ITEMS, trunk.hidden(base, range(len(ITEMS))))
     torch.testing.assert_close(split, whole, rtol=1e-5, atol=1e-4)
     assert fingerprint(base.model) == before
 
