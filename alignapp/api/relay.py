@@ -5,14 +5,10 @@ The broker brings the pieces, the rows say how it ended; where the broker is awa
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
-from typing import Any
 
-import redis
-import redis.asyncio
 from django.conf import settings
 
 from alignapp.api.errors import ApiError
@@ -44,7 +40,7 @@ async def pieces(replies: Iterable[Reply]) -> AsyncGenerator[Piece]:
     try:
         while after:
             is_one_done = False
-            for reply_id, entry, name, data in await _read(client, after):
+            for reply_id, entry, name, data in await streams.read_patiently(client, after, block_ms=BLOCK_MS):
                 after[reply_id] = entry
                 if name == "token":
                     sent[reply_id] += data["text"]
@@ -63,16 +59,6 @@ async def pieces(replies: Iterable[Reply]) -> AsyncGenerator[Piece]:
                 raise ApiError(504, f"No answer came within {settings.API_SECONDS} seconds. Try again later.")
     finally:
         await client.aclose()
-
-
-async def _read(
-    client: redis.asyncio.Redis, after: dict[str, str]
-) -> list[tuple[str, str, str, dict[str, Any]]]:
-    try:
-        return await streams.read(client, after, block_ms=BLOCK_MS)
-    except redis.RedisError:
-        await asyncio.sleep(BLOCK_MS / 1000)
-        return []
 
 
 async def _ended(reply_ids: Iterable[str]) -> list[Reply]:

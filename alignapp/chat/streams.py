@@ -6,6 +6,7 @@ An entry has the fields `event` (token, done) and `data` (JSON). Streams expire 
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from functools import cache
@@ -62,6 +63,17 @@ def delete(*reply_ids: object) -> None:
 def async_connection() -> redis.asyncio.Redis:
     """Return a new connection for one event loop; the caller closes it."""
     return redis.asyncio.Redis.from_url(settings.REDIS_URL, decode_responses=True)
+
+
+async def read_patiently(
+    client: redis.asyncio.Redis, last_ids: Mapping[str, str], *, block_ms: int
+) -> list[tuple[str, str, str, dict[str, Any]]]:
+    """Do `read`; where the broker is away, wait as long and return nothing: the rows tell how it ends."""
+    try:
+        return await read(client, last_ids, block_ms=block_ms)
+    except redis.RedisError:
+        await asyncio.sleep(block_ms / 1000)
+        return []
 
 
 async def read(
