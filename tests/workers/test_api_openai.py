@@ -13,7 +13,7 @@ from alignapp.api.models import ApiToken
 from alignapp.chat.models import Conversation, Reply
 from alignapp.processes import services
 from alignapp.processes.supervisor import running
-from tests.browser.conftest import free_port
+from tests.ports import free_port
 from tests.workers.conftest import wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.django_db(transaction=True)]

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from tests.environment import ROOT
+from tests.ports import free_port
 
 pytestmark = pytest.mark.broker
 UP = [sys.executable, "manage.py", "up"]
@@ -25,12 +26,6 @@ def surroundings(tmp_path, tiny_model, **more: str) -> dict[str, str]:
     """Return an environment without any of this test process's services."""
     own = {k: v for k, v in os.environ.items() if k not in ("REDIS_URL", "DATABASE_URL")}
     return {**own, "ALIGN_VAR": str(tmp_path), "ALIGN_MODEL": str(tiny_model), **more}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
