@@ -95,8 +95,8 @@ class Batch:
         if not broken and answer.row == Row():
             answer.states = self.states.of(place)
         if not broken:
-            known, states = self._cache.row(place)
-            self.prefixes.keep(answer.key, [*answer.prompt, *answer.drawn][:known], states)
+            tokens = [*answer.prompt, *answer.drawn][: self._cache.length(place)]
+            self.prefixes.keep(answer.key, tokens, lambda: self._cache.row(place))
         self._cache.remove(place, scrub=broken)
         self.states.leave(place)
         last = self.rows.pop()
