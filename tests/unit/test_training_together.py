@@ -50,22 +50,16 @@ def lesson(folder: Path, name: str, count: int, **given) -> Lesson:
 def lessons(folder: Path) -> list[Lesson]:
     """Return people who differ in everything that may differ."""
     return [
-        lesson(folder, "cats", 6, seed=1),
+        lesson(folder, "cats", 6, seed=1, parameters={"beta": 0.3}),
         lesson(folder, "a much longer word for it", 3, seed=2, system_message="Be brief."),
         lesson(folder, "dogs", 5, seed=3, teacher=tiny.vectors(seed=4, size=2.0)),
         lesson(folder, "birds", 4, seed=4, held_out=tuple(pairs(2, "fish"))),
     ]
 
 
-def train(some: list[Lesson], *, method=None, parameters=None, **changed):
-    dpo = method or registry.get("dpo")
-    settings = replace(SETTINGS, **changed)
+def train(some: list[Lesson], *, method=None, **changed):
     return train_together(
-        tiny.base(),
-        some,
-        dpo,
-        parameters=dpo.resolve({}) if parameters is None else parameters,
-        settings=settings,
+        tiny.base(), some, method or registry.get("dpo"), settings=replace(SETTINGS, **changed)
     )
 
 
@@ -82,10 +76,9 @@ def gap(one: Lesson, other: Lesson) -> float:
 @pytest.mark.parametrize("share", [0.5, 1.0])  # with layers that are read once, and without
 def test_each_gets_what_they_would_get_alone(tmp_path, share):
     left: list[int] = []
-    dpo = registry.get("dpo")
     together = train_together(
-        tiny.base(), lessons(tmp_path / "all"), dpo, parameters=dpo.resolve({}),
-        settings=replace(SETTINGS, trained_share=share), on_end=left.append,
+        tiny.base(), lessons(tmp_path / "all"), registry.get("dpo"),
+        settings=replace(SETTINGS, trained_share=share), on_end=lambda index, _: left.append(index),
     )  # fmt: skip
     assert left == sorted(range(4), key=lambda i: (together[i].steps, i))  # whoever is done leaves
     assert len({found.steps for found in together}) > 2
@@ -126,9 +119,7 @@ def test_whoever_fails_is_dropped_alone(tmp_path):
         lesson(tmp_path, "birds", 5, seed=3, report=cancel),
         lesson(tmp_path, "horses", 5, seed=3, report=breaks),
     ]
-    empty, nan, fine, cancelled, broken = train(
-        company, method=replace(usual, function=poisoned), parameters=usual.resolve({})
-    )
+    empty, nan, fine, cancelled, broken = train(company, method=replace(usual, function=poisoned))
     assert isinstance(empty, NotEnoughData)
     assert isinstance(nan, ArithmeticError)
     assert isinstance(fine, TrainingResult)
