@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,11 +136,14 @@ def test_whoever_fails_is_dropped_alone(tmp_path):
 
 
 def test_whoever_does_not_fit_in_memory_is_dropped_alone(tmp_path, monkeypatch):
-    read = training.decoded_above
+    read, held = training.decoded_above, []
 
     def small(base, given, first):
         if max(map(len, given)) > 100:
+            activations = torch.zeros(100)
+            held.append(weakref.ref(activations))
             raise RuntimeError("out of memory")
+        assert all(reference() is None for reference in held)  # or there would be no room for the others
         return read(base, given, first)
 
     monkeypatch.setattr(training, "decoded_above", small)
@@ -174,6 +178,29 @@ def test_a_shutdown_keeps_everybodys_place_and_they_go_on_in_other_company(tmp_p
     train(whole)
     for killed, unbroken in zip(some, whole, strict=True):
         assert gap(killed, unbroken) < 1e-5
+
+
+def test_what_ends_the_batch_costs_nobody_a_step(tmp_path):
+    """Whoever hears of the ends proves results, for minutes, and may be stopped meanwhile."""
+
+    def stop(index: int, outcome) -> None:
+        raise RuntimeError("no more")
+
+    some = [lesson(tmp_path / "killed", *given, seed=1) for given in (("cats", 4), ("dogs", 4), ("birds", 6))]
+    rarely = replace(SETTINGS, checkpoint_steps=5)
+    with pytest.raises(RuntimeError, match="no more"):
+        train_together(tiny.base(), some, registry.get("dpo"), settings=rarely, on_end=stop)
+    begun: dict[str, int] = {}
+
+    def note(name: str):
+        return lambda progress: begun.setdefault(name, progress.step)
+
+    train([replace(one, report=note(one.out.parent.name)) for one in some], checkpoint_steps=5)
+    assert begun == {"cats": 6, "dogs": 6, "birds": 6}
+    alone = lesson(tmp_path / "alone", "birds", 6, seed=1)
+    (found,) = train([alone])
+    assert found.steps == 8
+    assert gap(some[2], alone) < 1e-5
 
 
 def test_nothing_remains_on_the_base_model(tmp_path):
