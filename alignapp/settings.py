@@ -225,6 +225,8 @@ ALIGN_THREADS = env.int("ALIGN_THREADS", default=0)  # 0: as many as there are c
 ALIGN_DECODE_WEIGHTS = env.str("ALIGN_DECODE_WEIGHTS", default="exact")
 # Answers that one generation worker writes at once (measured by `python -m benchmarks.serving`).
 ALIGN_ROWS = env.int("ALIGN_ROWS", default=64)
+# People whose adapters one worker trains in the same passes; 0: 1 on a CPU, 8 on a GPU.
+ALIGN_TRAIN_TOGETHER = env.int("ALIGN_TRAIN_TOGETHER", default=0)
 MODEL_DIR = Path(env.str("ALIGN_MODELS", default=str(VAR_DIR / "models")))
 # What `manage.py values build` made, by the revision of the base model.
 VALUES_DIR = Path(env.str("ALIGN_VALUES", default=str(VAR_DIR / "values")))
