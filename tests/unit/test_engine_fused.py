@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 
 import pytest
@@ -90,7 +91,7 @@ def adapter(base: BaseModel, seed: int, *, only: str = "") -> LoraWeights:
 def both(base: BaseModel, rows: list[Row], lengths: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
     """Return three steps' logits, fused and hooked, of rows whose prompts have these lengths."""
     decoder, interventions = FusedDecoder(base, "exact"), Interventions(base)
-    ids = torch.arange(len(rows) * 64).view(len(rows), 64) * 13 % 259
+    ids = torch.arange(len(rows) * 64, device=base.device).view(len(rows), 64) * 13 % 259
     found = []
     for is_fused in (True, False):
         past, cache = DynamicCache(), RowCache(len(base.layers), max_rows=len(rows), device=base.device)
@@ -180,3 +181,14 @@ def test_an_engine_with_int8_weights_answers() -> None:
         assert finish(engine.submit(request("hello"))).token_count > 0
     finally:
         engine.close()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_on_a_gpu_the_same_code_gives_the_same_logits() -> None:
+    base = tiny.base()
+    moved = BaseModel(copy.deepcopy(base.model).to("cuda"), base.tokenizer, base.name, base.revision)
+    rows = [Row(), Row(adapters=((adapter(base, 1), 1.0),), vectors=((tiny.vectors(seed=1), 1.0),))]
+    assert fused(moved) is not None
+    on_gpu, hooked = both(moved, rows, [7, 20])
+    torch.testing.assert_close(on_gpu, hooked, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(on_gpu.cpu(), both(base, rows, [7, 20])[0], rtol=1e-2, atol=1e-2)
