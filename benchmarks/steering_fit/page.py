@@ -64,6 +64,7 @@ def _each(way: Mapping[str, Any]) -> plots.Interval:
 
 def _words(found: Mapping[str, Any]) -> str:
     ways, agreed = found["ways"], found["agreement"]
+    apart = agreed["greatest_relative_difference"]
     one, before = (ways[name]["median"] / ways[name]["people"] for name in ("warm", "anew"))
     crowd, palign = ways["together_1000"], ways["palign"]["median"]
     met = "the goal is" if one <= GOAL_SECONDS else "the bar is" if one <= BAR_SECONDS else "neither is"
@@ -88,11 +89,10 @@ for each head more. This is the fit alone: a job goes on to choose a strength an
 model many times (about half a minute).
 
 Compared before anything was timed, {agreed["people"]} people: fitted together, alone, and by regressions anew
-the same heads are chosen, and vectors differ by at most {agreed["greatest_relative_difference"]:.1e} of their
-size. PAlign's logistic probes choose {agreed["heads_shared_with_palign"]:.0%} of the same 24 heads; where both
-choose a head, the cosine of the two directions is {agreed["cosine_with_palign_on_shared_heads"]:.2f} (ours is
-graded and centred, see `personalization/methods/pas.py`). What either does for held-out answers is in
-[papi](papi.md).
+the same heads are chosen, and vectors differ by at most {apart:.1e} of their size. PAlign's logistic probes
+choose {agreed["heads_shared_with_palign"]:.0%} of the same 24 heads; where both choose a head, the cosine of
+the two directions is {agreed["cosine_with_palign_on_shared_heads"]:.2f} (ours is graded and centred, see
+`personalization/methods/pas.py`). What either does for held-out answers is in [papi](papi.md).
 
 {found["repeats"]} measurements of each way, by turns (ABBA). {quietness(found["watch"])}
 Machine: {found["machine"]}. Commit: {found["commit"]}.

@@ -25,7 +25,7 @@ from personalization.training.lora import acting, first_trained
 from personalization.training.pairs import EncodedPairs, entries_of
 from personalization.training.replay import Replay
 from personalization.training.run import SINKING_NATS, Run, shared_loss
-from personalization.training.select import topic_pairs, topical_margins, widest_pairs
+from personalization.training.select import topic_pairs, used_pairs
 from personalization.training.settings import TrainingSettings
 from personalization.training.trunk import decoded_above
 
@@ -142,12 +142,7 @@ def _begun(
     parameters: Mapping[str, float],
     settings: TrainingSettings,
 ) -> Run:
-    used = widest_pairs(
-        lesson.pairs,
-        aim=settings.pairs_aimed_at,
-        most_per_conversation=settings.most_pairs_per_conversation,
-        margins=topical_margins(lesson.pairs),
-    )
+    used = used_pairs(lesson.pairs, settings)
     if not used:
         raise NotEnoughData("There is no pair to learn from.", missing=1)
     first = first_trained(base, settings)
