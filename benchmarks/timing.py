@@ -17,9 +17,10 @@ IDLE_CORES = 0.15  # what others may use of the machine that is still called idl
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Repeated measurements of one way, in seconds."""
+    """Repeated measurements of one way in seconds: of the clock, and of this process's threads together."""
 
     seconds: tuple[float, ...]
+    processor_seconds: tuple[float, ...]
 
     @property
     def median(self) -> float:
@@ -33,6 +34,7 @@ class Times:
             "low": min(self.seconds),
             "high": max(self.seconds),
             "all": self.seconds,
+            "processor_all": self.processor_seconds,
         }
 
 
@@ -46,15 +48,15 @@ def by_turns(
 
     What slows the machine for a while then slows all ways alike. `tell` hears each measurement.
     """
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for turn in range(repeats):
         for name in sorted(ways, key=list(ways).index, reverse=turn % 2 == 1):
             gc.collect()
-            begun = time.perf_counter()
+            begun, used = time.perf_counter(), time.process_time()
             ways[name]()
-            found[name].append(time.perf_counter() - begun)
-            tell(name, found[name][-1])
-    return {name: Times(tuple(seconds)) for name, seconds in found.items()}
+            found[name].append((time.perf_counter() - begun, time.process_time() - used))
+            tell(name, found[name][-1][0])
+    return {name: Times(*zip(*both, strict=True)) for name, both in found.items()}
 
 
 class Watch:

@@ -23,7 +23,7 @@ TEXTS = Path("docs/benchmarks/people-raw")  # what the base model answered in `b
 
 
 def settings_of(*, pairs_per_batch: int = 4, epochs: int = 2) -> TrainingSettings:
-    """Return the application's settings without what a plain DPO trainer does not have: replay and teacher."""
+    """Return the application's settings without what a plain DPO trainer has not: replay and teacher."""
     return replace(
         TrainingSettings(), replay=0.0, teaching=0.0, pairs_per_batch=pairs_per_batch, epochs=epochs
     )
@@ -46,10 +46,7 @@ class Learner:
 
 
 def learners(base: BaseModel, count: int, *, prompts: int, settings: TrainingSettings) -> list[Learner]:
-    """Return this many people who rated the same answers to the first `prompts` prompts.
-
-    Their pairs are cut so that every batch is full: a trainer that shuffles by itself would fill them, too.
-    """
+    """Return this many simulated people who rated the same answers to the first `prompts` prompts."""
     (file,) = sorted(TEXTS.glob("*/pool-0.json"))[:1]
     pool = Pool(**json.loads(file.read_text()))
     return [_learner(base, Rated.by(draw_person(i), pool).pairs(prompts), settings, i) for i in range(count)]

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from peft import LoraConfig
-from torch.utils.data import Sampler
+from torch.utils.data import DataLoader, Sampler
 from trl import DPOConfig, DPOTrainer
 
 from benchmarks.training.lessons import Learner
@@ -22,29 +22,27 @@ from personalization.training.lora import Adapter, first_trained
 from personalization.training.run import schedule
 from personalization.training.settings import TrainingSettings
 
-BETA = 0.1
 
-
-class InOrder(Sampler[int]):
-    """Yields an epoch's pairs in the given order, then the next epoch's."""
+class Batches(Sampler[list[int]]):
+    """Yields an epoch's batches in the given order, then the next epoch's."""
 
     def __init__(self, batches: list[list[int]], epochs: int) -> None:
         self._size = len(batches) // epochs
         self._batches, self._epoch = batches, 0
 
-    def __iter__(self) -> Iterator[int]:
+    def __iter__(self) -> Iterator[list[int]]:
         begin = self._epoch * self._size
         self._epoch += 1
-        return iter([i for batch in self._batches[begin : begin + self._size] for i in batch])
+        return iter(self._batches[begin : begin + self._size])
 
     def __len__(self) -> int:
-        return sum(map(len, self._batches[: self._size]))
+        return self._size
 
 
 class Trainer(DPOTrainer):
     """DPOTrainer on token ids in a given order; `losses` has each step's."""
 
-    def __init__(self, order: InOrder, **given: Any) -> None:
+    def __init__(self, order: Batches, **given: Any) -> None:
         self._order = order
         self.losses: list[float] = []
         super().__init__(**given)
@@ -52,8 +50,11 @@ class Trainer(DPOTrainer):
     def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
         return dataset
 
-    def _get_train_sampler(self, *_: Any) -> InOrder:
-        return self._order
+    def get_train_dataloader(self) -> Any:
+        """Load the pairs in our order."""
+        pairs: Any = self.train_dataset
+        loader = DataLoader(pairs, batch_sampler=self._order, collate_fn=self.data_collator)
+        return self.accelerator.prepare(loader)
 
     def compute_loss(self, *given: Any, **named: Any) -> Any:
         """Compute TRL's loss and note it."""
@@ -62,7 +63,9 @@ class Trainer(DPOTrainer):
         return loss
 
 
-def trained(base: BaseModel, learner: Learner, settings: TrainingSettings, *, plain: bool) -> list[float]:
+def trained(
+    base: BaseModel, learner: Learner, settings: TrainingSettings, *, beta: float, plain: bool
+) -> list[float]:
     """Train and return each step's loss.
 
     `plain`: as TRL comes, the reference model at every step and gradient checkpointing. Otherwise reference
@@ -85,9 +88,9 @@ def trained(base: BaseModel, learner: Learner, settings: TrainingSettings, *, pl
     )
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(
-            InOrder(learner.batches, settings.epochs),
+            Batches(learner.batches, settings.epochs),
             model=copy.deepcopy(base.model),  # TRL changes its forward pass; a thousandth of the time
-            args=_arguments(folder, settings, plain=plain),
+            args=_arguments(folder, settings, beta=beta, plain=plain),
             train_dataset=Dataset.from_dict(rows),
             processing_class=base.tokenizer,
             peft_config=lora,
@@ -101,13 +104,13 @@ def trained(base: BaseModel, learner: Learner, settings: TrainingSettings, *, pl
     return trainer.losses
 
 
-def _arguments(folder: str, settings: TrainingSettings, *, plain: bool) -> DPOConfig:
+def _arguments(folder: str, settings: TrainingSettings, *, beta: float, plain: bool) -> DPOConfig:
     return DPOConfig(
         output_dir=folder,
         per_device_train_batch_size=settings.pairs_per_batch,
         num_train_epochs=settings.epochs,
         max_grad_norm=settings.clip_norm,
-        beta=BETA,
+        beta=beta,
         max_length=None,
         precompute_ref_log_probs=not plain,
         gradient_checkpointing=plain,
@@ -122,8 +125,9 @@ def _arguments(folder: str, settings: TrainingSettings, *, plain: bool) -> DPOCo
 
 def _begin_alike(trainer: Trainer, adapter: Adapter) -> list[torch.nn.Parameter]:
     """Give PEFT's matrices the values that ours begin with, and return them."""
-    found = []
-    for name, parameter in trainer.model.named_parameters():
+    found, model = [], trainer.model
+    assert model is not None
+    for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             ours = name.removeprefix("base_model.model.").replace(".default.weight", "")
             with torch.no_grad():
