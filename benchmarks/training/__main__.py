@@ -2,11 +2,11 @@
 
     python -m benchmarks.training [--json FILE] [--page FOLDER] [--quick] [--people 1 4 8 16] [--repeats 5]
 
-Simulated people rate sampled answers; everybody's pairs train a LoRA adapter on the upper half of the
-layers. All ways get the same tokens, batches, order, first matrices, learning rates, clipping and loss; what is
-our own (the teacher, replayed text) is off. TRL is measured with reference log-probabilities computed once and no
-gradient checkpointing, and as it comes, in float32. Losses must agree within 1e-4 before anything is timed.
-Ways take turns. Needs `make install-bench`. Full: about two hours on two idle cores; --quick: a minute.
+Simulated people rate sampled answers; everybody's pairs train a LoRA adapter on the upper half of the layers.
+All ways get the same tokens, batches, order, first matrices, learning rates, clipping and loss; what is our
+own (the teacher, replayed text) is off. TRL is measured with reference log-probabilities computed once and
+no gradient checkpointing, and as it comes, in float32. Losses must agree within 1e-4 before anything is
+timed. Ways take turns. Needs `make install-bench`. Full: about two hours on two idle cores, --quick a minute.
 """
 
 from __future__ import annotations

@@ -83,11 +83,12 @@ Written by `python -m benchmarks.training --page docs/benchmarks`.
 
 {table(found)}
 
-Everybody has {found["pairs"]} pairs or about as many, {settings["epochs"]} epochs, {batch} pairs a batch, rank
-{settings["rank"]} on all linear layers of the upper {share:.0%} of the model, float32. A token counts once for
-each time that it is trained on, prompt and answer, without padding, and a way's time is everything from pairs
-to a written adapter (TRL: from token ids to a trained one). One after the other costs the same for each person, so it is measured on fewer people. Ours stays off: teacher and replayed text; what
-each epoch's gradients have in common (`training.entanglement`) is still measured, at its cost.
+Everybody has {found["pairs"]} pairs or about as many, {settings["epochs"]} epochs, {batch} pairs a batch,
+rank {settings["rank"]} on all linear layers of the upper {share:.0%} of the model, float32. A token counts
+once for each time that it is trained on, prompt and answer, without padding, and a way's time is everything
+from pairs to a written adapter (TRL: from token ids to a trained one). One after the other costs the same for
+each person, so it is measured on fewer people. Ours stays off: teacher and replayed text; what each epoch's
+gradients have in common (`training.entanglement`) is still measured, at its cost.
 
 ![Loss of the first person](training-loss.svg)
 
