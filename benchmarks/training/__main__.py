@@ -6,7 +6,7 @@ Simulated people rate sampled answers; everybody's pairs train a LoRA adapter on
 All ways get the same tokens, batches, order, first matrices, learning rates, clipping and loss; what is our
 own (the teacher, replayed text) is off. TRL is measured with reference log-probabilities computed once and
 no gradient checkpointing, and as it comes, in float32. Losses must agree within 1e-4 before anything is
-timed. Ways take turns. Needs `make install-bench`. Full: about two hours on two idle cores, --quick a minute.
+timed. Ways take turns. Needs `make install-bench`. Full: about 90 minutes on two idle cores, --quick one.
 """
 
 from __future__ import annotations
@@ -142,8 +142,8 @@ def main() -> None:
     parser = options_of(__doc__, "training")
     parser.add_argument("--threads", type=int, default=0, help="0: as many as there are cores")
     parser.add_argument("--people", type=int, nargs="+", default=[1, 4, 8, 16], help="trained together")
-    parser.add_argument("--apart", type=int, default=4, help="trained one after the other")
-    parser.add_argument("--prompts", type=int, default=10, help="rated by everybody, four answers each")
+    parser.add_argument("--apart", type=int, default=2, help="trained one after the other")
+    parser.add_argument("--prompts", type=int, default=5, help="rated by everybody, four answers each")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="1 and 2 people, one epoch of 1 prompt, once")

@@ -49,10 +49,14 @@ def learners(base: BaseModel, count: int, *, prompts: int, settings: TrainingSet
     """Return this many simulated people who rated the same answers to the first `prompts` prompts."""
     (file,) = sorted(TEXTS.glob("*/pool-0.json"))[:1]
     pool = Pool(**json.loads(file.read_text()))
-    return [_learner(base, Rated.by(draw_person(i), pool).pairs(prompts), settings, i) for i in range(count)]
+    return [
+        learner_of(base, Rated.by(draw_person(i), pool).pairs(prompts), settings, seed=i)
+        for i in range(count)
+    ]
 
 
-def _learner(base: BaseModel, pairs: Sequence[Pair], settings: TrainingSettings, seed: int) -> Learner:
+def learner_of(base: BaseModel, pairs: Sequence[Pair], settings: TrainingSettings, *, seed: int) -> Learner:
+    """Return what training makes of a person's pairs."""
     used = used_pairs(pairs, settings)
     encoded = EncodedPairs(base, [*used, *topic_pairs(used)], "")
     return Learner(list(pairs), encoded, encoded.batches(settings, seed), seed)

@@ -109,13 +109,19 @@ def _hook(
     adapters: Sequence[Adapter], tokens: Sequence[int], name: str
 ) -> Callable[[nn.Module, Any, Tensor], Tensor]:
     def add(_: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        inputs = args[0].to(adapters[0].parameters[f"{name}.lora_A"].dtype)
-        blocks = [inputs] if len(adapters) == 1 else inputs.split(list(tokens), dim=1)
-        changes = [
-            linear(linear(block, a.parameters[f"{name}.lora_A"]), a.parameters[f"{name}.lora_B"])
-            for a, block in zip(adapters, blocks, strict=True)
+        dtype = adapters[0].parameters[f"{name}.lora_A"].dtype
+        inputs, found = args[0].flatten(0, -2).to(dtype), output.flatten(0, -2).to(dtype)
+        sizes = list(tokens) if len(adapters) > 1 else [len(inputs)]
+        changed = [
+            torch.addmm(
+                own,
+                linear(block, adapter.parameters[f"{name}.lora_A"]),
+                adapter.parameters[f"{name}.lora_B"].T,
+                alpha=adapter.scaling,
+            )
+            for adapter, block, own in zip(adapters, inputs.split(sizes), found.split(sizes), strict=True)
         ]
-        change = changes[0] if len(changes) == 1 else torch.cat(changes, dim=1)
-        return (output + change * adapters[0].scaling).to(output.dtype)
+        whole = changed[0] if len(changed) == 1 else torch.cat(changed)
+        return whole.reshape(output.shape).to(output.dtype)
 
     return add

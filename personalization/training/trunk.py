@@ -39,8 +39,10 @@ class Trunk:
 
     @torch.no_grad()
     def _gives_the_same(self, base: BaseModel, text: Text) -> bool:
-        whole = decoded_above(base, [text], 0).float()
-        gap = (decoded_above(base, self.texts[:1], self.first).float() - whole).square().mean().sqrt()
+        """Compare at a text's beginning, which is read like any text."""
+        ids, states = (Text(some.given[: text.head], text.head) for some in (text, self.texts[0]))
+        whole = decoded_above(base, [ids], 0).float()
+        gap = (decoded_above(base, [states], self.first).float() - whole).square().mean().sqrt()
         return bool(gap < ALIKE * whole.square().mean().sqrt())
 
 
