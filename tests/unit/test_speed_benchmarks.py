@@ -54,7 +54,7 @@ def pairs(word: str, count: int) -> list[Pair]:
 
 
 def test_trl_takes_the_same_steps_as_people_who_train_together():
-    """Both of TRL's ways, ours alone and together: losses of every step within 1e-4, or the benchmark ends."""
+    """Both of TRL's ways, ours alone and together: every step's losses within 1e-4, or the benchmark ends."""
     settings = settings_of(pairs_per_batch=2, epochs=2)
     some = [
         learner_of(tiny.base(), pairs(word, count), settings, seed=seed)
