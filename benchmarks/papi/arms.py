@@ -22,9 +22,9 @@ from personalization.inventory.items import items
 from personalization.inventory.meaning import meanings
 from personalization.inventory.scoring import score
 from personalization.models.base import BaseModel
-from personalization.models.interventions import Interventions, Row, Site, SteeringVectors, load_adapter
+from personalization.models.interventions import Interventions, Row, load_adapter
 from personalization.records import Message, Pair
-from personalization.steering.questionnaire import Questionnaire
+from personalization.steering.fit import PersonalityFit, item_heads
 from personalization.steering.scale import WORDS, Scale, expected, orders, question
 from personalization.training.settings import TrainingSettings
 from personalization.training.train import train_adapter
@@ -112,25 +112,15 @@ def pas(reader: Reader, person: int, base_scores: Answers) -> dict[str, Answers]
     at = {number: i for i, number in enumerate(people.numbers_120) if number}
     given = _short_inventory(people, person)
     numbers = [n for n in given if at[n] in set(people.learned.tolist())]
-    activations = Questionnaire(reader.base).activations(reader.folder, lambda _: None)
+    heads = item_heads(reader.base, reader.folder)
+    fit = PersonalityFit(reader.base, heads, method, method.resolve({}))
     random.Random(person).shuffle(numbers)  # noqa: S311 - a reproducible split
     inside = numbers[: 2 * len(numbers) // 3]
     checked = [at[n] for n in numbers[2 * len(numbers) // 3 :]]
     truth = people.answers[person]
 
-    def vectors(chosen: list[int]) -> SteeringVectors:
-        heads = activations[[n - 1 for n in chosen]].flatten(2, 3)
-        found = method.function(heads, [given[n] for n in chosen], **method.resolve({}))
-        sites: dict[tuple[int, Site], torch.Tensor] = {}
-        for layer, added in enumerate(found.unflatten(0, activations.shape[2:4]).flatten(1)):
-            if added.any():
-                weight = reader.base.attention_output(layer).weight
-                assert isinstance(weight, torch.Tensor)
-                sites[layer, "attention"] = weight.float().cpu() @ added
-        return SteeringVectors(sites)
-
     interventions = Interventions(reader.base)
-    partial, whole = vectors(inside), vectors(numbers)
+    partial, whole = fit.vectors([{n: given[n] for n in some} for some in (inside, numbers)])
     found = {0.0: reader.lined_up(person, base_scores)}
     checks = {0.0: float(np.abs(found[0.0] - truth)[checked].mean())}
     for strength in STRENGTHS:

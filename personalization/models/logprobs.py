@@ -123,8 +123,18 @@ def batch_logps(
     another decoder's output for the same answer tokens (tokens, hidden), read by the same head; the second
     result is KL(teacher || model) in nats, a mean over these tokens, and 0 without a teacher.
     """
-    row, read = answer_states(items, hidden)
-    target = torch.tensor([t for answer in items.answers for t in answer], device=base.device)
+    return read_logps(base, items.answers, answer_states(items, hidden)[1], teacher)
+
+
+def read_logps(
+    base: BaseModel, answers: Sequence[Sequence[int]], read: Tensor, teacher: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return the same as `batch_logps` from what the head reads each token of the answers from.
+
+    `read` is (tokens, hidden), one answer after the other.
+    """
+    row = torch.tensor([i for i, answer in enumerate(answers) for _ in answer], device=base.device)
+    target = torch.tensor([t for answer in answers for t in answer], device=base.device)
     logps, apart = [], torch.zeros((), device=base.device)
     for at in range(0, len(target), HEAD_POSITIONS):
         part = slice(at, at + HEAD_POSITIONS)
@@ -134,7 +144,7 @@ def batch_logps(
             with torch.no_grad():
                 wanted = functional.log_softmax(base.logits(teacher[part]).float(), dim=-1)
             apart = apart + functional.kl_div(words, wanted, reduction="sum", log_target=True)
-    sums = torch.zeros(len(items), device=base.device).index_add(0, row, torch.cat(logps))
+    sums = torch.zeros(len(answers), device=base.device).index_add(0, row, torch.cat(logps))
     return sums, apart / max(len(target), 1)
 
 

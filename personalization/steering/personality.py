@@ -19,10 +19,11 @@ from personalization.errors import NotEnoughData
 from personalization.inventory.items import ITEM_COUNT, items
 from personalization.models.base import BaseModel
 from personalization.models.cost import Cost, measure_cost
-from personalization.models.interventions import Interventions, Row, Site, SteeringVectors, save_vectors
+from personalization.models.interventions import Interventions, Row, SteeringVectors, save_vectors
 from personalization.progress import Progress, Report, ignore
 from personalization.registry import Method
 from personalization.steering.evidence import MAX_PERPLEXITY_RATIO, proof
+from personalization.steering.fit import PersonalityFit, item_heads
 from personalization.steering.questionnaire import Questionnaire
 
 MIN_ANSWERS = 60
@@ -55,8 +56,8 @@ def learn_personality(
     steps = 3 + FOLDS * len(STRENGTHS)
     report(Progress(0, steps))
     questions = Questionnaire(base)
-    activations = questions.activations(cache, lambda _: report(Progress(0, steps)))
-    fit = _Fit(base, activations, given, method, parameters)
+    heads = item_heads(base, cache, lambda _: report(Progress(0, steps)))
+    fit = _Fit(PersonalityFit(base, heads, method, parameters), given)
     interventions = Interventions(base)
 
     def scores(row: Row, numbers: Sequence[int]) -> Tensor:
@@ -66,7 +67,7 @@ def learn_personality(
     plain = scores(Row(), list(given))
     report(Progress(1, steps))
     trials = _trials(fit, scores, train, seed=seed, tick=lambda k: report(Progress(1 + k, steps)))
-    vectors = fit.vectors(train)
+    (vectors,) = fit.vectors(train)
     strength, cost = _choose(base, interventions, vectors, trials)
     row = _row(vectors, strength)
     steered = scores(row, list(given))
@@ -123,35 +124,18 @@ def hold_out(numbers: Sequence[int], *, seed: int) -> tuple[list[int], list[int]
 
 
 class _Fit:
-    """One person's answers beside the activations; fits on any of the items."""
+    """One person's answers and vectors that any of them give."""
 
-    def __init__(
-        self,
-        base: BaseModel,
-        activations: Tensor,
-        given: Mapping[int, int],
-        method: Method,
-        parameters: Mapping[str, float],
-    ) -> None:
-        self._base, self._activations, self._given = base, activations, given
-        self._method, self._parameters = method, dict(parameters)
+    def __init__(self, fit: PersonalityFit, given: Mapping[int, int]) -> None:
+        self._fit, self._given = fit, given
 
     def values(self, numbers: Sequence[int]) -> Tensor:
         """Return the answers to these items, float32 (n,)."""
         return torch.tensor([float(self._given[number]) for number in numbers])
 
-    def vectors(self, numbers: Sequence[int]) -> SteeringVectors:
-        """Return what the person's answers to these items add to each layer's attention at strength 1."""
-        chosen = self._activations[[number - 1 for number in numbers]]  # (n, 2, layers, heads, width)
-        layers, heads = chosen.shape[2:4]
-        found = self._method.function(chosen.flatten(2, 3), self.values(numbers).tolist(), **self._parameters)
-        sites: dict[tuple[int, Site], Tensor] = {}
-        for layer, inputs in enumerate(found.unflatten(0, (layers, heads)).flatten(1)):
-            if inputs.any():
-                weight = self._base.attention_output(layer).weight
-                assert isinstance(weight, Tensor)
-                sites[layer, "attention"] = weight.float().cpu() @ inputs
-        return SteeringVectors(sites)
+    def vectors(self, *some: Sequence[int]) -> list[SteeringVectors]:
+        """Return what each of these sets of items says: vectors at strength 1."""
+        return self._fit.vectors([{number: self._given[number] for number in numbers} for numbers in some])
 
 
 def _trials(
@@ -165,8 +149,9 @@ def _trials(
     """Return each strength's error on items that neither the vector nor the calibration saw."""
     errors: dict[float, list[float]] = {strength: [] for strength in STRENGTHS}
     done = 0
-    for inside, outside in _folds(train, seed):
-        vectors = fit.vectors(inside)
+    folds = _folds(train, seed)
+    learned = fit.vectors(*(inside for inside, _ in folds))
+    for (inside, outside), vectors in zip(folds, learned, strict=True):
         for strength in STRENGTHS:
             found = scores(_row(vectors, strength), [*inside, *outside])
             known, new = found[: len(inside)], found[len(inside) :]

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import DynamicCache
 
@@ -25,6 +22,7 @@ from personalization.inventory.items import items
 from personalization.models.base import BaseModel
 from personalization.models.prompts import encode_chat, encode_text
 from personalization.records import Message
+from personalization.steering import kept
 
 INSTRUCTION = (
     "Say how well a statement describes you. Answer with one letter only. A: strongly agree, B: agree, "
@@ -50,7 +48,8 @@ class Questionnaire:
         if any(len(ids) != 1 for ids in letters):
             raise ModelError(f"{base.name} has no token of its own for each of the letters {LETTERS}.")
         self._letters = [ids[0] for ids in letters]
-        self._name = hashlib.sha256(repr((base.revision, prompts, self._letters)).encode()).hexdigest()[:24]
+        given = (base.revision, base.model.dtype, prompts, self._letters)
+        self._name = hashlib.sha256(repr(given).encode()).hexdigest()[:24]
 
     @torch.no_grad()
     def scores(self, numbers: Sequence[int]) -> Tensor:
@@ -74,15 +73,9 @@ class Questionnaire:
         The second dimension is "strongly agree", "strongly disagree". Read from `folder` where it was
         computed before. `report` hears the share that is done.
         """
-        file = folder / f"{self._name}.safetensors"
-        try:
-            return load_file(file)["activations"]
-        except (OSError, SafetensorError, KeyError):
+        if (found := kept.read(folder, self._name)) is None:
             found = self._capture(report)
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix="capturing-") as temporary:
-            save_file({"activations": found}, Path(temporary) / file.name)
-            (Path(temporary) / file.name).replace(file)
+            kept.write(folder, self._name, found)
         return found
 
     @torch.no_grad()

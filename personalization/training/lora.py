@@ -1,8 +1,9 @@
 """LoRA matrices of several people on one frozen base model, trained in the same passes.
 
 Hu et al. 2021, arXiv:2106.09685; many adapters of one base at once as in mLoRA (Ye et al. 2023,
-arXiv:2312.02515). Rows of a batch belong to people in equal, consecutive blocks, so that one batched product
-serves all. The base model is left as it was; folders are in PEFT's format. Knows nothing of losses or data.
+arXiv:2312.02515). The tokens of a row belong to people in consecutive blocks, each with products of its own,
+so nothing is padded. The base model is left as it was; folders are in PEFT's format. Knows nothing of losses
+or data.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import torch
 from peft import LoraConfig
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from personalization.models.base import BaseModel
 from personalization.training.settings import TrainingSettings
@@ -86,13 +88,14 @@ class Adapter:
 
 
 @contextmanager
-def acting(adapters: Sequence[Adapter]) -> Iterator[None]:
-    """Let row block u of every batch inside, of `len(adapters)` equal blocks, be changed by adapter u.
+def acting(adapters: Sequence[Adapter], tokens: Sequence[int] = ()) -> Iterator[None]:
+    """Let the row that is read inside be changed by each adapter in turn, for so many of its tokens.
 
-    All adapters have the same targets. Without any, the base model answers.
+    All adapters have the same targets. A single one acts on whatever is read; without any, the base model
+    answers.
     """
     handles = [
-        module.register_forward_hook(_hook(adapters, name))
+        module.register_forward_hook(_hook(adapters, tokens, name))
         for name, module in (adapters[0].targets.items() if adapters else ())
     ]
     try:
@@ -102,12 +105,23 @@ def acting(adapters: Sequence[Adapter]) -> Iterator[None]:
             handle.remove()
 
 
-def _hook(adapters: Sequence[Adapter], name: str) -> Callable[[nn.Module, Any, Tensor], Tensor]:
+def _hook(
+    adapters: Sequence[Adapter], tokens: Sequence[int], name: str
+) -> Callable[[nn.Module, Any, Tensor], Tensor]:
     def add(_: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        down = torch.stack([a.parameters[f"{name}.lora_A"] for a in adapters])  # (people, rank, in)
-        up = torch.stack([a.parameters[f"{name}.lora_B"] for a in adapters])  # (people, out, rank)
-        blocks = args[0].to(down.dtype).reshape(len(adapters), -1, down.shape[2])
-        change = torch.bmm(torch.bmm(blocks, down.mT), up.mT) * adapters[0].scaling
-        return (output + change.reshape(output.shape)).to(output.dtype)
+        dtype = adapters[0].parameters[f"{name}.lora_A"].dtype
+        inputs, found = args[0].flatten(0, -2).to(dtype), output.flatten(0, -2).to(dtype)
+        sizes = list(tokens) if len(adapters) > 1 else [len(inputs)]
+        changed = [
+            torch.addmm(
+                own,
+                linear(block, adapter.parameters[f"{name}.lora_A"]),
+                adapter.parameters[f"{name}.lora_B"].T,
+                alpha=adapter.scaling,
+            )
+            for adapter, block, own in zip(adapters, inputs.split(sizes), found.split(sizes), strict=True)
+        ]
+        whole = changed[0] if len(changed) == 1 else torch.cat(changed)
+        return whole.reshape(output.shape).to(output.dtype)
 
     return add

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from personalization.models.base import BaseModel
 from personalization.models.generate import plain_text
+from personalization.training.packed import Text
 from personalization.training.trunk import Trunk
 
 TEXTS, TOKENS = 32, 64  # drawn once for a model: nobody's, and so everybody's
@@ -49,7 +50,7 @@ class Replay:
         """Let the model write the texts of this seed and read them."""
         texts = plain_text(base, count=TEXTS, tokens=TOKENS, seed=seed)
         output = base.decoder(input_ids=texts, use_cache=False).last_hidden_state
-        return cls(texts, output, Trunk.of(base, texts.tolist(), first_trained))
+        return cls(texts, output, Trunk.of(base, [Text(ids, len(ids)) for ids in texts], first_trained))
 
     @property
     def first(self) -> int:
@@ -60,16 +61,18 @@ class Replay:
         """Return which texts are a step's, in turn."""
         return [(step * EACH_STEP + i) % len(self.texts) for i in range(EACH_STEP)]
 
-    def below(self, step: int) -> list[Tensor]:
+    def below(self, step: int) -> list[Text]:
         """Return what is read from `first` on, for a step's texts."""
-        return [self.trunk.states[i] if self.trunk else self.texts[i] for i in self.at(step)]
+        return [self.trunk.texts[i] if self.trunk else Text(self.texts[i], TOKENS) for i in self.at(step)]
 
     def divergence(self, base: BaseModel, step: int, hidden: Tensor) -> Tensor:
         """Return KL(base || policy) in nats a token, a mean over a step's texts.
 
-        `hidden` is the decoder's output for them with the policy's adapter acting, (texts, tokens, hidden).
+        `hidden` is the decoder's output for them with the policy's adapter acting, (all tokens, hidden).
         """
         policy = functional.log_softmax(base.logits(hidden).float(), dim=-1)
         with torch.no_grad():
-            reference = functional.log_softmax(base.logits(self.output[self.at(step)]).float(), dim=-1)
+            reference = functional.log_softmax(
+                base.logits(self.output[self.at(step)].flatten(0, 1)).float(), dim=-1
+            )
         return functional.kl_div(policy, reference, reduction="none", log_target=True).sum(dim=-1).mean()

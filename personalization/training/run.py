@@ -116,7 +116,7 @@ class Run:
     def step(self) -> None:
         """Change the adapter by the gradient that is there, and report. Raises what `report` raises."""
         for group in self._optimizer.param_groups:
-            group["lr"] = self._settings.learning_rate * _schedule(self.done, self.steps, self._settings)
+            group["lr"] = self._settings.learning_rate * schedule(self.done, self.steps, self._settings)
         torch.nn.utils.clip_grad_norm_(self.adapter.parameters.values(), self._settings.clip_norm)
         self._optimizer.step()
         self.drop_gradient()
@@ -178,7 +178,7 @@ class Run:
         return (margin > 0).float().mean().item()
 
 
-def _schedule(step: int, steps: int, settings: TrainingSettings) -> float:
+def schedule(step: int, steps: int, settings: TrainingSettings) -> float:
     """Return the learning rate's factor: linear warm-up, then linear decay to a tenth."""
     warmup = max(1, round(steps * settings.warmup_share))
     if step < warmup:

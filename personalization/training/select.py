@@ -14,11 +14,22 @@ from dataclasses import replace
 
 from personalization.models.relevance import relevance
 from personalization.records import Message, Pair
+from personalization.training.settings import TrainingSettings
 
 # What a chosen answer that is less relevant than the rejected one costs: a cosine of 1 is a whole slider.
 OFF_TOPIC = 1.0
 # More of them take from the taste what they give to the question.
 TOPIC_EVERY = 6
+
+
+def used_pairs(pairs: Sequence[Pair], settings: TrainingSettings) -> list[Pair]:
+    """Return the pairs that training uses: the widest ones whose chosen answer stays with the question."""
+    return widest_pairs(
+        pairs,
+        aim=settings.pairs_aimed_at,
+        most_per_conversation=settings.most_pairs_per_conversation,
+        margins=topical_margins(pairs),
+    )
 
 
 def topical_margins(pairs: Sequence[Pair]) -> list[float]:

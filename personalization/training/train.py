@@ -25,10 +25,11 @@ from personalization.progress import Report, ignore
 from personalization.records import Pair
 from personalization.registry import Method
 from personalization.training.lora import acting, first_trained
-from personalization.training.pairs import EncodedPairs, entries_of
+from personalization.training.packed import Text, packable
+from personalization.training.pairs import EncodedPairs
 from personalization.training.replay import Replay
 from personalization.training.run import SINKING_NATS, Run, shared_loss
-from personalization.training.select import topic_pairs, topical_margins, widest_pairs
+from personalization.training.select import topic_pairs, used_pairs
 from personalization.training.settings import TrainingSettings
 from personalization.training.trunk import decoded_above
 
@@ -146,12 +147,7 @@ def _begun(
     method: Method,
     settings: TrainingSettings,
 ) -> Run:
-    used = widest_pairs(
-        lesson.pairs,
-        aim=settings.pairs_aimed_at,
-        most_per_conversation=settings.most_pairs_per_conversation,
-        margins=topical_margins(lesson.pairs),
-    )
+    used = used_pairs(lesson.pairs, settings)
     if not used:
         raise NotEnoughData("There is no pair to learn from.", missing=1)
     first = first_trained(base, settings)
@@ -198,8 +194,9 @@ def _ended(run: Run, lesson: Lesson) -> TrainingResult | Exception:
 def _step(base: BaseModel, runs: Sequence[Run]) -> None:
     """Take one step of every run, those that are read from the same layer together."""
     together = defaultdict(list)
-    for run in runs:
-        together[run.train.first, run.replay.first if run.replay else -1].append(run)
+    for index, run in enumerate(runs):
+        apart = 0 if packable(base) else index  # padded texts have no tokens of one person in a row
+        together[apart, run.train.first, run.replay.first if run.replay else -1].append(run)
     for some in together.values():
         _step_of(base, some)
 
@@ -232,13 +229,14 @@ def _let_go(error: Exception) -> Exception:
 
 def _pass(base: BaseModel, some: Sequence[Run]) -> None:
     """Give every run the gradient of its next step."""
-    with acting([run.adapter for run in some]):
-        hidden = _read(base, [run.train.below(entries_of(run.batch)) for run in some], some[0].train.first)
-        texts = [run.replay.below(run.done) if run.replay else [] for run in some]
-        plain = _read(base, texts, some[0].replay.first) if some[0].replay else hidden
-        loss = shared_loss(base, some, hidden, plain)
-        if loss.requires_grad:
-            loss.backward()
+    hidden = _read(base, some, [run.train.texts(run.batch) for run in some], some[0].train.first)
+    plain = hidden
+    if first := some[0].replay:
+        texts = [run.replay.below(run.done) for run in some if run.replay]
+        plain = _read(base, some, texts, first.first)
+    loss = shared_loss(base, some, hidden, plain)
+    if loss.requires_grad:
+        loss.backward()
 
 
 def _advance(run: Run) -> None:
@@ -256,9 +254,9 @@ def _keep(run: Run) -> None:
         run.keep()
 
 
-def _read(base: BaseModel, blocks: Sequence[list[Tensor]], first: int) -> list[Tensor]:
-    """Return the decoder's output for each block of texts, read as blocks of equal size (`acting`)."""
-    rows = max(map(len, blocks))
-    padded = [text for block in blocks for text in [*block, *block[:1] * (rows - len(block))]]
-    output = decoded_above(base, padded, first)
-    return [output[at * rows : at * rows + len(block)] for at, block in enumerate(blocks)]
+def _read(base: BaseModel, some: Sequence[Run], texts: Sequence[Sequence[Text]], first: int) -> list[Tensor]:
+    """Return the decoder's output for each run's texts, with its adapter acting: (tokens, hidden)."""
+    tokens = [sum(len(text.given) for text in own) for own in texts]
+    with acting([run.adapter for run in some], tokens):
+        output = decoded_above(base, [text for own in texts for text in own], first)
+    return list(output.split(tokens))

@@ -16,55 +16,54 @@ import torch
 from torch import Tensor, nn
 
 from personalization.models.base import BaseModel
+from personalization.training.packed import ALIKE, Text, decoded_row, packable
 
 MOST_BYTES = 4 * 2**30
-ALIKE = 1e-2  # of the root mean square: bfloat16 rounds to 4e-3
 
 
 @dataclass(frozen=True)
 class Trunk:
-    """The output of layer `first - 1` for each token sequence, (tokens, hidden), in their order."""
+    """The output of layer `first - 1` for each text, in their order."""
 
     first: int
-    states: Sequence[Tensor] = field(repr=False)
+    texts: Sequence[Text] = field(repr=False)
 
     @classmethod
-    def of(cls, base: BaseModel, texts: Sequence[Sequence[int]], first: int) -> Trunk | None:
-        """Read every text up to layer `first`; None where that is of no use or does not fit in memory."""
-        size = sum(map(len, texts)) * base.hidden_size * base.model.dtype.itemsize
-        if first < 1 or not texts or size > MOST_BYTES:
+    def of(cls, base: BaseModel, texts: Sequence[Text], first: int) -> Trunk | None:
+        """Read every text of ids up to layer `first`; None where that is of no use, or of too many bytes."""
+        tokens = sum(len(text.given) for text in texts)
+        if first < 1 or not texts or tokens * base.hidden_size * base.model.dtype.itemsize > MOST_BYTES:
             return None
-        found = cls(first, [_below(base, text, first) for text in texts])
+        found = cls(first, [text.with_states(_below(base, text, first)) for text in texts])
         return found if found._gives_the_same(base, texts[0]) else None
 
-    def hidden(self, base: BaseModel, indices: Sequence[int]) -> Tensor:
-        """Return the decoder's output for these texts, padded on the right: (texts, longest, hidden)."""
-        return decoded_above(base, [self.states[i] for i in indices], self.first)
-
     @torch.no_grad()
-    def _gives_the_same(self, base: BaseModel, text: Sequence[int]) -> bool:
-        ids = torch.tensor([list(text)], device=base.device)
-        whole: Tensor = base.decoder(input_ids=ids, use_cache=False).last_hidden_state.float()
-        gap = (self.hidden(base, [0]).float() - whole).square().mean().sqrt()
+    def _gives_the_same(self, base: BaseModel, text: Text) -> bool:
+        """Compare at a text's beginning, which is read like any text."""
+        ids, states = (Text(some.given[: text.head], text.head) for some in (text, self.texts[0]))
+        whole = decoded_above(base, [ids], 0).float()
+        gap = (decoded_above(base, [states], self.first).float() - whole).square().mean().sqrt()
         return bool(gap < ALIKE * whole.square().mean().sqrt())
 
 
-def decoded_above(base: BaseModel, given: Sequence[Tensor], first: int) -> Tensor:
-    """Return the decoder's output for texts, padded on the right: (texts, longest, hidden).
+def decoded_above(base: BaseModel, texts: Sequence[Text], first: int) -> Tensor:
+    """Return the decoder's output for all texts, one after the other: (tokens, hidden).
 
-    Each is what layer `first - 1` made of it (tokens, hidden), or for `first` 0 its ids (tokens,).
+    Each holds what layer `first - 1` made of it, or for `first` 0 its ids.
     """
-    padded = nn.utils.rnn.pad_sequence(list(given), batch_first=True)
-    if first == 0:
-        whole: Tensor = base.decoder(input_ids=padded, use_cache=False).last_hidden_state
-        return whole
     with _layers(base, slice(first, None)):
-        output: Tensor = base.decoder(inputs_embeds=padded, use_cache=False).last_hidden_state
-    return output
+        return decoded_row(base, texts) if packable(base) else _decoded_padded(base, texts)
+
+
+def _decoded_padded(base: BaseModel, texts: Sequence[Text]) -> Tensor:
+    padded = nn.utils.rnn.pad_sequence([text.given for text in texts], batch_first=True)
+    key = "input_ids" if padded.dim() == 2 else "inputs_embeds"
+    output: Tensor = base.decoder(**{key: padded}, use_cache=False).last_hidden_state
+    return torch.cat([output[i, : len(text.given)] for i, text in enumerate(texts)])
 
 
 @torch.no_grad()
-def _below(base: BaseModel, text: Sequence[int], first: int) -> Tensor:
+def _below(base: BaseModel, text: Text, first: int) -> Tensor:
     found: list[Tensor] = []
 
     def keep(_: nn.Module, __: Any, output: Any) -> None:
@@ -73,7 +72,7 @@ def _below(base: BaseModel, text: Sequence[int], first: int) -> Tensor:
     handle = base.layers[first - 1].register_forward_hook(keep)
     try:
         with _layers(base, slice(0, first)):
-            base.decoder(input_ids=torch.tensor([list(text)], device=base.device), use_cache=False)
+            decoded_row(base, [text]) if packable(base) else _decoded_padded(base, [text])
     finally:
         handle.remove()
     return found[0]
@@ -84,6 +83,9 @@ def _layers(base: BaseModel, part: slice) -> Iterator[None]:
     """Let the decoder have only these layers inside."""
     decoder: Any = base.decoder
     whole = decoder.layers
+    if part == slice(0, None):
+        yield
+        return
     decoder.layers = nn.ModuleList(list(whole)[part])
     try:
         yield

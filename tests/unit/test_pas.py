@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from dataclasses import replace
 
@@ -15,12 +16,14 @@ from torch.nn.functional import normalize
 from personalization import registry
 from personalization.errors import Cancelled, NotEnoughData
 from personalization.inventory.items import items
-from personalization.methods.pas import directions, left_out_errors
+from personalization.methods.pas import ItemHeads, directions
 from personalization.models.cost import Cost
 from personalization.models.interventions import load_vectors
 from personalization.models.prompts import encode_chat
 from personalization.records import Message
+from personalization.steering import kept
 from personalization.steering.evidence import proof
+from personalization.steering.fit import PersonalityFit, item_heads
 from personalization.steering.personality import hold_out, learn_personality
 from personalization.steering.questionnaire import AGREEMENT, INSTRUCTION, LETTERS, Questionnaire
 from tests import tiny
@@ -38,6 +41,13 @@ def drawn(count: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(count, 2, HEADS, WIDTH, generator=generator)
 
 
+def fitted(activations: torch.Tensor, *people: list[float], **parameters) -> torch.Tensor:
+    """Fit people together; return (people, heads, width), zeros where nothing is added."""
+    found = directions(ItemHeads.of(activations), torch.tensor(people), **parameters)
+    everywhere = torch.zeros(len(people), *activations.shape[2:])
+    return everywhere.scatter(1, found.heads[..., None].expand_as(found.added), found.added)
+
+
 @given(st.integers(0, 999), st.integers(1, 12))
 @settings(deadline=None)
 def test_the_direction_is_the_difference_of_class_means(seed, half):
@@ -47,7 +57,7 @@ def test_the_direction_is_the_difference_of_class_means(seed, half):
     like, unlike = activations[0::2], activations[1::2]
     one = torch.cat([like[:, 0], unlike[:, 1]])
     zero = torch.cat([like[:, 1], unlike[:, 0]])
-    found = directions(activations, agreement, heads=HEADS)
+    (found,) = fitted(activations, agreement, heads=HEADS)
     unit = normalize(one.mean(dim=0) - zero.mean(dim=0), dim=-1)
     torch.testing.assert_close(normalize(found, dim=-1), unit, atol=1e-4, rtol=0)
     along = torch.einsum("nphw,hw->hnp", activations, unit).flatten(1).std(dim=1)
@@ -55,41 +65,90 @@ def test_the_direction_is_the_difference_of_class_means(seed, half):
 
 
 @pytest.mark.parametrize("ridge", [0.01, 1.0, 100.0])
-def test_leaving_an_item_out_in_closed_form_is_fitting_again_without_it(ridge):
-    generator = torch.Generator().manual_seed(3)
-    difference = torch.randn(HEADS, 20, WIDTH, generator=generator)
-    target = torch.randn(20, generator=generator)
-    errors = left_out_errors(difference, target, ridge=ridge)
+@pytest.mark.parametrize("unknown", [0, 1, 7])
+def test_leaving_an_item_out_in_closed_form_is_fitting_again_without_it(ridge, unknown):
+    items = ItemHeads.of(drawn(20, seed=3))
+    known = torch.arange(20) >= unknown
+    target = torch.randn(20, 1, generator=torch.Generator().manual_seed(3))
+    errors = items.left_out_errors(target, known, ridge=ridge)[..., 0]
+    asked = known.nonzero()[:, 0].tolist()
     for head in range(HEADS):
-        inputs = difference[head].double()
-        centred = inputs - inputs.mean(dim=0)
-        penalty = ridge * centred.square().sum() / WIDTH
-        for out in range(20):
-            keep = [i for i in range(20) if i != out]
-            x, y = inputs[keep], target[keep].double()
+        inputs = items.difference[head].double()
+        among = inputs[asked] - inputs[asked].mean(dim=0)
+        penalty = ridge * among.square().sum() / WIDTH
+        for row, out in enumerate(asked):
+            keep = [i for i in asked if i != out]
+            x, y = inputs[keep], target[keep, 0].double()
             gram = (x - x.mean(dim=0)).T @ (x - x.mean(dim=0)) + penalty * torch.eye(WIDTH).double()
             weights = torch.linalg.solve(gram, (x - x.mean(dim=0)).T @ (y - y.mean()))
             predicted = y.mean() + (inputs[out] - x.mean(dim=0)) @ weights
-            assert errors[head, out].item() == pytest.approx((target[out] - predicted).item(), abs=1e-4)
+            assert errors[head, row].item() == pytest.approx((target[out, 0] - predicted).item(), abs=1e-4)
+
+
+def one_by_one(activations: torch.Tensor, agreement: list[float], *, heads: int, ridge: float):
+    """Fit as `pas` did before people were fitted together: a regression anew for each person and head."""
+    target = (torch.tensor(agreement, dtype=torch.float64) - 3) / 2
+    target = target - target.mean()
+    difference = (activations[:, 0] - activations[:, 1]).transpose(0, 1).double()
+    centred = difference - difference.mean(dim=1, keepdim=True)
+    gram = centred.mT @ centred
+    penalty = ridge * gram.diagonal(dim1=1, dim2=2).mean(dim=1)
+    inverse_times = torch.linalg.solve(gram + penalty[:, None, None] * torch.eye(WIDTH), centred.mT)
+    hat = centred @ inverse_times + 1 / len(agreement)
+    error = ((target - hat @ target) / (1 - hat.diagonal(dim1=1, dim2=2))).square().sum(dim=1)
+    found = torch.zeros(activations.shape[2:])
+    for head in error.argsort()[:heads].tolist():
+        unit = normalize((target[:, None] * difference[head]).mean(dim=0), dim=0).float()
+        found[head] = unit * (activations[:, :, head] @ unit).std()
+    return found, error
+
+
+@given(
+    st.integers(0, 999), st.integers(8, 16), st.integers(1, 4), st.integers(1, HEADS), st.floats(0.1, 100.0)
+)
+@settings(deadline=None)
+def test_people_fitted_together_get_what_each_gets_alone(seed, items, people, heads, ridge):
+    """Whoever answered which items; and that is what a regression of their own gives."""
+    activations, rng = drawn(items, seed), random.Random(seed)
+    asked = [sorted(rng.sample(range(items), rng.randint(6, items))) for _ in range(people)]
+    asked += asked[:1]  # two people with the same items
+    agreement = torch.full((len(asked), items), float("nan"))
+    for row, numbers in enumerate(asked):
+        agreement[row, numbers] = torch.tensor([float(rng.randint(1, 5)) for _ in numbers])
+    together = fitted(activations, *agreement.tolist(), heads=heads, ridge=ridge)
+    for row, numbers in enumerate(asked):
+        (alone,) = fitted(activations, agreement[row].tolist(), heads=heads, ridge=ridge)
+        torch.testing.assert_close(together[row], alone)
+        given = agreement[row, numbers].tolist()
+        if len(set(given)) == 1:
+            assert not alone.any()
+            continue
+        expected, error = one_by_one(activations[numbers], given, heads=heads, ridge=ridge)
+        ranked = error.sort().values
+        if heads == HEADS or ranked[heads] - ranked[heads - 1] > 1e-4 * ranked[heads]:  # no tie
+            torch.testing.assert_close(alone, expected, atol=2e-4, rtol=2e-4)
 
 
 def test_the_head_that_knows_is_found():
     activations = drawn(60, seed=1)
     agreement = [float(random.Random(i).choice([1, 2, 3, 4, 5])) for i in range(60)]
     activations[:, 0, 3, 2] += 3 * (torch.tensor(agreement) - 3)
-    found = directions(activations, agreement, heads=1)
+    found, opposite = fitted(activations, agreement, [6 - a for a in agreement], heads=1)
     assert found[3].any()
     assert not found[[0, 1, 2, 4]].any()
     assert normalize(found[3], dim=0)[2] > 0.9
-    opposite = directions(activations, [6 - a for a in agreement], heads=1)
     torch.testing.assert_close(opposite, -found)
 
 
 def test_a_readiness_to_agree_with_everything_does_not_pull():
     activations, agreement = drawn(30), [float(1 + i % 4) for i in range(30)]
-    more = directions(activations, [a + 1 for a in agreement], heads=2)
-    torch.testing.assert_close(more, directions(activations, agreement, heads=2))
-    assert not directions(activations, [4.0] * 30).any()
+    less, more, alike, silent = fitted(
+        activations, agreement, [a + 1 for a in agreement], [4.0] * 30, [float("nan")] * 30, heads=2
+    )
+    torch.testing.assert_close(more, less)
+    assert less.any()
+    assert not alike.any()
+    assert not silent.any()
 
 
 def answers(seed: int, *, count: int = 120) -> dict[int, int]:
@@ -167,11 +226,55 @@ def test_activations_belong_to_one_revision_of_the_model(tmp_path):
     assert held.shape == (120, 2, tiny.LAYERS, 4, tiny.HIDDEN // 4)
     other = Questionnaire(replace(tiny.base(), revision="another"))
     other.activations(tmp_path, lambda _: None)
-    files = sorted(tmp_path.iterdir())
-    assert len(files) == 2
-    files[0].write_bytes(b"torn")
-    files[1].write_bytes(b"torn")
-    torch.testing.assert_close(first.activations(tmp_path, lambda _: None), held)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("damage", ["torn", "changed", "swapped"])
+def test_damaged_activations_are_read_again(tmp_path, damage):
+    first, other = Questionnaire(tiny.base()), Questionnaire(replace(tiny.base(), revision="another"))
+    held = first.activations(tmp_path, lambda _: None)
+    (file,) = tmp_path.iterdir()
+    other.activations(tmp_path, lambda _: None)
+    (strange,) = set(tmp_path.iterdir()) - {file}
+    whole = file.read_bytes()
+    changed = whole[:-1] + bytes([whole[-1] ^ 1])  # one bit of the last number
+    file.write_bytes({"torn": whole[:1000], "changed": changed, "swapped": strange.read_bytes()}[damage])
+    torch.testing.assert_close(first.activations(tmp_path, lambda _: None), held, atol=0, rtol=0)
+    assert torch.equal(kept.read(tmp_path, file.stem), held)
+
+
+def test_what_was_used_longest_ago_makes_room(tmp_path, monkeypatch):
+    monkeypatch.setattr(kept, "MOST_BYTES", 10_000)
+    tensor = torch.ones(1000)  # 4 kB and a header
+    for age, name in enumerate(("first", "second"), start=1):
+        kept.write(tmp_path, name, tensor)
+        os.utime(tmp_path / f"{name}.safetensors", (age, age))
+    assert kept.read(tmp_path, "first") is not None  # used just now
+    kept.write(tmp_path, "third", tensor)
+    assert {file.stem for file in tmp_path.iterdir()} == {"first", "third"}
+    kept.write(tmp_path, "large", torch.ones(5000))
+    assert [file.stem for file in tmp_path.iterdir()] == ["large"]
+
+
+def test_a_thousand_people_in_one_call_get_their_own_vectors(tmp_path):
+    base, pas = tiny.base(), registry.get("pas")
+    fit = PersonalityFit(base, item_heads(base, tmp_path), pas, pas.resolve({"heads": 3}))
+    people = [answers(seed, count=120 if seed % 2 else 90) for seed in range(8)]
+    people += [dict(zip(people[1], people[seed % 8 | 1].values(), strict=True)) for seed in range(992)]
+    together = fit.vectors(people)
+    assert len(together) == 1000
+    for who in (0, 1, 2, 7, 500, 999):
+        (alone,) = fit.vectors([people[who]])
+        assert together[who].sites.keys() == alone.sites.keys()
+        for site, vector in alone.sites.items():
+            torch.testing.assert_close(together[who].sites[site], vector)
+    held = Questionnaire(base).activations(tmp_path, lambda _: None)
+    numbers, given = zip(*people[0].items(), strict=True)
+    added = fitted(held.flatten(2, 3)[[n - 1 for n in numbers]], list(map(float, given)), heads=3)[0]
+    for layer, heads in enumerate(added.unflatten(0, (tiny.LAYERS, -1))):
+        expected = base.attention_output(layer).weight @ heads.flatten()
+        got = together[0].sites.get((layer, "attention"), torch.zeros(tiny.HIDDEN))
+        torch.testing.assert_close(got, expected.detach(), atol=1e-5, rtol=1e-4)
 
 
 def test_reading_the_shared_beginning_once_changes_no_number(tmp_path):
@@ -197,8 +300,8 @@ def test_an_interrupted_run_leaves_the_model_and_the_cache_clean(tmp_path):
         if progress.step == 2:
             raise Cancelled("stop")
 
-    with pytest.raises(Cancelled):
-        learn(tmp_path, answers(1), report=stop)
+    with pytest.raises(Cancelled):  # a revision that no other test has read
+        learn(tmp_path, answers(1), base=replace(tiny.base(), revision="interrupted"), report=stop)
     assert not (tmp_path / "out").exists()
     hooks = [m for m in tiny.base().model.modules() if m._forward_hooks or m._forward_pre_hooks]
     assert not hooks

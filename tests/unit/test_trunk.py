@@ -8,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from personalization.models.logprobs import Completions, batch_logps, completion_logps
+from personalization.models.logprobs import Completions, completion_logps, read_logps
 from personalization.records import Message
-from personalization.training.trunk import Trunk
+from personalization.training.packed import Text
+from personalization.training.trunk import Trunk, decoded_above
 from tests import tiny
 from tests.unit.test_training import FAST, SAFETENSORS, fingerprint, train
 
@@ -18,7 +19,9 @@ ITEMS = Completions.encode(
     tiny.base(),
     [((Message("user", "a" * (3 * i + 1)),), "yes " * (2 * i + 1)) for i in range(5)],
 )
-TEXTS = [(*p, *a) for p, a in zip(ITEMS.prompts, ITEMS.answers, strict=True)]
+TEXTS = [
+    Text(torch.tensor([*p, *a]), len(p), (len(a),)) for p, a in zip(ITEMS.prompts, ITEMS.answers, strict=True)
+]
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +36,9 @@ def test_log_probabilities_are_those_of_the_whole_model(first):
     trunk = Trunk.of(base, TEXTS, first)
     with torch.no_grad():
         whole, _ = completion_logps(base, ITEMS)
-        split, _ = batch_logps(base, ITEMS, trunk.hidden(base, range(len(ITEMS))))
+        row = decoded_above(base, trunk.texts, first).split([len(text.given) for text in TEXTS])
+        read = torch.cat([own[text.before(0)] for text, own in zip(TEXTS, row, strict=True)])
+        split, _ = read_logps(base, ITEMS.answers, read)
     torch.testing.assert_close(split, whole, rtol=1e-5, atol=1e-4)
     assert fingerprint(base.model) == before
 
