@@ -36,7 +36,10 @@ def web(host: str, port: int) -> Service:
 def workers() -> list[Service]:
     """The workers and the clock."""
     return [
-        _worker("generation", "writes the answers", queues.GENERATE, "threads", settings.ALIGN_ROWS),
+        # A page takes milliseconds of the processor, an answer seconds: the page goes first.
+        _worker(
+            "generation", "writes the answers", queues.GENERATE, "threads", settings.ALIGN_ROWS, niceness=5
+        ),
         # One job at a time in one process: training takes every core, and a second would halve both.
         _worker("training", "learns and proves", f"{queues.TRAIN},{queues.EVALUATE}", "solo", 1, niceness=15),
         _worker("housekeeping", "puts right what died", queues.HOUSEKEEPING, "solo", 1),
