@@ -228,7 +228,8 @@ MODEL_DIR = Path(env.str("ALIGN_MODELS", default=str(VAR_DIR / "models")))
 # What `manage.py values build` made, by the revision of the base model.
 VALUES_DIR = Path(env.str("ALIGN_VALUES", default=str(VAR_DIR / "values")))
 ARTIFACT_DIR = Path(env.str("ALIGN_ARTIFACTS", default=str(VAR_DIR / "artifacts")))
-CHECKPOINT_DIR = VAR_DIR / "checkpoints"
+# Where every worker host and the web see them, a job goes on elsewhere, and erasing finds them.
+CHECKPOINT_DIR = Path(env.str("ALIGN_CHECKPOINTS", default=str(VAR_DIR / "checkpoints")))
 
 # --- Limits: what a person may ask for ------------------------------------------------------------
 
