@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -39,6 +40,8 @@ def main() -> None:
     if options.quick:
         options.seconds, options.jobs, options.job_seconds = 15, 4, 0
     options.heavy_after = options.seconds / 3
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(143))  # leaving in order takes away what was made
     load_before, begun = os.getloadavg()[0], time.monotonic()
     model, models = options.model, options.models.resolve()
     with own_place(

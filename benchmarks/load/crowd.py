@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -30,6 +31,7 @@ from alignapp.profiles.models import ProfileVersion
 from alignapp.profiles.services import new_version
 from personalization.engine.local import LocalEngine
 from personalization.engine.requests import Finished, GenerationRequest, Sampling
+from personalization.errors import NotEnoughData
 from personalization.models.base import load
 from personalization.records import Message
 from personalization.simulation.people import SimulatedPerson, draw_person
@@ -172,9 +174,14 @@ def _rating(
     )
 
 
-def start_training(people: int) -> list[Job]:
-    """Start an adapter's job for so many people, in the order in which they were made."""
-    return [start_job(person, "dpo") for person in Person.objects.order_by("date_joined")[:people]]
+def start_training(count: int) -> list[Job]:
+    """Start an adapter's job for so many people; who rated all answers alike has nothing to learn from."""
+    started: list[Job] = []
+    for person in Person.objects.order_by("date_joined"):
+        if len(started) < count:
+            with suppress(NotEnoughData):
+                started.append(start_job(person, "dpo"))
+    return started
 
 
 def write_cards(cards: Sequence[dict[str, str]], file: Path) -> None:

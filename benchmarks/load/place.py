@@ -65,6 +65,7 @@ def own_place(folder: Path, *, model: str, models: Path, answer_tokens: int) -> 
             "REDIS_URL": broker,
             "ALIGN_VAR": str(folder),
             "ALIGN_ARTIFACTS": str(folder / "artifacts"),
+            "ALIGN_CHECKPOINTS": str(folder / "checkpoints"),
             "ALIGN_MODEL": model,
             "ALIGN_MODELS": str(models),
             "ALIGN_SECRET_KEY": secrets.token_urlsafe(50),

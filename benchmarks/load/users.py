@@ -158,9 +158,7 @@ class Person(Visitor):
             return
         turn = re.findall(r'data-turn="([^"]+)"', page.text)[-1]
         self.note("begun", "chat", at, turn=turn)
-        replies = re.findall(r'data-reply="([^"]+)"', page.text)
-        self.listen(turn, at)
-        self.judge(turn, replies)
+        self.judge(turn, self.listen(turn, at))
         if random() < 0.4:  # noqa: S311
             self.go_on(where)
 
@@ -171,29 +169,34 @@ class Person(Visitor):
         sent = self.post(f"{where}send", "send", {"text": "Why?"}, expected=201)
         if sent is not None:
             self.note("send", "chat", at, turn=sent.json()["turn"])
-            self.listen(sent.json()["turn"], at)
-            self.judge(sent.json()["turn"], sent.json()["replies"])
+            self.judge(sent.json()["turn"], self.listen(sent.json()["turn"], at))
 
-    def listen(self, turn: str, at: float) -> None:
-        """Read a turn's events to the end; note when its first text came, and when all was there."""
-        path, is_first = f"/chat/turns/{turn}/events", True
+    def listen(self, turn: str, at: float) -> list[str]:
+        """Read a turn's events to the end; return its answers that have a text.
+
+        Notes when the first text came, and when all was there.
+        """
+        path, is_first, answers = f"/chat/turns/{turn}/events", True, []
         stream = self.ask("GET", path, "events", expected=200, stream=True, timeout=PATIENCE_SECONDS)
         if stream is None:
-            return
+            return []
         for name, data in self.chunks(stream, "events", at):
             if name == "token" and is_first:
                 is_first = False
                 self.note("first", "chat", at)
             elif name in ("done", "stalled") and data.get("error"):
                 self.note("error", "events", at, status=200, detail=data["error"])
+            elif name == "done" and data["html"]:
+                answers.append(data["reply"])
             elif name == "end":
                 self.note("reply", "chat", at, turn=turn)
-                return
+                return answers
         self.note("error", "events", at, status=200, detail="the stream ended before its end")
+        return answers
 
     def judge(self, turn: str, replies: list[str]) -> None:
         """Rate every answer after reading it; pick the one that was rated best."""
-        best = choice(replies)  # noqa: S311
+        best = choice(replies) if replies else ""  # noqa: S311
         for reply in replies:
             gevent.sleep(1 + 3 * random())  # noqa: S311
             score = 95 if reply == best else randrange(1, 90)  # noqa: S311
