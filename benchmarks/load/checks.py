@@ -102,6 +102,22 @@ def _is_as_streamed(reply: Reply) -> bool:
     return names["done"] == 1 and names["restart"] == 0 and text == reply.text
 
 
+def waits(heavy: str, since: float) -> dict[str, list[float]]:
+    """Return for how many seconds replies waited for a worker: of the one with this pseudonym, and of others.
+
+    Replies asked for from `since` on (seconds since 1970), of those that nothing learned shapes: others may
+    wait for the safety gate besides.
+    """
+    found: dict[str, list[float]] = {"heavy": [], "light": []}
+    rows = Reply.objects.filter(status=Reply.Status.DONE, interventions=[]).order_by("created_at")
+    for reply in rows.select_related("turn__conversation__person"):
+        if reply.finished_at and reply.created_at.timestamp() >= since:
+            whole = (reply.finished_at - reply.created_at).total_seconds()
+            whose = "heavy" if reply.turn.conversation.person.pseudonym == heavy else "light"
+            found[whose].append(max(0.0, whole - (reply.duration_ms or 0) / 1000))
+    return found
+
+
 def _jobs(logs: Path) -> dict[str, Any]:
     by_host = logged(logs, "training", MADE)
     times = sum(by_host.values(), Counter())

@@ -91,10 +91,13 @@ def words(found: Mapping[str, Any]) -> str:
 
 
 def _spreads(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    figures = found["figures"]
+    shown = {name: figures[key] for key, name in SPREADS.items()}
+    shown |= {f"wait for a worker, {whose}": each for whose, each in figures["waits"].items()}
     return [
-        (name, f"{f['p50']:.3f} s, {f['p95']:.3f} s ({f['n']})")
-        for key, name in SPREADS.items()
-        if (f := found["figures"][key])["n"]
+        (name, f"{each['p50']:.3f} s, {each['p95']:.3f} s ({each['n']})")
+        for name, each in shown.items()
+        if each["n"]
     ]
 
 

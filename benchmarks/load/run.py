@@ -30,7 +30,8 @@ def run(place: Place, options: argparse.Namespace, port: int, tell: Callable[[st
     tell("making the database and the people")
     call_command("migrate", verbosity=0, interactive=False)
     call_command("collectstatic", verbosity=0, interactive=False)
-    crowd.write_cards(crowd.make(crowd.draw_pool(), options.people), place.folder / "cards.json")
+    cards = crowd.make(crowd.draw_pool(), options.people)
+    crowd.write_cards(cards, place.folder / "cards.json")
     tell("starting the processes")
     with running(hosts.every_service(place, port), place.logs, lambda _line: None):
         crowd.start_training(options.jobs)
@@ -44,17 +45,21 @@ def run(place: Place, options: argparse.Namespace, port: int, tell: Callable[[st
         tell("counting")
         rows = [json.loads(line) for line in (place.folder / "rows.jsonl").read_text().splitlines()]
         checked = checks.verify(place.logs, rows, begun)
-    return _summary(rows, watch.samples, checked, begun, options)
+        heavy = next(card["person"] for card in cards if card["role"] == crowd.HEAVY)
+        waits = checks.waits(heavy, begun + options.heavy_after)
+    return _summary(rows, watch.samples, checked, waits, begun, options)
 
 
 def _summary(
     rows: results.Rows,
     samples: results.Rows,
     checked: dict[str, Any],
+    waits: dict[str, list[float]],
     begun: float,
     options: argparse.Namespace,
 ) -> dict[str, Any]:
     found = results.figures(rows, heavy_at=begun + options.heavy_after)
+    found["waits"] = {whose: results.spread(seconds) for whose, seconds in waits.items()}
     queued = results.queue(samples) | {
         "bound": settings.MAX_WAITING_REPLIES,
         "bound_of_one": settings.REPLIES_PER_MINUTE,

@@ -57,9 +57,12 @@ ROWS = [
 ]
 
 
-def run(rows: list[dict[str, Any]] = ROWS, **changed: Any) -> dict[str, Any]:
-    """Return what a run with these measurements would have returned."""
+def run(
+    rows: list[dict[str, Any]] = ROWS, *, light: float = 0.1, heavy: float = 2.0, **changed: Any
+) -> dict[str, Any]:
+    """Return what a run with these measurements would have returned; light and heavy ones waited so long."""
     found, checked = figures(rows, heavy_at=10.0), CHECKED | changed
+    found["waits"] = {"light": spread([light] * 9), "heavy": spread([heavy] * 9)}
     queued = queue([sample(), sample(at=2.0, queued=7)]) | {"bound": 1000, "bound_of_one": 60}
     return {
         "bars": as_json(bars(found, checked, queued)),
@@ -121,8 +124,9 @@ def test_one_fault_misses_its_bar(part, field, what):
 def test_slow_pages_an_unfair_queue_and_an_idle_host_miss_their_bars():
     slow = [row("page", "person", 0.5, name="/") for _ in range(10)]
     assert missed(run([*ROWS, *slow])) == {"page, p95"}
-    late = row("first", "person", 9.0, at=16.0)
-    assert missed(run([*ROWS, late])) == {"light ones' first text beside a heavy one, p95"}
+    unfair = {"light ones' wait for a worker beside a heavy one, p95"}
+    assert missed(run(light=9.0)) == unfair
+    assert missed(run(light=0.2, heavy=0.1)) == set()  # nobody really waits
     replies = CHECKED["replies"] | {"by_host": {"a": 9, "b": 0}}
     assert missed(run(replies=replies)) == {"hosts that wrote replies"}
     fault = {**row("error", "person", 0.1), "status": 500, "detail": "Server Error"}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
 import pytest
 
 from alignapp.chat import streams
 from alignapp.chat.models import Reply
 from alignapp.feedback.services import record_feedback
-from benchmarks.load.checks import verify
+from benchmarks.load.checks import verify, waits
 from tests.web.rows import answered_turn, conversation_of
 
 pytestmark = pytest.mark.django_db
@@ -65,3 +66,13 @@ def test_what_is_lost_or_unlike_what_was_shown_is_found(turn, logs):
     assert found["replies"]["other_text_than_streamed"] == 2
     assert found["replies"]["done_but_by_nobody"] == 1
     assert (found["feedback"]["lost"], found["turns"]["lost"]) == (1, 1)
+
+
+def test_a_wait_for_a_worker_is_what_the_writing_did_not_take(turn, owner, other):
+    one, two = turn.replies.all()
+    later, end = one.created_at.timestamp() + 1, one.created_at + timedelta(seconds=5)
+    Reply.objects.filter(pk=one.pk).update(finished_at=end, duration_ms=2000)
+    Reply.objects.filter(pk=two.pk).update(finished_at=end, interventions=[{"kind": "adapter"}])
+    assert waits(owner.pseudonym, 0.0) == {"heavy": [pytest.approx(3.0)], "light": []}
+    assert waits(other.pseudonym, 0.0) == {"heavy": [], "light": [pytest.approx(3.0)]}
+    assert waits(owner.pseudonym, later) == {"heavy": [], "light": []}
