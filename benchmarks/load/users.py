@@ -229,25 +229,10 @@ class Person(Visitor):
         )
 
 
-class Program(Visitor):
-    """Asks the API now and then, half of the time as a stream."""
+class Caller(Visitor):
+    """A program with a token. Without tasks of its own: locust would add them to those of its children."""
 
-    role = "program"
-    wait_time = between(15, 45)
-
-    @task
-    def complete(self) -> None:
-        """Ask once and read the answer."""
-        gevent.sleep(random())  # noqa: S311
-        if random() < 0.5:  # noqa: S311
-            self.read(*self.begin())
-            return
-        at = time.time()
-        response = self.ask(
-            "POST", "/v1/chat/completions", "api", expected=200, timeout=PATIENCE_SECONDS, **self.request()
-        )
-        if response is not None and response.json()["choices"]:
-            self.note("reply", "api", at)
+    abstract = True
 
     def request(self, **more: Any) -> dict[str, Any]:
         """Return a request's body and headers."""
@@ -288,7 +273,32 @@ class Program(Visitor):
                 self.note("first", "api", at)
 
 
-class Heavy(Program):
+class Program(Caller):
+    """Asks the API now and then, half of the time as a stream."""
+
+    role = "program"
+    wait_time = between(15, 45)
+
+    def on_start(self) -> None:
+        """Come at any moment."""
+        super().on_start()
+        gevent.sleep(random() * 30)  # noqa: S311
+
+    @task
+    def complete(self) -> None:
+        """Ask once and read the answer."""
+        if random() < 0.5:  # noqa: S311
+            self.read(*self.begin())
+            return
+        at = time.time()
+        response = self.ask(
+            "POST", "/v1/chat/completions", "api", expected=200, timeout=PATIENCE_SECONDS, **self.request()
+        )
+        if response is not None and response.json()["choices"]:
+            self.note("reply", "api", at)
+
+
+class Heavy(Caller):
     """Asks as fast as it is allowed to, without waiting for answers."""
 
     role = "heavy"
