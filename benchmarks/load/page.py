@@ -119,10 +119,12 @@ def _page(found: Mapping[str, Any]) -> str:
 
 `make load` ({found["machine"]}, commit {found["commit"]}): {found["people"]} people for {found["seconds"]} s
 through one web process, with PostgreSQL and Redis, two generation and two training workers, locust and all
-of it on this one machine. {_idle(found)} Answers have at most {found["answer_tokens"]} tokens; every worker
-computes with one thread. Four of five look at pages, ask, read answers as they are written, rate and pick,
-with 4 to 12 s between two acts; one of five is a program that asks every 15 to 45 s. One program asks as fast
-as it is allowed to, from {found["heavy_after"]:.0f} s on. Nothing is taken out of the measurements.
+of it on this one machine. Answers have at most {found["answer_tokens"]} tokens; every worker computes with
+one thread. Four of five look at pages, ask, read answers as they are written, rate and pick, with 4 to 12 s
+between two acts; one of five is a program that asks every 15 to 45 s. One program asks as fast as it is
+allowed to, from {found["heavy_after"]:.0f} s on. Nothing is taken out of the measurements.
+
+{_idle(found)}
 
 | what | bar | measured | |
 |---|---|---|---|
@@ -143,14 +145,16 @@ programs {limited["program"]}, people {limited["person"]}.
 
 Two sets of workers, each with its own folder, model cache and engine, and the database, broker and artifact
 store in common. Replies written by each: {_by_host(replies)}; adapters made by each: {_by_host(jobs)}. The
-workers' logs name {replies["written"]} written replies, {replies["twice"]} of them twice; of
-{replies["done"]} complete replies in the database {replies["other_text_than_streamed"]} have another text
-than was streamed. Jobs: {_states(jobs["states"])}; {jobs["twice"]} made twice, {jobs["tried_again"]} tried
-again. Of {checked["turns"]["told"]} messages and {checked["feedback"]["told"]} acts of feedback of which
-people were told that they are kept, {checked["turns"]["lost"] + checked["feedback"]["lost"]} are missing.
-At most {queue["queued"]} replies waited (sampled {queue["samples"]} times), {queue["queued_of_one"]} of one
-person; the bounds are {queue["bound"]} and {queue["bound_of_one"]}. Highest load average
-{queue["load_average"]:.1f}.
+workers' logs name {replies["written"]} written replies, {replies["twice"]} of them twice.
+
+- Of {replies["done"]} complete replies in the database {replies["other_text_than_streamed"]} have another
+  text than was streamed.
+- Jobs: {_states(jobs["states"])}; {jobs["twice"]} made twice, {jobs["tried_again"]} tried again.
+- Of {checked["turns"]["told"]} messages and {checked["feedback"]["told"]} acts of feedback of which people
+  were told that they are kept, {checked["turns"]["lost"] + checked["feedback"]["lost"]} are missing.
+- At most {queue["queued"]} replies waited ({queue["samples"]} samples), {queue["queued_of_one"]} of one
+  person; the bounds are {queue["bound"]} and {queue["bound_of_one"]}.
+- Highest load average: {queue["load_average"]:.1f}.
 """
 
 

@@ -58,11 +58,16 @@ ROWS = [
 
 
 def run(
-    rows: list[dict[str, Any]] = ROWS, *, light: float = 0.1, heavy: float = 2.0, **changed: Any
+    rows: list[dict[str, Any]] = ROWS,
+    *,
+    light: float = 0.1,
+    heavy: float = 2.0,
+    is_long: bool = True,
+    **changed: Any,
 ) -> dict[str, Any]:
     """Return what a run with these measurements would have returned; light and heavy ones waited so long."""
     found, checked = figures(rows, heavy_at=10.0), CHECKED | changed
-    found["waits"] = {"light": spread([light] * 9), "heavy": spread([heavy] * 9)}
+    found["waits"] = {"light": spread([light] * 30), "heavy": spread([heavy] * (30 if is_long else 3))}
     queued = queue([sample(), sample(at=2.0, queued=7)]) | {"bound": 1000, "bound_of_one": 60}
     return {
         "bars": as_json(bars(found, checked, queued)),
@@ -127,6 +132,7 @@ def test_slow_pages_an_unfair_queue_and_an_idle_host_miss_their_bars():
     unfair = {"light ones' wait for a worker beside a heavy one, p95"}
     assert missed(run(light=9.0)) == unfair
     assert missed(run(light=0.2, heavy=0.1)) == set()  # nobody really waits
+    assert missed(run(light=9.0, is_long=False)) == set()  # and too little to judge by
     replies = CHECKED["replies"] | {"by_host": {"a": 9, "b": 0}}
     assert missed(run(replies=replies)) == {"hosts that wrote replies"}
     fault = {**row("error", "person", 0.1), "status": 500, "detail": "Server Error"}
