@@ -8,11 +8,11 @@ export HF_HUB_OFFLINE ?= 1
 export OMP_WAIT_POLICY ?= passive
 
 .DEFAULT_GOAL := test
-.PHONY: install install-dev install-bench run test check lock format clean
+.PHONY: install install-dev install-bench run test load check lock format clean
 
 install: .venv/.run          ## make .venv with what alignapp needs to run
 install-dev: .venv/.dev      ## ... and what the tests and checks need
-install-bench: .venv/.bench  ## ... and what the benchmarks compare with
+install-bench: .venv/.bench  ## ... and what some benchmarks compare with or are played by
 
 run: install                 ## serve on http://127.0.0.1:8000; Ctrl-C stops everything
 	@$(BIN)/python manage.py up
@@ -25,6 +25,9 @@ test: install-dev check      ## the checks and the whole test suite
 	@log=$$(mktemp); nice $(BIN)/python -m pytest $(BESIDE) > $$log 2>&1 & beside=$$!; \
 	$(BIN)/python -m pytest $(addprefix --ignore ,$(BESIDE)); rest=$$?; \
 	wait $$beside; also=$$?; cat $$log; rm -f $$log; exit $$((rest + also))
+
+load: install-bench          ## fifty people on this machine, with PostgreSQL and Redis, while adapters are trained
+	@$(BIN)/python -m benchmarks.load
 
 check: install-dev           ## formatting, lint, types, import rules, templates, migrations
 	@$(BIN)/ruff format --check --quiet .

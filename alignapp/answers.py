@@ -42,6 +42,11 @@ def refusal(request: HttpRequest, error: AlignError, back_to: str) -> HttpRespon
     else:
         messages.error(request, str(error), extra_tags="bad")
         response = HttpResponseRedirect(back_to)
+    return saying_when(response, error)
+
+
+def saying_when(response: HttpResponse, error: AlignError | None) -> HttpResponse:
+    """Let the response to a refusal say when to come back, where it was asked too often."""
     if isinstance(error, TooMany):
         response["Retry-After"] = str(error.retry_after_seconds)
     return response

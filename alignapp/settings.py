@@ -231,13 +231,16 @@ MODEL_DIR = Path(env.str("ALIGN_MODELS", default=str(VAR_DIR / "models")))
 # What `manage.py values build` made, by the revision of the base model.
 VALUES_DIR = Path(env.str("ALIGN_VALUES", default=str(VAR_DIR / "values")))
 ARTIFACT_DIR = Path(env.str("ALIGN_ARTIFACTS", default=str(VAR_DIR / "artifacts")))
-CHECKPOINT_DIR = VAR_DIR / "checkpoints"
+# Where every worker host and the web see them, a job goes on elsewhere, and erasing finds them.
+CHECKPOINT_DIR = Path(env.str("ALIGN_CHECKPOINTS", default=str(VAR_DIR / "checkpoints")))
 
 # --- Limits: what a person may ask for ------------------------------------------------------------
 
 MAX_PROMPT_CHARACTERS = env.int("ALIGN_MAX_PROMPT_CHARACTERS", default=8_000)
 MAX_NEW_TOKENS = env.int("ALIGN_MAX_NEW_TOKENS", default=256)
 REPLIES_PER_MINUTE = env.int("ALIGN_REPLIES_PER_MINUTE", default=60)
+# Replies that wait for a worker, of everybody together; who asks beyond is told to come back.
+MAX_WAITING_REPLIES = env.int("ALIGN_MAX_WAITING_REPLIES", default=1_000)
 API_SECONDS = env.int("ALIGN_API_SECONDS", default=600)  # how long a program waits for its answer at most
 JOBS_PER_DAY = env.int("ALIGN_JOBS_PER_DAY", default=12)
 MIN_TRAINING_PAIRS = env.int("ALIGN_MIN_TRAINING_PAIRS", default=16)

@@ -6,12 +6,15 @@ A message that is lost does no harm: the sweeper finds the row and wakes a worke
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+import redis
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
+from alignapp.chat import streams
 from workers import queues
 from workers.app import app
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from alignapp.instant.models import InstantVector
 
 log = logging.getLogger(__name__)
+GATE_AFTER = timedelta(seconds=10)  # about the time in which a person rates a turn's answers
 
 
 def wake_for_job(job: Job) -> None:
@@ -41,16 +45,27 @@ def wake_for_states(reply_id: UUID) -> None:
 
 
 def wake_for_gate(vector: InstantVector) -> None:
-    """Have a generation worker ask the safety gate about a vector when the transaction commits.
+    """Have a generation worker ask the safety gate about a vector, some seconds after the commit.
 
-    A message that is lost costs the next reply some seconds: whoever writes it asks first.
+    Ratings come in bursts, and only the last vector of a burst is still current then. A message that is lost
+    costs the next reply some seconds: whoever writes it asks first.
     """
-    transaction.on_commit(partial(_send, "workers.gate_instant", str(vector.id), queues.GENERATE))
+    ask = partial(_send, "workers.gate_instant", str(vector.id), queues.GENERATE, after=GATE_AFTER)
+    transaction.on_commit(ask)
 
 
-def _send(task: str, row_id: str, queue: str) -> None:
+def messages_to_generation() -> int:
+    """Return how many messages wait for a generation worker; 0 where the broker does not answer."""
     try:
-        app.send_task(task, args=[row_id], queue=queue, retry=False)
+        return int(str(streams.connection().llen(queues.GENERATE)))
+    except redis.RedisError as error:
+        log.warning("broker unreachable, its messages are not counted: %s", error)
+        return 0
+
+
+def _send(task: str, row_id: str, queue: str, *, after: timedelta = timedelta(0)) -> None:
+    try:
+        app.send_task(task, args=[row_id], queue=queue, retry=False, countdown=after.total_seconds() or None)
     except (OperationalError, OSError) as error:
         # The row stays queued; the sweeper sends it again when the broker is back.
         log.warning("broker unreachable, %s %s waits for the sweeper: %s", task, row_id, error)

@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -25,6 +26,7 @@ from alignapp.chat import streams
 from alignapp.chat.markdown import render
 from alignapp.chat.models import Reply
 from alignapp.chat.services import is_stalled
+from alignapp.chat.waiting import ahead_of
 
 # How long to wait for tokens before the rows are looked at, and before a proxy would give up on us.
 BLOCK_MS = 2_000
@@ -102,7 +104,7 @@ class Relay:
                 self.complained.add(str(reply.id))
                 yield self._event("stalled", reply=str(reply.id), error=_stalled_words(reply))
         queued = [r for r in rows if r.status == Reply.Status.QUEUED and str(r.id) not in self.complained]
-        ahead = await _ahead_of(queued[0]) if queued else 0
+        ahead = await briefly(partial(ahead_of, queued[0])) if queued else 0
         for reply in queued:
             yield self._event("waiting", reply=str(reply.id), ahead=ahead)
 
@@ -139,13 +141,9 @@ def _stalled_words(reply: Reply) -> str:
 
 
 async def _rows(reply_ids: Iterable[str]) -> list[Reply]:
-    wanted = Reply.objects.filter(id__in=list(reply_ids)).order_by("position")
+    wanted = Reply.objects.filter(id__in=list(reply_ids)).select_related("turn__conversation")
+    wanted = wanted.order_by("position")
     return await briefly(lambda: list(wanted))
-
-
-async def _ahead_of(reply: Reply) -> int:
-    earlier = Reply.objects.filter(status=Reply.Status.QUEUED, created_at__lt=reply.created_at)
-    return await briefly(earlier.exclude(turn=reply.turn_id).count)
 
 
 async def briefly(query: Callable[[], Found]) -> Found:

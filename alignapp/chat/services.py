@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from alignapp.adapters import dispatch
 from alignapp.adapters.composition import compose
-from alignapp.chat import candidates, streams
+from alignapp.chat import candidates, streams, waiting
 from alignapp.chat.errors import Refused
 from alignapp.chat.models import Conversation, Reply, Turn
 from alignapp.feedback.models import Feedback
@@ -80,7 +80,7 @@ def _checked(text: str) -> str:
 
 
 def limit(person_id: object, count: int) -> None:
-    """Take so many answers from what a person may ask for. Raises TooMany."""
+    """Take so many answers from what a person may ask for, if they fit into the queue. Raises TooMany."""
     take(
         "replies",
         person_id,
@@ -89,6 +89,8 @@ def limit(person_id: object, count: int) -> None:
         per_seconds=60,
         what="answers",
     )
+    # Second, so that asking a full queue again and again uses up what one may ask for.
+    waiting.check_room(person_id, count)
 
 
 def title_of(text: str) -> str:
@@ -252,6 +254,9 @@ def delete(conversation: Conversation) -> None:
     for reply_id in reply_ids:
         streams.request_cancel(reply_id)
     person = conversation.person
+    ratings = Feedback.objects.filter(turn__conversation=conversation, kind=Feedback.Kind.RATING)
+    was_rated = ratings.exists()  # most of what programs ask is deleted at once, and never is
     conversation.delete()
-    refresh_soon(person)
+    if was_rated:
+        refresh_soon(person)
     streams.delete(*reply_ids)

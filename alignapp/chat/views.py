@@ -15,7 +15,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from alignapp.answers import PersonRequest, refusal, status_of, wants_fragment
+from alignapp.answers import PersonRequest, refusal, saying_when, status_of, wants_fragment
 from alignapp.audit.services import record
 from alignapp.chat import export as exports
 from alignapp.chat import forms, pages, services
@@ -60,7 +60,8 @@ def _list_page(
         "max_characters": settings.MAX_PROMPT_CHARACTERS,
         "refused": refused,
     }
-    return render(request, "chat/list.html", context, status=status_of(refused) if refused else 200)
+    response = render(request, "chat/list.html", context, status=status_of(refused) if refused else 200)
+    return saying_when(response, refused)
 
 
 @login_required
@@ -105,7 +106,8 @@ def conversation_page(
         "max_characters": settings.MAX_PROMPT_CHARACTERS,
         "refused": refused,
     }
-    return render(request, "chat/conversation.html", context, status=status_of(refused) if refused else 200)
+    status = status_of(refused) if refused else 200
+    return saying_when(render(request, "chat/conversation.html", context, status=status), refused)
 
 
 @login_required

@@ -7,6 +7,7 @@ import uuid
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
+from django.db.models import Count
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -55,13 +56,13 @@ def give(request: PersonRequest, turn_id: uuid.UUID) -> HttpResponse:
 def overview(request: PersonRequest) -> HttpResponse:
     """List what the person showed, newest first; `?kind=` keeps one kind."""
     mine = Feedback.objects.for_person(request.user)
-    counts = {kind: mine.filter(kind=kind).count() for kind in Feedback.Kind.values}
+    counts = dict(mine.order_by().values_list("kind").annotate(Count("id")))
     chosen = request.GET.get("kind", "")
     rows = mine.filter(kind=chosen) if chosen in Feedback.Kind.values else mine
     rows = rows.select_related("turn__conversation", "reply").order_by("-created_at", "-id")
     context = {
         "page": Paginator(rows, PER_PAGE).get_page(request.GET.get("page")),
-        "filters": [(kind.value, kind.label, counts[kind.value]) for kind in Feedback.Kind],
+        "filters": [(kind.value, kind.label, counts.get(kind.value, 0)) for kind in Feedback.Kind],
         "chosen": chosen,
         "total": sum(counts.values()),
     }

@@ -9,6 +9,9 @@ from django.conf import settings
 
 from workers import queues
 
+# Longer than a person thinks and a proxy keeps its end open: after uvicorn's own 5 s a request can meet a
+# connection that is just being closed.
+KEEP_ALIVE = ("--timeout-keep-alive", "75")
 CELERY = (sys.executable, "-m", "celery", "-A", "workers.main")
 
 
@@ -25,10 +28,11 @@ class Service:
 
 def web(host: str, port: int) -> Service:
     """The pages, on one address."""
+    where = ("--host", host, "--port", str(port))
     return Service(
         "web",
         f"the pages, on http://{host}:{port}",
-        (sys.executable, "-m", "uvicorn", "alignapp.asgi:application", "--host", host, "--port", str(port)),
+        (sys.executable, "-m", "uvicorn", "alignapp.asgi:application", *where, *KEEP_ALIVE),
         "Application startup complete",
     )
 
@@ -36,7 +40,10 @@ def web(host: str, port: int) -> Service:
 def workers() -> list[Service]:
     """The workers and the clock."""
     return [
-        _worker("generation", "writes the answers", queues.GENERATE, "threads", settings.ALIGN_ROWS),
+        # A page takes milliseconds of the processor, an answer seconds: the page goes first.
+        _worker(
+            "generation", "writes the answers", queues.GENERATE, "threads", settings.ALIGN_ROWS, niceness=5
+        ),
         # One job or batch at a time in one process: training takes every core, and a second would halve both.
         _worker("training", "learns and proves", f"{queues.TRAIN},{queues.EVALUATE}", "solo", 1, niceness=15),
         _worker("housekeeping", "puts right what died", queues.HOUSEKEEPING, "solo", 1),

@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -32,11 +31,10 @@ _PR_SET_PDEATHSIG = 1
 _NOTEWORTHY = ("WARNING", "ERROR", "CRITICAL", "Traceback")
 
 
-def _before_the_command(niceness: int) -> None:
-    """Run in the child: die with the parent, and give way to other processes as far as asked."""
+def _before_the_command() -> None:
+    """Run in the child: die with the parent."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    os.nice(niceness)
 
 
 class Child:
@@ -64,20 +62,31 @@ class Child:
             errors="replace",
             env={**os.environ, "PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "passive"},
             start_new_session=True,
-            preexec_fn=partial(_before_the_command, self.service.niceness),
+            preexec_fn=_before_the_command,
         )
         assert self._process.stdout is not None
         threading.Thread(target=self._relay, args=(self._process.stdout,), daemon=True).start()
 
     def _relay(self, lines: IO[str]) -> None:
-        with self._log_path.open("a") as file:
+        with lines, self._log_path.open("a") as file:
             for line in lines:
                 file.write(line)
                 file.flush()
                 if self.service.ready_line in line:
+                    self._give_way()
                     self._ready.set()
                 if any(word in line for word in _NOTEWORTHY):
                     self._tell(f"{self.service.name}: {line.rstrip()}")
+
+    def _give_way(self) -> None:
+        """Let other processes go first as far as asked, all threads of this one.
+
+        Not before it is ready: on a busy machine what gives way would not even start in time.
+        """
+        assert self._process is not None
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        with suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PGRP, self._process.pid, own + self.service.niceness)
 
     @property
     def is_alive(self) -> bool:

@@ -11,6 +11,8 @@ from alignapp.chat import candidates, services, streams
 from alignapp.chat.errors import Refused
 from alignapp.chat.models import Reply, Turn
 from alignapp.feedback.models import Feedback
+from alignapp.feedback.services import record_feedback
+from alignapp.instant.models import InstantChoice
 from alignapp.limits import TooMany
 from alignapp.profiles.models import ProfileVersion
 from personalization.engine.requests import Sampling
@@ -174,3 +176,16 @@ def test_deleting_a_conversation_takes_its_rows_and_its_broker_keys(owner):
     services.delete(turn.conversation)
     assert not Reply.objects.exists()
     assert not streams.connection().keys("reply:*")
+
+
+@pytest.mark.parametrize("is_rated", [True, False])
+def test_deleting_what_was_never_rated_leaves_the_vector_of_ratings_alone(
+    owner, is_rated, django_capture_on_commit_callbacks
+):
+    conversation = conversation_of(owner)
+    turn, (reply,) = answered_turn(conversation, "one")
+    if is_rated:
+        record_feedback(owner, turn, "rating", reply=reply, score=80)
+    with django_capture_on_commit_callbacks(execute=True):
+        services.delete(conversation)
+    assert InstantChoice.objects.filter(person=owner).exists() == is_rated  # a refresh makes the row

@@ -100,6 +100,7 @@ def test_more_than_the_limit_answers_429_and_keeps_the_text(owner, client_of, se
     client.post(reverse("chat:new"), {"kind": "unguided", "text": "one"})
     response = client.post(reverse("chat:new"), {"kind": "unguided", "text": "the second text"})
     assert response.status_code == 429
+    assert int(response["Retry-After"]) > 0
     assert b"the second text" in response.content
     assert Reply.objects.count() == 4
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
+
 import numpy as np
 import pytest
+from django.utils import timezone
 
 from alignapp.accounts.consent import give_consent
 from alignapp.accounts.models import Person
-from alignapp.adapters import store
+from alignapp.adapters import dispatch, store
 from alignapp.audit.models import AuditEvent
 from alignapp.chat import services as chat
+from alignapp.chat import streams
 from alignapp.chat.models import Conversation, Reply, Turn
 from alignapp.feedback.models import Feedback
 from alignapp.feedback.services import record_feedback
@@ -23,7 +28,7 @@ from personalization.steering.instant import LIMIT, unpack
 from tests import tiny
 from tests.workers.conftest import wait_until
 from tests.workers.test_replies import queued
-from workers import instant
+from workers import instant, queues
 from workers.tasks.generate import generate_reply
 from workers.tasks.instant import gate_instant, read_states
 
@@ -258,3 +263,12 @@ def test_a_real_worker_takes_a_rating_into_the_next_reply(workers, person):
     for reply in carried:
         reply.refresh_from_db()
         assert [part["digest"] for part in reply.interventions] == [vector.digest]
+
+
+def test_the_gate_is_asked_after_a_burst_of_ratings():
+    streams.connection().flushdb()
+    dispatch.wake_for_gate(InstantVector())
+    message = json.loads(str(streams.connection().lindex(queues.GENERATE, 0)))
+    due = datetime.fromisoformat(message["headers"]["eta"])
+    assert 5 < (due - timezone.now()).total_seconds() <= 10
+    streams.connection().flushdb()

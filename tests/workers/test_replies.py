@@ -226,3 +226,16 @@ def test_a_real_worker_writes_many_at_once_and_a_killed_one_loses_no_text(worker
         assert reply.status in (Reply.Status.FAILED, Reply.Status.DONE, Reply.Status.QUEUED)
         assert reply.text == shown or reply.status == Reply.Status.QUEUED
     assert any(reply.status == Reply.Status.FAILED and reply.text for reply in long)
+
+
+def test_replies_that_wait_are_announced_once_however_often_it_is_swept(person):
+    streams.connection().flushdb()
+    for _ in range(3):
+        queued(person)
+    rescue_replies()
+    assert dispatch.messages_to_generation() == 0  # their first messages may be on their way
+    Reply.objects.update(created_at="2020-01-01T00:00Z")
+    for _ in range(3):
+        rescue_replies()
+    assert dispatch.messages_to_generation() == 3
+    streams.connection().flushdb()

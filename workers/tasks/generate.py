@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import transaction
 
 from alignapp.adapters import dispatch
-from alignapp.chat import streams
+from alignapp.chat import streams, waiting
 from alignapp.chat.events import close_connections
 from alignapp.chat.models import Reply
 from alignapp.chat.paths import messages_before
@@ -38,10 +38,13 @@ SHUT_DOWN = "The worker was shut down while it was writing. What it wrote is kep
 
 @app.task(name="workers.generate_reply")
 def generate_reply(reply_id: str) -> None:
-    """Write the reply, if nobody else does."""
-    reply = Reply.claim(reply_id, new_owner())
+    """Write the reply whose turn it is, which need not be the one that the message names.
+
+    There is a message for each reply that waits, so that each finds one; who comes next the rows say.
+    """
+    reply = _claimed(reply_id)
     if reply is None:
-        log.info("reply %s is not waiting; nothing to do", reply_id)
+        log.info("woken for reply %s, and none waits", reply_id)
         return
     try:
         _write(reply)
@@ -56,6 +59,15 @@ def generate_reply(reply_id: str) -> None:
             reply,
             reply.fail("The answer could not be written. Try again; the operator finds why in the log."),
         )
+
+
+def _claimed(reply_id: str) -> Reply | None:
+    """Take the next reply; where another worker was faster, the one after it."""
+    owner = new_owner()
+    while (next_id := waiting.next_one(reply_id)) is not None:
+        if reply := Reply.claim(next_id, owner):
+            return reply
+    return None
 
 
 def _write(reply: Reply) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from alignapp.accounts.erase import repeat_purges
@@ -86,8 +86,12 @@ def rescue_replies() -> None:
         )
         if ended:
             streams.publish(reply.id, "done", status=Reply.Status.FAILED, error=GONE)
-    unheard = Reply.objects.filter(status=Reply.Status.QUEUED, created_at__lt=now - PATIENCE)
-    for reply in unheard.order_by(F("created_at"))[:200]:
+    waiting = Reply.objects.filter(status=Reply.Status.QUEUED)
+    # Any message wakes a worker for any reply. One more for each that waits, at every sweep, would pile up
+    # without bound while workers are busy.
+    lacking = max(0, waiting.count() - dispatch.messages_to_generation())
+    unheard = waiting.filter(created_at__lt=now - PATIENCE).order_by("created_at")
+    for reply in unheard[: min(lacking, 200)]:
         dispatch.wake_for_reply(reply)
 
 

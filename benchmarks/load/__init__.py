@@ -1,0 +1,1 @@
+"""The whole application under load: fifty people on pages and API while adapters are trained."""

@@ -1,0 +1,34 @@
+"""Children of the supervisor: they start at once and give way afterwards."""
+
+from __future__ import annotations
+
+import sys
+
+import psutil
+
+from alignapp.processes.services import Service
+from alignapp.processes.supervisor import running
+from tests.workers.conftest import wait_until
+
+# Starts a thread before it is ready, as torch and Celery do.
+CHILD = """
+import os, threading, time
+threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+print("priority", os.getpriority(os.PRIO_PROCESS, 0), flush=True)
+time.sleep(0.3)
+print("now ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_child_gives_way_once_it_is_ready_with_all_of_its_threads(tmp_path):
+    own = psutil.Process().nice()
+    service = Service("child", "sleeps", (sys.executable, "-c", CHILD), "now ready", niceness=5)
+    with running([service], tmp_path, print) as stack:
+        log = (tmp_path / "child.log").read_text()
+        assert f"priority {own}\n" in log
+        child = stack.children[0]._process
+        assert child is not None
+        threads = [thread.id for thread in psutil.Process(child.pid).threads()]
+        assert len(threads) == 2
+        wait_until(lambda: {psutil.Process(thread).nice() for thread in threads} == {own + 5}, 5)
