@@ -78,12 +78,12 @@ class Door:
 
     async def _complete(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         asked = _parsed(body)
-        model, extra = asked.get("model"), asked.get("vllm_xargs") or {}
+        model, extra = asked.get("model"), asked.get("vllm_xargs")
         stock, state = self.settings.stock, scope["app"].state
         begun = False
         try:
             adapter = check_name("" if model == self.settings.base_name else model or "")
-            vectors = check_name(extra.get(ARGUMENT, ""))
+            vectors = check_name(extra.get(ARGUMENT, "") if isinstance(extra, dict) else "")
             async with stock.holding(adapter, vectors, state):
                 begun = True
                 await self._app(scope, _again(body, receive), send)
