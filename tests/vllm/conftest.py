@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.vllm)
-            item.add_marker(pytest.mark.timeout(600))
+            item.add_marker(pytest.mark.timeout(900))
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +139,7 @@ def server(base: BaseModel, store: Store, tmp_path_factory: pytest.TempPathFacto
 
 
 def _wait_until_ready(server: Server, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 300
+    until = time.monotonic() + 600
     while process.poll() is None and time.monotonic() < until:
         try:
             if server.ask("GET", "/health", key=None).status_code == 200:

@@ -118,6 +118,9 @@ def test_an_artifact_that_was_changed_is_gone_or_does_not_fit_is_refused_and_the
         r"vector \(7,\) for layer 0 does not fit": store.vector(
             0, vectors=SteeringVectors({(0, "output"): torch.ones(7)})
         ),
+        "are not finite": store.vector(
+            0, vectors=SteeringVectors({(0, "output"): torch.full((HIDDEN,), torch.inf)})
+        ),
         "for layer 3 does not fit": store.vector(
             0, vectors=SteeringVectors({(3, "attention"): torch.ones(HIDDEN)})
         ),
@@ -130,6 +133,18 @@ def test_an_artifact_that_was_changed_is_gone_or_does_not_fit_is_refused_and_the
         with pytest.raises(AssertionError, match=words):
             raise AssertionError(end.error)
     assert outcome(finish(engine.submit(request()))) == expected
+
+
+def test_vectors_that_make_the_model_overflow_harm_nobody_else(engine, store):
+    huge = SteeringVectors({(0, "output"): torch.full((HIDDEN,), 3e38)})
+    broken = store.vector(0, vectors=huge)
+    asked = [request("fine" * k, owner=str(k), max_new_tokens=40) for k in range(3)]
+    expected = [outcome(finish(engine.submit(each))) for each in asked]
+    for _ in range(3):  # what it leaves behind in the cache is used again
+        bad = [engine.submit(request("b" * 80, owner="x", interventions=[broken])) for _ in range(2)]
+        assert [outcome(finish(stream)) for stream in [engine.submit(each) for each in asked]] == expected
+        for stream in bad:
+            assert finish(stream).text == ""
 
 
 def test_what_was_deleted_is_dropped_and_answers_under_way_run_on(engine, server, store):

@@ -104,6 +104,8 @@ class Stock:
                     f"A steering vector {tuple(vector.shape)} for layer {layer} does not fit the model: "
                     f"{config.num_hidden_layers} layers of width {config.hidden_size}."
                 )
+        if not all(bool(vector.isfinite().all()) for vector in found.sites.values()):
+            raise ModelError("A steering vector holds numbers that are not finite.")
         payload = save({f"layer.{layer}.{site}": vector for (layer, site), vector in found.sites.items()})
         answers = await state.engine_client.collective_rpc("steer_put", args=(name, payload))
         if refusals := [answer for answer in answers if answer]:
