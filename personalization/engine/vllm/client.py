@@ -124,7 +124,8 @@ class VllmEngine:
 
     def _writing(self, request: GenerationRequest) -> Writing:
         def cancel() -> None:
-            self._loop.call_soon_threadsafe(self._cancel, stream)
+            with contextlib.suppress(RuntimeError):  # the loop is closed, so the answer is over
+                self._loop.call_soon_threadsafe(self._cancel, stream)
 
         stream = LocalStream(cancel)
         return Writing(

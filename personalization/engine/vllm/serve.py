@@ -44,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(prog=f"python -m {_PACKAGE}.serve", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {_PACKAGE}.serve", description=__doc__, allow_abbrev=False
+    )
     environment = os.environ.get
     parser.add_argument("--model", default=environment("ALIGN_MODEL", "embedded"), help="as ALIGN_MODEL")
     parser.add_argument("--models", type=Path, default=environment("ALIGN_MODELS", "var/models"))
@@ -70,19 +72,22 @@ def _serve(options: argparse.Namespace, rest: list[str], key: str) -> None:
     revision = revision_of(source)
     if current_platform.is_cpu():
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
-    given = [
+    # vLLM takes the last of equal options: what an operator may change comes before theirs, what not after.
+    free = [
+        *("--dtype", "float32" if current_platform.is_cpu() else "bfloat16"),
+        *("--max-lora-rank", "32", "--max-loras", "16", "--max-cpu-loras", "128"),
+    ]
+    fixed = [
         *("--model", str(source), "--served-model-name", revision),
         *("--host", options.host, "--port", str(options.port)),
-        *("--dtype", "float32" if current_platform.is_cpu() else "bfloat16"),
         *("--generation-config", "vllm", "--scheduling-policy", "priority"),
-        *("--enable-lora", "--max-lora-rank", "32", "--max-loras", "16", "--max-cpu-loras", "128"),
-        *("--enforce-eager", "--worker-extension-cls", f"{_PACKAGE}.steering.Steering"),
+        *("--enable-lora", "--enforce-eager", "--worker-extension-cls", f"{_PACKAGE}.steering.Steering"),
         *("--middleware", f"{_PACKAGE}.door.Door", "--disable-fastapi-docs"),
     ]
-    args = make_arg_parser(FlexibleArgumentParser()).parse_args([*given, *rest])
+    args = make_arg_parser(FlexibleArgumentParser()).parse_args([*free, *rest, *fixed])
     validate_parsed_serve_args(args)
-    if args.served_model_name != [revision] or not args.enforce_eager or args.pipeline_parallel_size > 1:
-        raise ModelError("Vectors need eager mode and one pipeline stage, and workers ask for the revision.")
+    if args.pipeline_parallel_size > 1 or args.data_parallel_size > 1:
+        raise ModelError("Vectors reach one whole model: use --tensor-parallel-size, or more servers.")
     stock = Stock(options.artifacts, revision)
     Door.settings = Settings(stock, key, revision)
     LoRAResolverRegistry.register_resolver("alignapp", Resolver(stock))
