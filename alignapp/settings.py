@@ -219,6 +219,9 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 ALIGN_MODEL = env.str("ALIGN_MODEL", default="embedded")
 ALIGN_ENGINE = env.str("ALIGN_ENGINE", default="local")
+# With ALIGN_ENGINE=vllm: where `python -m personalization.engine.vllm.serve` listens, and its VLLM_API_KEY.
+ALIGN_VLLM_URL = env.str("ALIGN_VLLM_URL", default="http://127.0.0.1:8100")
+ALIGN_VLLM_KEY = env.str("ALIGN_VLLM_KEY", default="")
 ALIGN_DEVICE = env.str("ALIGN_DEVICE", default="auto")
 ALIGN_THREADS = env.int("ALIGN_THREADS", default=0)  # 0: as many as there are cores
 # exact, or int8 (weight-only): faster for one or two answers at a time on a CPU, at a measured loss.
@@ -258,5 +261,6 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {"httpx2": {"level": "WARNING"}},  # a line for each request to the vLLM server
     "root": {"handlers": ["console"], "level": env.str("ALIGN_LOG_LEVEL", default="INFO")},
 }

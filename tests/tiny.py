@@ -41,32 +41,35 @@ def tokenizer(template: str = TEMPLATE) -> PreTrainedTokenizerFast:
     )
 
 
+def config(**changes: int) -> LlamaConfig:
+    """Return the model's shape: 3 layers of width 48, 4 heads that share 2 key-value heads, context 512."""
+    shape = {
+        "vocab_size": len(tokenizer()),
+        "hidden_size": HIDDEN,
+        "intermediate_size": 96,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 512,
+    }
+    ids = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2}
+    return LlamaConfig(**{**shape, **ids, **changes}, initializer_range=0.3)
+
+
 @cache
 def base(template: str = TEMPLATE) -> BaseModel:
-    """Return the model: 3 layers of width 48, 4 heads that share 2 key-value heads, context 512."""
-    words = tokenizer(template)
-    config = LlamaConfig(
-        vocab_size=len(words),
-        hidden_size=HIDDEN,
-        intermediate_size=96,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
-        bos_token_id=1,
-        eos_token_id=2,
-        pad_token_id=2,
-        initializer_range=0.3,
-    )
+    """Return the model."""
     torch.manual_seed(7)
-    model = LlamaForCausalLM(config).eval().requires_grad_(False)
-    return BaseModel(model, words, "tiny", "tiny-revision")
+    model = LlamaForCausalLM(config()).eval().requires_grad_(False)
+    return BaseModel(model, tokenizer(template), "tiny", "tiny-revision")
 
 
-def save_adapter(folder: Path, *, seed: int, rank: int = 4, size: float = 0.3) -> Path:
+def save_adapter(
+    folder: Path, *, seed: int, rank: int = 4, size: float = 0.3, shape: LlamaConfig | None = None
+) -> Path:
     """Write a random LoRA adapter in PEFT's format, on all linear layers, and return its folder."""
     torch.manual_seed(seed)
-    fresh = LlamaForCausalLM(base().model.config)
+    fresh = LlamaForCausalLM(shape or base().model.config)
     wrapped = get_peft_model(
         fresh, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
     )
@@ -78,8 +81,8 @@ def save_adapter(folder: Path, *, seed: int, rank: int = 4, size: float = 0.3) -
     return folder
 
 
-def vectors(*, seed: int, size: float = 1.0) -> SteeringVectors:
+def vectors(*, seed: int, size: float = 1.0, hidden: int = HIDDEN) -> SteeringVectors:
     """Return random vectors at both kinds of site."""
     generator = torch.Generator().manual_seed(seed)
-    draw = [torch.randn(HIDDEN, generator=generator) * size for _ in range(2)]
+    draw = [torch.randn(hidden, generator=generator) * size for _ in range(2)]
     return SteeringVectors({(1, "output"): draw[0], (2, "attention"): draw[1]})

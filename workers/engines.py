@@ -51,13 +51,24 @@ def _base() -> BaseModel:
 
 @cache
 def _engine() -> Engine:
-    if settings.ALIGN_ENGINE != "local":
-        raise UnknownName("engine (ALIGN_ENGINE)", settings.ALIGN_ENGINE, ["local"])
-    from personalization.engine.local import LocalEngine
-
-    engine = LocalEngine(_base(), max_rows=settings.ALIGN_ROWS, weights=settings.ALIGN_DECODE_WEIGHTS)
+    makers = {"local": _local, "vllm": _vllm}
+    if settings.ALIGN_ENGINE not in makers:
+        raise UnknownName("engine (ALIGN_ENGINE)", settings.ALIGN_ENGINE, makers)
+    engine = makers[settings.ALIGN_ENGINE]()
     threading.Thread(target=_forget_deleted, args=(engine,), name="evictions", daemon=True).start()
     return engine
+
+
+def _local() -> Engine:
+    from personalization.engine.local import LocalEngine
+
+    return LocalEngine(_base(), max_rows=settings.ALIGN_ROWS, weights=settings.ALIGN_DECODE_WEIGHTS)
+
+
+def _vllm() -> Engine:
+    from personalization.engine.vllm.client import VllmEngine
+
+    return VllmEngine(_base(), settings.ALIGN_VLLM_URL, settings.ALIGN_VLLM_KEY)
 
 
 def _forget_deleted(engine: Engine) -> None:

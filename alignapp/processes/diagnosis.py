@@ -39,6 +39,8 @@ def diagnose() -> Iterator[Finding]:
     yield _database()
     yield _required("disk", checks.check_disk, f"room in {settings.VAR_DIR}")
     yield _model()
+    if settings.ALIGN_ENGINE == "vllm":
+        yield _vllm()
     broker = _broker()
     yield broker
     if broker.state != "fail":
@@ -71,6 +73,22 @@ def _model() -> Finding:
     if found.state == "ok" and not checks.is_model_prepared():
         return Finding("model", "warn", "not prepared yet; manage.py up does it once, in about 30 s")
     return found
+
+
+def _vllm() -> Finding:
+    import httpx2  # here, because the pages do without it
+
+    key = {"Authorization": f"Bearer {settings.ALIGN_VLLM_KEY}"}
+    try:
+        answer = httpx2.get(f"{settings.ALIGN_VLLM_URL}/v1/models", headers=key, timeout=5.0, trust_env=False)
+    except httpx2.HTTPError as error:
+        why = f"nothing answers at {settings.ALIGN_VLLM_URL} ({error}); start it, or set ALIGN_VLLM_URL"
+        return Finding("vLLM server", "fail", why)
+    if answer.status_code == 401:
+        return Finding("vLLM server", "fail", "has another key; set ALIGN_VLLM_KEY to its VLLM_API_KEY")
+    if answer.status_code != 200:
+        return Finding("vLLM server", "fail", f"answers {answer.status_code}; look at its log")
+    return Finding("vLLM server", "ok", "answers, and takes the key")
 
 
 def _broker() -> Finding:

@@ -11,7 +11,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TypeVar
 
 from torch import Tensor
@@ -20,7 +19,9 @@ from personalization.engine import sampling, states
 from personalization.engine.answer import Answer
 from personalization.engine.batch import Batch, bytes_per_token, supported_context
 from personalization.engine.detokenise import Detokeniser
+from personalization.engine.gating import Gating
 from personalization.engine.prefix import Key
+from personalization.engine.prompt import prompt_of
 from personalization.engine.requests import Finished, GenerationRequest, Intervention
 from personalization.engine.scheduler import Scheduler
 from personalization.engine.stops import StopStrings
@@ -29,7 +30,6 @@ from personalization.engine.weights import Form
 from personalization.errors import AlignError
 from personalization.models.base import BaseModel
 from personalization.models.interventions import (
-    Interventions,
     LoraWeights,
     Row,
     SteeringVectors,
@@ -38,10 +38,9 @@ from personalization.models.interventions import (
     load_adapter,
     load_vectors,
 )
-from personalization.models.prompts import encode_chat
 from personalization.records import Message
-from personalization.safety.gate import ROUNDS, Gate, judged
-from personalization.safety.openings import Leaning, Reading, Requests
+from personalization.safety.gate import Gate
+from personalization.safety.openings import Leaning
 from personalization.steering.instant import MeanStates
 
 Loaded = TypeVar("Loaded", LoraWeights, SteeringVectors)
@@ -71,8 +70,7 @@ class LocalEngine:
         self._context = supported_context(base)
         self._artifacts = _Artifacts(artifact_bytes)
         self._batch = Batch(base, max_rows=max_rows, prefix_bytes=prefix_bytes, weights=weights)
-        self._asking, self._gating = Interventions(base), threading.Lock()
-        self._plain: dict[int, list[Leaning]] = {}  # the base model's own, by round
+        self._gating = Gating(base, self._between_steps)
         self._scheduler = Scheduler(
             base,
             self._batch,
@@ -107,33 +105,14 @@ class LocalEngine:
 
     def gate(self, intervention: Intervention, *, tick: Callable[[], None] = lambda: None) -> Gate:
         """Return what an artifact does to refusals. See `Engine.gate`; the base model is measured once."""
-        row = self._row((replace(intervention, strength=1.0),))
-        with self._gating:
-            return judged(
-                lambda number: self._plain_leanings(number, tick),
-                lambda number: self._leanings(row, number, tick),
-            )
+        return self._gating.gate(self._row((replace(intervention, strength=1.0),)), tick)
 
-    def _plain_leanings(self, number: int, tick: Callable[[], None]) -> list[Leaning]:
-        if number not in self._plain:
-            self._plain[number] = self._leanings(Row(), number, tick)
-        return self._plain[number]
-
-    def _leanings(self, row: Row, number: int, tick: Callable[[], None]) -> list[Leaning]:
-        """Return how answers to one round of requests begin; rows go on writing in between."""
-        requests = Requests(self.base, ROUNDS[number])
-        reading, found = requests.begin(), []
-        for batch in requests.batches:
-            begun = time.monotonic()
-            found.append(self._scheduler.run(partial(self._ask, row, reading, batch)))
-            tick()
-            if self._batch.rows:  # whoever reads an answer meanwhile gets at least half of the time
-                time.sleep(time.monotonic() - begun)
-        return requests.in_order(found)
-
-    def _ask(self, row: Row, reading: Reading, batch: Sequence[int]) -> list[Leaning]:
-        with self._asking.everywhere(row):
-            return reading.ask(batch)
+    def _between_steps(self, errand: Callable[[], list[Leaning]]) -> list[Leaning]:
+        begun = time.monotonic()
+        found = self._scheduler.run(errand)
+        if self._batch.rows:  # whoever reads an answer meanwhile gets at least half of the time
+            time.sleep(time.monotonic() - begun)
+        return found
 
     def forget(self, names: Iterable[str]) -> None:
         """Drop from memory what was deleted. See `Engine.forget`."""
@@ -146,13 +125,7 @@ class LocalEngine:
         self._scheduler.close()
 
     def _answer(self, request: GenerationRequest, stream: LocalStream) -> Answer:
-        prompt = encode_chat(self.base, request.messages)
-        room = self._context - len(prompt)
-        if room < 1:
-            raise AlignError(
-                f"The conversation is too long for {self.base.name}: {len(prompt)} tokens, and it can read "
-                f"{self._context - 1}. Start a new conversation or shorten the message."
-            )
+        prompt, limit = prompt_of(self.base, request, context=self._context)
         return Answer(
             request=request,
             stream=stream,
@@ -162,7 +135,7 @@ class LocalEngine:
             generator=sampling.generator(request.sampling.seed),
             words=Detokeniser(self.base.tokenizer, self.base.special_ids),
             stops=StopStrings(request.sampling.stop),
-            limit=min(request.sampling.max_new_tokens, room),
+            limit=limit,
         )
 
     def _row(self, interventions: tuple[Intervention, ...]) -> Row:

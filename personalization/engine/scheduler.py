@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -20,7 +19,7 @@ from torch import Tensor
 from personalization.engine import sampling
 from personalization.engine.answer import Answer
 from personalization.engine.batch import Batch
-from personalization.engine.requests import Finished, FinishReason, Token
+from personalization.engine.requests import FinishReason
 from personalization.errors import EngineBusy
 from personalization.models.base import BaseModel
 
@@ -110,7 +109,7 @@ class Scheduler:
                 log.exception("a step of the engine failed")
                 self._abandon(error)
         for answer in (*self._batch.under_way, *self._waiting):
-            self._finish(answer, "cancelled")
+            answer.finish("cancelled")
         self._waiting.clear()
         self._batch.clear()
         while self._errands:
@@ -154,12 +153,9 @@ class Scheduler:
 
     def _end_unwritten(self, answer: Answer) -> None:
         if answer.stream.cancelled:
-            self._finish(answer, "cancelled")
+            answer.finish("cancelled")
         else:
-            words = (
-                f"nothing was written within {answer.request.deadline_seconds:.0f} seconds; try again later"
-            )
-            self._finish(answer, "error", TimeoutError(words))
+            answer.finish("error", answer.too_late())
 
     def _take(self) -> list[Answer]:
         """Return the waiting answers that fit in now; whoever has the fewest under way comes first."""
@@ -195,7 +191,7 @@ class Scheduler:
                     self._batch.begin([answer])
                 return
             log.exception("an answer could not be started")
-            self._finish(reading.answers[0], "error", error)
+            reading.answers[0].finish("error", error)
             return
         if logits is None:
             self._batch.reading.append(reading)
@@ -220,47 +216,22 @@ class Scheduler:
             self._hand_out(answer, token)
 
     def _hand_out(self, answer: Answer, token: int) -> None:
-        if answer.first_token is None:
-            answer.first_token = time.monotonic()
-        if token in self._end_ids:
-            self._leave(answer, "eos")
-            return
-        answer.drawn.append(token)
-        answer.token_count += 1
-        if text := answer.stops.add(answer.words.add(token)):
-            answer.stream.put(Token(text))
-        if answer.stops.found:
-            self._leave(answer, "stop")
-        elif answer.token_count >= answer.limit:
-            self._leave(answer, "length")
+        reason = answer.add(token, self._end_ids)
+        if reason != "eos":
+            answer.drawn.append(token)
+        if reason is not None:
+            self._leave(answer, reason)
 
     def _leave(self, answer: Answer, reason: FinishReason, error: Exception | None = None) -> None:
         self._batch.leave(answer, broken=error is not None)
-        self._finish(answer, reason, error)
+        answer.finish(reason, error, answer.states)
 
     def _abandon(self, error: Exception) -> None:
         """End every row after a failed step; what waits is still to come."""
         rows = list(self._batch.rows)
         self._batch.clear()  # prompts that are being read share nothing with the rows
         for answer in rows:
-            self._finish(answer, "error", error)
-
-    def _finish(self, answer: Answer, reason: FinishReason, error: Exception | None = None) -> None:
-        if rest := answer.stops.add(answer.words.finish()) + answer.stops.finish():
-            answer.stream.put(Token(rest))
-        now = time.monotonic()
-        answer.stream.put(
-            Finished(
-                reason,
-                answer.stops.text,
-                answer.token_count,
-                seconds_to_first_token=(answer.first_token or now) - answer.submitted,
-                seconds=now - answer.submitted,
-                error=f"The answer could not be written: {error}" if error else "",
-                states=None if answer.stops.found else answer.states,
-                prompt_token_count=len(answer.prompt),
-            )
-        )
+            answer.finish("error", error, answer.states)
 
 
 def _need(answer: Answer) -> int:

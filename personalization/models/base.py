@@ -214,7 +214,7 @@ def load(spec: str, model_dir: Path, *, device: str = "auto", threads: int = 0) 
         parameter.requires_grad = False
     nn.Module.to(model, where)
     name = source.resolve().name if isinstance(source, Path) else source
-    return BaseModel(model, tokenizer, name, _revision(source))
+    return BaseModel(model, tokenizer, name, revision_of(source))
 
 
 def _device(wanted: str) -> torch.device:
@@ -233,7 +233,7 @@ def _explain(spec: str, source: Path | str, error: Exception) -> str:
     return f"The model {spec} (ALIGN_MODEL) cannot be read: {error}.{hint}"
 
 
-def _revision(source: Path | str) -> str:
+def revision_of(source: Path | str) -> str:
     """Return a short hash over configuration, template and every byte of the weights (about 1.5 GB/s)."""
     if isinstance(source, str):
         source = Path(snapshot_download(source, local_files_only=True))
