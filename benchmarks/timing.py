@@ -37,6 +37,11 @@ class Times:
             "processor_all": self.processor_seconds,
         }
 
+    def rates(self, amount: float) -> dict[str, Any]:
+        """Return median and range of so much a second, JSON-ready."""
+        rates = [amount / seconds for seconds in self.seconds]
+        return {"median": statistics.median(rates), "low": min(rates), "high": max(rates)}
+
 
 def by_turns(
     ways: Mapping[str, Callable[[], object]],

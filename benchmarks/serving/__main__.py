@@ -23,10 +23,11 @@ from benchmarks.kept import Kept, options_of
 from benchmarks.machine import commit, machine
 from benchmarks.serving import arms, growth, quality
 from benchmarks.serving.arrivals import waiting
-from benchmarks.serving.limits import limits, load_average, spread, step_seconds
+from benchmarks.serving.limits import limits, step_seconds
 from benchmarks.serving.others import llama_cpp, vllm
 from benchmarks.serving.page import headline, write_page
 from benchmarks.serving.people import people, requests, unending
+from benchmarks.timing import Times, Watch
 from personalization.engine.local import LocalEngine
 from personalization.models.base import BaseModel, load, prepare
 
@@ -39,18 +40,13 @@ def main() -> None:
     base = unending(load(options.model, options.models))
     where = f"{base.revision}-{commit() or 'no-commit'}-{'quick' if options.quick else 'full'}"
     kept = Kept(options.folder / f"{where}.jsonl")
-    begun_under = load_average()
-    if begun_under > 0.5:
-        print(
-            f"The machine is not idle (load average {begun_under:.1f}): figures are too low.", file=sys.stderr
-        )
-    parts = _parts(base, options)
+    watch, parts = Watch(), _parts(base, options)
     for name, measure in parts.items():
         if not any(row["part"] == name for row in kept.rows):
             print(name, file=sys.stderr, flush=True)
-            kept.add({"part": name, "load": load_average(), "found": measure()})
+            kept.add({"part": name, "found": measure()})
     found = {row["part"]: row["found"] for row in kept.rows if row["part"] in parts}
-    found |= {"machine": machine(), "commit": commit(), "model": base.name, "load": begun_under}
+    found |= {"machine": machine(), "commit": commit(), "model": base.name, "watch": watch.as_dict()}
     print(headline(found))
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
@@ -96,7 +92,7 @@ def _parts(base: BaseModel, options: argparse.Namespace) -> dict[str, Callable[[
 
 def _side_by_side(base: BaseModel, options: argparse.Namespace) -> dict[str, Any]:
     """Return every arm's tokens a second, interleaved, after comparing texts with PEFT alone."""
-    tokens, folder = options.tokens, options.folder / "people"
+    tokens, repeats, folder = options.tokens, options.repeats, options.folder / "people"
     group, half = people(base, folder, PEOPLE, rank=RANK), people(base, folder, PEOPLE, rank=RANK, share=0.5)
     wanted = requests(base, [p.acting() for p in group], prompt_tokens=PROMPT, new_tokens=min(24, tokens))
     chats = [request.messages for request in wanted]
@@ -109,36 +105,27 @@ def _side_by_side(base: BaseModel, options: argparse.Namespace) -> dict[str, Any
             sys.exit(f"Only {same} of {PEOPLE} texts are what PEFT writes alone; nothing is timed.")
         lengths = (PROMPT, tokens)
         with server or nullcontext() as llama:
-            timed: dict[str, arms.Arm] = {
+            ways: dict[str, arms.Arm] = {
                 "transformers, base model": arms.transformers_batch(base, chats, tokens),
                 "transformers again": arms.transformers_batch(base, chats, tokens),
-                "ours, adapters and vectors": arms.ours(engine, base, group, lengths),
-                "ours, adapters in half of the layers": arms.ours(engine, base, half, lengths),
-                "ours, base model": arms.ours(engine, base, [None] * PEOPLE, lengths),
+                "ours, adapters and vectors": arms.ours(engine, base, group, lengths, repeats),
+                "ours, adapters in half of the layers": arms.ours(engine, base, half, lengths, repeats),
+                "ours, base model": arms.ours(engine, base, [None] * PEOPLE, lengths, repeats),
                 "PEFT mixed batch": arms.peft_mixed(peft, base, chats, tokens),
             } | ({"llama.cpp, four bits": llama} if llama else {})
-            seconds = _interleaved(timed, options.repeats)
+            times = arms.timed(ways, repeats)
     finally:
         engine.close()
     size = sum(f.stat().st_size for f in group[0].adapter.glob("*.safetensors"))
     return {
         "same_texts": same,
-        "tokens_per_second": {n: spread([PEOPLE * tokens / s for s in each]) for n, each in seconds.items()},
+        "tokens_per_second": {name: each.rates(PEOPLE * tokens) for name, each in times.items()},
         "prompt_tokens": PROMPT, "new_tokens": tokens, "rank": RANK, "people": PEOPLE,
         "least_step_seconds": {
             "adapters": step_seconds(base, PEOPLE, PEOPLE * size, limits()),
             "plain": step_seconds(base, PEOPLE, 0, limits()),
         },
     }  # fmt: skip
-
-
-def _interleaved(timed: dict[str, arms.Arm], repeats: int) -> dict[str, list[float]]:
-    """Return each arm's seconds: there and back again (ABBA), after one turn that does not count."""
-    seconds: dict[str, list[float]] = {name: [] for name in timed}
-    for turn in range(repeats + 1):
-        for name in list(timed) if turn % 2 else reversed(list(timed)):
-            seconds[name].append(timed[name]())
-    return {name: each[1:] for name, each in seconds.items()}
 
 
 def _vllm(base: BaseModel, options: argparse.Namespace) -> dict[str, Any]:
@@ -155,9 +142,9 @@ def _vllm(base: BaseModel, options: argparse.Namespace) -> dict[str, Any]:
         texts = [end.text for end in arms.written(engine, wanted)]
     finally:
         engine.close()
-    speeds = [PEOPLE * options.tokens / seconds for seconds in told["seconds"]]
+    speeds = Times(tuple(told["seconds"]), ()).rates(PEOPLE * options.tokens)
     same = sum(mine == theirs for mine, theirs in zip(texts, told["texts"], strict=True))
-    return {"tokens_per_second": spread(speeds), "same_texts": same}
+    return {"tokens_per_second": speeds, "same_texts": same}
 
 
 def _waiting(base: BaseModel, group: Any, prompt_tokens: int) -> dict[str, Any]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -14,6 +13,7 @@ from peft import PeftModel
 from torch import Tensor
 
 from benchmarks.serving.people import Person, requests
+from benchmarks.timing import Times, by_turns
 from personalization.engine.local import LocalEngine
 from personalization.engine.requests import Finished, GenerationRequest
 from personalization.models.base import BaseModel
@@ -21,7 +21,7 @@ from personalization.models.interventions import load_vectors
 from personalization.models.prompts import encode_chat
 from personalization.records import Message
 
-Arm = Callable[[], float]  # answers everybody once and returns the seconds that it took
+Arm = Callable[[], object]  # answers everybody once
 
 
 def written(engine: LocalEngine, wanted: Sequence[GenerationRequest]) -> list[Finished]:
@@ -37,34 +37,42 @@ def written(engine: LocalEngine, wanted: Sequence[GenerationRequest]) -> list[Fi
 
 
 def ours(
-    engine: LocalEngine, base: BaseModel, group: Sequence[Person | None], lengths: tuple[int, int]
+    engine: LocalEngine,
+    base: BaseModel,
+    group: Sequence[Person | None],
+    lengths: tuple[int, int],
+    repeats: int,
 ) -> Arm:
-    """Our engine; None is somebody with the base model. Nothing is kept of earlier runs: prompts change."""
+    """Our engine, for `timed` with so many repeats; None is somebody with the base model.
+
+    Every run has other prompts, made before, so that nothing is known from earlier ones.
+    """
     acting = [() if person is None else person.acting() for person in group]
-    runs = 0
+    prompts = iter(
+        [
+            requests(base, acting, prompt_tokens=lengths[0], new_tokens=lengths[1], first_seed=1000 * run)
+            for run in range(1, repeats + 2)
+        ]
+    )
+    return lambda: written(engine, next(prompts))
 
-    def run() -> float:
-        nonlocal runs
-        runs += 1
-        wanted = requests(
-            base, acting, prompt_tokens=lengths[0], new_tokens=lengths[1], first_seed=1000 * runs
-        )
-        begun = time.perf_counter()
-        written(engine, wanted)
-        return time.perf_counter() - begun
 
-    return run
+def timed(ways: Mapping[str, Arm], repeats: int) -> dict[str, Times]:
+    """Time each way so often, by turns, after once that does not count (it loads adapters)."""
+    for act in ways.values():
+        act()
+    return by_turns(ways, repeats=repeats)
 
 
 def transformers_batch(base: BaseModel, chats: Sequence[Sequence[Message]], new_tokens: int) -> Arm:
     """transformers' own `generate` on one batch, without anybody's adapter."""
-    return partial(_generate, base.model, _ids(base, chats), new_tokens)
+    return partial(_written_ids, base.model, _ids(base, chats), new_tokens)
 
 
 def peft_mixed(peft: PeftModel, base: BaseModel, chats: Sequence[Sequence[Message]], new_tokens: int) -> Arm:
     """PEFT's mixed batch: row i with adapter i (`adapter_names`), without vectors, which it does not have."""
     names = [str(i) for i in range(len(chats))]
-    return partial(_generate, peft, _ids(base, chats), new_tokens, adapter_names=names)
+    return partial(_written_ids, peft, _ids(base, chats), new_tokens, adapter_names=names)
 
 
 def peft_model(base: BaseModel, group: Sequence[Person]) -> PeftModel:
@@ -108,14 +116,6 @@ def _ids(base: BaseModel, chats: Sequence[Sequence[Message]]) -> Tensor:
     return torch.tensor([encode_chat(base, chat) for chat in chats])  # all of one length
 
 
-def _generate(model: Any, ids: Tensor, new_tokens: int, **more: Any) -> float:
-    begun = time.perf_counter()
-    out = _written_ids(model, ids, new_tokens, **more)
-    seconds = time.perf_counter() - begun
-    assert out.shape[1] == ids.shape[1] + new_tokens
-    return seconds
-
-
 @torch.no_grad()
 def _written_ids(model: Any, ids: Tensor, new_tokens: int, **more: Any) -> Tensor:
     config = copy.deepcopy(model.generation_config)
@@ -124,4 +124,5 @@ def _written_ids(model: Any, ids: Tensor, new_tokens: int, **more: Any) -> Tenso
     out: Tensor = model.generate(
         input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=config, **more
     )
+    assert out.shape[1] == ids.shape[1] + new_tokens
     return out

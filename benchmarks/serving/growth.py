@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from benchmarks.serving.arms import ours, written
-from benchmarks.serving.limits import spread
+from benchmarks.serving.arms import ours, timed, written
 from benchmarks.serving.people import Person, people, requests
+from benchmarks.timing import by_turns
 from personalization.engine.local import LocalEngine
+from personalization.engine.requests import GenerationRequest
 from personalization.models.base import BaseModel
 
 NEW_TOKENS = 32
@@ -27,20 +28,16 @@ def by_rows(
     found = []
     for rows in sizes:
         engine = LocalEngine(base, max_rows=rows)
+        groups: dict[str, list[Person | None]] = {
+            "adapters": [group[i % len(group)] for i in range(rows)],
+            "plain": [None] * rows,
+        }
         try:
-            arms = {
-                "adapters": ours(
-                    engine, base, [group[i % len(group)] for i in range(rows)], (64, NEW_TOKENS)
-                ),
-                "plain": ours(engine, base, [None] * rows, (64, NEW_TOKENS)),
-            }
-            speeds: dict[str, list[float]] = {name: [] for name in arms}
-            for turn in range(repeats + 1):
-                for name in list(arms) if turn % 2 else reversed(list(arms)):
-                    speeds[name].append(rows * NEW_TOKENS / arms[name]())
+            ways = {n: ours(engine, base, some, (64, NEW_TOKENS), repeats) for n, some in groups.items()}
+            times = timed(ways, repeats)
         finally:
             engine.close()
-        found.append({"rows": rows} | {name: spread(values[1:]) for name, values in speeds.items()})
+        found.append({"rows": rows} | {name: each.rates(rows * NEW_TOKENS) for name, each in times.items()})
     return found
 
 
@@ -51,12 +48,12 @@ def by_rank(
     found = []
     for rank in ranks:
         engine = LocalEngine(base, max_rows=rows, artifact_bytes=2**32)
+        group = people(base, folder, rows, rank=rank)
         try:
-            run = ours(engine, base, people(base, folder, rows, rank=rank), (64, NEW_TOKENS))
-            speeds = [rows * NEW_TOKENS / run() for _ in range(repeats + 1)][1:]
+            times = timed({"ours": ours(engine, base, group, (64, NEW_TOKENS), repeats)}, repeats)["ours"]
         finally:
             engine.close()
-        found.append({"rank": rank, "rows": rows, "tokens_per_second": spread(speeds)})
+        found.append({"rank": rank, "rows": rows, "tokens_per_second": times.rates(rows * NEW_TOKENS)})
     return found
 
 
@@ -68,11 +65,10 @@ def by_prompt(
     for length in lengths:
         engine = LocalEngine(base, max_rows=len(group))
         try:
-            run = ours(engine, base, group, (length, 1))
-            seconds = [run() for _ in range(repeats + 1)][1:]
+            times = timed({"ours": ours(engine, base, group, (length, 1), repeats)}, repeats)["ours"]
         finally:
             engine.close()
-        found.append({"prompt_tokens": length, "rows": len(group), "seconds": spread(seconds)})
+        found.append({"prompt_tokens": length, "rows": len(group), "seconds": times.as_dict()})
     return found
 
 
@@ -83,27 +79,26 @@ def by_people(base: BaseModel, folder: Path, *, known: int, active: Sequence[int
     random; batches of sixteen, the same number for each size. The first touch of each adapter is counted.
     """
     everybody, process = people(base, folder, known, share=0.5), psutil.Process()
-    size = sum(f.stat().st_size for f in everybody[0].adapter.iterdir())
     rows = []
     for count in active:
-        engine = LocalEngine(base, max_rows=16)
+        chosen = random.Random(count)  # noqa: S311 - reproducible people
+        batches = [
+            requests(
+                base, [person.acting() for person in chosen.choices(everybody[:count], k=16)],
+                prompt_tokens=64, new_tokens=NEW_TOKENS, first_seed=200_000 + 16 * batch,
+            )
+            for batch in range(_BATCHES)
+        ]  # fmt: skip
+        engine, before = LocalEngine(base, max_rows=16), process.memory_info().rss
         try:
-            before, chosen = process.memory_info().rss, random.Random(count)  # noqa: S311
-            seconds = []
-            for batch in range(_BATCHES):
-                acting = [person.acting() for person in chosen.choices(everybody[:count], k=16)]
-                wanted = requests(
-                    base, acting, prompt_tokens=64, new_tokens=NEW_TOKENS, first_seed=200_000 + 16 * batch
-                )
-                begun = time.perf_counter()
-                written(engine, wanted)
-                seconds.append(time.perf_counter() - begun)
-            rows.append(
-                {
-                    "active": count, "batch_seconds": spread(seconds),
-                    "megabytes": (process.memory_info().rss - before) / 2**20,
-                }
-            )  # fmt: skip
+            times = by_turns({"batch": partial(_next, engine, iter(batches))}, repeats=_BATCHES)["batch"]
+            grown = (process.memory_info().rss - before) / 2**20
         finally:
             engine.close()
+        rows.append({"active": count, "batch_seconds": times.as_dict(), "megabytes": grown})
+    size = (everybody[0].adapter / "adapter_model.safetensors").stat().st_size
     return {"known": known, "adapter_bytes": size, "rows": rows}
+
+
+def _next(engine: LocalEngine, batches: Iterator[list[GenerationRequest]]) -> None:
+    written(engine, next(batches))

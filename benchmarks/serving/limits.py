@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
-from statistics import median
-from typing import Any
 
 import torch
 
@@ -33,16 +30,6 @@ def step_seconds(base: BaseModel, rows: int, adapter_bytes: int, machine: dict[s
     read = (4 * weights + adapter_bytes) / machine["bytes_per_second"]
     multiplied = (2 * weights * rows + adapter_bytes / 2) / machine["flops_per_second"]
     return max(read, multiplied)
-
-
-def load_average() -> float:
-    """Return how many processes wanted a core during the last minute: near 0 on an idle machine."""
-    return os.getloadavg()[0]
-
-
-def spread(values: list[float]) -> dict[str, Any]:
-    """Return median and range."""
-    return {"median": median(values), "low": min(values), "high": max(values), "runs": len(values)}
 
 
 def _fastest(work: Callable[[], object]) -> float:

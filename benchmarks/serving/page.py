@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plots
+from benchmarks.timing import quietness
 
 OURS, PLAIN, HALF = "ours, adapters and vectors", "ours, base model", "ours, adapters in half of the layers"
 BATCH, AGAIN, MIXED = "transformers, base model", "transformers again", "PEFT mixed batch"
@@ -91,19 +92,19 @@ def _lines(
 
 def _words(found: Mapping[str, Any]) -> str:
     side = found["side_by_side"]
-    busy = "" if found["load"] <= 0.5 else " **It was not idle: the figures are too low.**"
     speeds = _table(
         ("tokens a second", "median", "range"),
         [(name, f"{row['median']:.0f}", _range(row, 0)) for name, row in side["tokens_per_second"].items()],
     )
     return f"""# Serving: many people, each with their own model, in one batch
 
-`python -m benchmarks.serving --page docs/benchmarks` ({found["machine"]}, commit {found["commit"]}, load
-average before {found["load"]:.1f}).{busy} {found["model"]}, float32, greedy; {side["people"]} people, each
-with a LoRA of rank {side["rank"]} in all seven projections of every layer and vectors at two places;
-{side["prompt_tokens"]} tokens read and {side["new_tokens"]} written by each, reading included. Before
-anything was timed, {side["same_texts"]} of {side["people"]} texts equalled what PEFT and hooks write for
-that person alone. The arms took turns.
+`python -m benchmarks.serving --page docs/benchmarks` ({found["machine"]}, commit {found["commit"]}).
+{quietness(found["watch"])}
+
+{found["model"]}, float32, greedy; {side["people"]} people, each with a LoRA of rank {side["rank"]} in all
+seven projections of every layer and vectors at two places; {side["prompt_tokens"]} tokens read and
+{side["new_tokens"]} written by each, reading included. Before anything was timed, {side["same_texts"]} of
+{side["people"]} texts equalled what PEFT and hooks write for that person alone. The arms took turns.
 
 {headline(found)}
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from benchmarks.serving.arms import ours
-from benchmarks.serving.limits import spread
+from benchmarks.serving.arms import ours, timed
+from benchmarks.serving.growth import NEW_TOKENS
 from benchmarks.serving.people import Person
 from personalization.engine.cache import RowCache
 from personalization.engine.fused import FusedDecoder
@@ -29,18 +29,17 @@ def speeds(
     """Return tokens a second with exact and with int8 weights, everybody with adapter and vector."""
     found = []
     for rows in sizes:
-        engines = {form: LocalEngine(base, max_rows=rows, weights=form) for form in ("exact", "int8")}
+        engines = {form: LocalEngine(base, max_rows=rows, weights=form) for form in get_args(Form)}
+        members = [group[i % len(group)] for i in range(rows)]
         try:
-            members = [group[i % len(group)] for i in range(rows)]
-            arms = {form: ours(engine, base, members, (64, 32)) for form, engine in engines.items()}
-            taken: dict[str, list[float]] = {form: [] for form in arms}
-            for turn in range(repeats + 1):
-                for form in list(arms) if turn % 2 else reversed(list(arms)):
-                    taken[form].append(rows * 32 / arms[form]())
+            ways = {
+                form: ours(each, base, members, (64, NEW_TOKENS), repeats) for form, each in engines.items()
+            }
+            times = timed(ways, repeats)
         finally:
             for engine in engines.values():
                 engine.close()
-        found.append({"rows": rows} | {form: spread(values[1:]) for form, values in taken.items()})
+        found.append({"rows": rows} | {form: each.rates(rows * NEW_TOKENS) for form, each in times.items()})
     return found
 
 
