@@ -35,10 +35,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=180, help="how long the people stay")
     parser.add_argument("--jobs", type=int, default=12, help="people whose adapters are trained meanwhile")
     parser.add_argument("--quick", action="store_true", help="15 s of people, one minute in all")
-    parser.set_defaults(job_seconds=300)
+    # How long running jobs may take to their end, and how long whoever reads an answer stays to its end.
+    parser.set_defaults(job_seconds=300, leave_seconds=30)
     options = parser.parse_args()
     if options.quick:
-        options.seconds, options.jobs, options.job_seconds = 15, 4, 0
+        options.seconds, options.jobs, options.job_seconds, options.leave_seconds = 15, 4, 0, 8
     options.heavy_after = options.seconds / 3
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(143))  # leaving in order takes away what was made

@@ -22,7 +22,6 @@ from benchmarks.load.watch import Watch
 
 USERS = Path(__file__).with_name("users.py")
 SPAWN_RATE = 10  # people a second that come
-LEAVE_SECONDS = 30  # in which whoever reads an answer may read it to its end
 
 
 def run(place: Place, options: argparse.Namespace, port: int, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -39,7 +38,7 @@ def run(place: Place, options: argparse.Namespace, port: int, tell: Callable[[st
         begun = time.time()
         with Watch() as watch:
             _play(place, options, port)
-        checks.wait_for_replies(LEAVE_SECONDS)
+        checks.wait_for_replies(options.leave_seconds)
         tell("waiting for the jobs that train")
         checks.wait_for_jobs(options.job_seconds)
         tell("counting")
@@ -86,7 +85,7 @@ def _play(place: Place, options: argparse.Namespace, port: int) -> None:
         *(sys.executable, "-m", "locust", "--headless", "--only-summary", "--locustfile", str(USERS)),
         *("--host", f"http://127.0.0.1:{port}", "--users", str(options.people)),
         *("--spawn-rate", str(SPAWN_RATE), "--run-time", f"{options.seconds}s"),
-        *("--stop-timeout", str(LEAVE_SECONDS), "--heavy-after", str(options.heavy_after)),
+        *("--stop-timeout", str(options.leave_seconds), "--heavy-after", str(options.heavy_after)),
         *("--cards", str(place.folder / "cards.json"), "--rows", str(place.folder / "rows.jsonl")),
     )
     environment = {**os.environ, "PYTHONPATH": str(settings.BASE_DIR)}
