@@ -221,9 +221,12 @@ ALIGN_MODEL = env.str("ALIGN_MODEL", default="embedded")
 ALIGN_ENGINE = env.str("ALIGN_ENGINE", default="local")
 ALIGN_DEVICE = env.str("ALIGN_DEVICE", default="auto")
 ALIGN_THREADS = env.int("ALIGN_THREADS", default=0)  # 0: as many as there are cores
-# Answers that one generation worker writes at once. On two cores 32, 64 and 128 rows wrote 193, 244 and
-# 302 tokens a second, shared by all of them (`python -m benchmarks.throughput`).
+# exact, or int8 (weight-only): faster for one or two answers at a time on a CPU, at a measured loss.
+ALIGN_DECODE_WEIGHTS = env.str("ALIGN_DECODE_WEIGHTS", default="exact")
+# Answers that one generation worker writes at once (measured by `python -m benchmarks.serving`).
 ALIGN_ROWS = env.int("ALIGN_ROWS", default=64)
+# People whose adapters one worker trains in the same passes; 0: 1 on a CPU, 8 on a GPU.
+ALIGN_TRAIN_TOGETHER = env.int("ALIGN_TRAIN_TOGETHER", default=0)
 MODEL_DIR = Path(env.str("ALIGN_MODELS", default=str(VAR_DIR / "models")))
 # What `manage.py values build` made, by the revision of the base model.
 VALUES_DIR = Path(env.str("ALIGN_VALUES", default=str(VAR_DIR / "values")))

@@ -55,7 +55,7 @@ def _engine() -> Engine:
         raise UnknownName("engine (ALIGN_ENGINE)", settings.ALIGN_ENGINE, ["local"])
     from personalization.engine.local import LocalEngine
 
-    engine = LocalEngine(_base(), max_rows=settings.ALIGN_ROWS)
+    engine = LocalEngine(_base(), max_rows=settings.ALIGN_ROWS, weights=settings.ALIGN_DECODE_WEIGHTS)
     threading.Thread(target=_forget_deleted, args=(engine,), name="evictions", daemon=True).start()
     return engine
 

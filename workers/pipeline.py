@@ -1,15 +1,16 @@
-"""From one person's rows to one proven artifact: read, split, learn, seal, prove.
+"""From people's rows to proven artifacts: read, split, learn, seal, prove.
 
-Knows nothing of queues or leases. Every stage can be repeated: a resumed job uses the split of its
-first attempt, goes on from its checkpoint, and finds the artifact that it sealed already.
+Knows nothing of queues or leases. One job is a batch of one. Every stage can be repeated: a resumed job
+uses the split of its first attempt, goes on from its checkpoint, whoever learns with it now, and finds the
+artifact that it sealed already.
 """
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,68 +19,66 @@ from django.conf import settings
 
 from alignapp.adapters import store
 from alignapp.adapters.models import Artifact, Job
-from alignapp.adapters.services import switch_on
 from alignapp.feedback.records import records_for
 from alignapp.profiles.models import InventoryAnswer
 from alignapp.profiles.services import current_profile, strengths_of
 from personalization import artifacts, registry
 from personalization.errors import NotEnoughData
-from personalization.progress import Progress, Report
-from personalization.records import Records
+from personalization.progress import Progress
 from personalization.values import effects
+from workers import shutdown
+from workers.attempt import Attempt
 from workers.engines import base_for_process
+from workers.proving import prove
+from workers.work import BEGINS, Work
 
 if TYPE_CHECKING:
-    from personalization.models.base import BaseModel
-    from personalization.registry import Method
+    from personalization.training.train import Lesson, TrainingResult
 
-# The share of the progress bar at which each phase begins.
-BEGINS = {Job.Phase.DATA: 0.0, Job.Phase.LEARN: 0.05, Job.Phase.PROVE: 0.8, Job.Phase.FINISHED: 1.0}
+Learned = tuple[dict[str, Any], list[str]]  # metrics, and the rows that it was learned from
 
 
-@dataclass
-class Work:
-    """What the stages of one attempt share."""
+@dataclass(frozen=True)
+class Learner:
+    """One attempt of a batch that is about to learn, and the folder that it learns into."""
 
-    job: Job
-    base: BaseModel
-    method: Method
-    parameters: dict[str, float]
-    check: Callable[[], None]  # raises when the attempt must end
-    system_message: str
-    records: Records
-    train: Records
-    held_out: Records
-
-    def report(self, phase: Job.Phase) -> Report:
-        """Return a listener that writes a phase's progress into the job's row, once a second at most."""
-        ends = min(share for share in BEGINS.values() if share > BEGINS[phase])
-        last = 0.0
-
-        def listen(progress: Progress) -> None:
-            nonlocal last
-            self.check()
-            ended = progress.step == progress.steps
-            if not ended and not progress.values and time.monotonic() - last < 1.0:
-                return
-            last = time.monotonic()
-            share = BEGINS[phase] + (ends - BEGINS[phase]) * progress.step / max(progress.steps, 1)
-            point = {"step": float(progress.step), **progress.values} if progress.values else None
-            self.job.report(phase, share, seconds_left=progress.seconds_left, point=point)
-
-        return listen
+    attempt: Attempt
+    work: Work
+    out: Path
 
 
-def run(job: Job, check: Callable[[], None]) -> Artifact:
-    """Do the whole job and return its artifact, proven or not.
+def run(attempts: Sequence[Attempt]) -> None:
+    """Do the jobs of these attempts, all of one method. Each attempt ends by itself, as its row then says.
 
-    Raises NotEnoughData, Cancelled, LeaseLost, and whatever broke.
+    Raises ShuttingDown, and what concerns all of them; those that are not over then have not ended.
     """
-    work = _read(job, check)
-    artifact = Artifact.objects.filter(job=job).first() or _learn_and_seal(work)
-    _prove(work, artifact)
-    shutil.rmtree(store.checkpoint_folder(job.id), ignore_errors=True)
-    return artifact
+    with ExitStack() as folders:
+        learners = []
+        for attempt in attempts:
+            with attempt.settling():
+                work = _read(attempt.job, _watching(attempt, attempts))
+                if sealed := Artifact.objects.filter(job=attempt.job).first():
+                    _prove_and_finish(attempt, work, sealed)
+                    continue
+                attempt.job.report(Job.Phase.LEARN, BEGINS[Job.Phase.LEARN])
+                out = folders.enter_context(_temporary_folder(attempt.job))
+                learners.append(Learner(attempt, work, out))
+        if learners and learners[0].work.method.produces == "adapter":
+            _learn_adapters(learners)
+        else:
+            _learn_one_by_one(learners)
+
+
+def _watching(attempt: Attempt, attempts: Sequence[Attempt]) -> Callable[[], None]:
+    """Return an attempt's check that also lets those leave at once that wait until it is done."""
+
+    def check() -> None:
+        for other in attempts:
+            if other is not attempt:
+                other.look()
+        attempt.check()
+
+    return check
 
 
 def _read(job: Job, check: Callable[[], None]) -> Work:
@@ -118,31 +117,39 @@ def _read(job: Job, check: Callable[[], None]) -> Work:
     )
 
 
-def _learn_and_seal(work: Work) -> Artifact:
-    job, settings_dir = work.job, Path(settings.ARTIFACT_DIR)
-    job.report(Job.Phase.LEARN, BEGINS[Job.Phase.LEARN])
-    settings_dir.mkdir(parents=True, exist_ok=True)
-    # On the store's own file system, so that sealing is a rename.
-    temporary = Path(tempfile.mkdtemp(dir=settings_dir, prefix=f"learning-{job.id}-"))
+@contextmanager
+def _temporary_folder(job: Job) -> Iterator[Path]:
+    """Lend a folder on the store's own file system, so that sealing is a rename."""
+    Path(settings.ARTIFACT_DIR).mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=settings.ARTIFACT_DIR, prefix=f"learning-{job.id}-"))
     try:
-        metrics, sources = _LEARN[work.method.produces](work, temporary)
-        work.check()
-        sealed = artifacts.seal(
-            temporary,
-            settings_dir,
-            kind=work.method.produces,
-            owner=str(job.person_id),
-            model_revision=work.base.revision,
-            method=work.method.name,
-            parameters=work.parameters,
-            records=sources,
-            metrics=metrics,
-            key=store.signing_key(),
-        )
+        yield folder
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end(learner: Learner, learned: Learned) -> None:
+    """Seal, prove and finish."""
+    work = learner.work
+    work.check()
+    _prove_and_finish(learner.attempt, work, _seal(work, learner.out, *learned))
+
+
+def _seal(work: Work, folder: Path, metrics: dict[str, Any], sources: list[str]) -> Artifact:
+    sealed = artifacts.seal(
+        folder,
+        Path(settings.ARTIFACT_DIR),
+        kind=work.method.produces,
+        owner=str(work.job.person_id),
+        model_revision=work.base.revision,
+        method=work.method.name,
+        parameters=work.parameters,
+        records=sources,
+        metrics=metrics,
+        key=store.signing_key(),
+    )
     return Artifact.of_job(
-        job,
+        work.job,
         kind=work.method.produces,
         digest=sealed.digest,
         size_bytes=sealed.size_bytes,
@@ -151,32 +158,69 @@ def _learn_and_seal(work: Work) -> Artifact:
     )
 
 
-def _sources(records: Sequence[Any]) -> list[str]:
-    return sorted({source for record in records for source in record.sources})
+def _prove_and_finish(attempt: Attempt, work: Work, artifact: Artifact) -> None:
+    prove(work, artifact)
+    shutil.rmtree(store.checkpoint_folder(work.job.id), ignore_errors=True)
+    attempt.finish(artifact)
 
 
-def _learn_adapter(work: Work, out: Path) -> tuple[dict[str, Any], list[str]]:
+def _learn_adapters(learners: Sequence[Learner]) -> None:
+    """Train all in the same passes; whoever is done is proven at once, while the others wait.
+
+    Nobody is served later by that than if all proofs came last: the device does the same work either way.
+    """
+    from personalization.training.train import train_together
+
+    lessons: list[Lesson] = []
+    ready: list[Learner] = []
+    for learner in learners:
+        with learner.attempt.settling():
+            learner.work.check()
+            lessons.append(_lesson(learner.work, learner.out))
+            ready.append(learner)
+
+    def left(index: int, outcome: TrainingResult | Exception) -> None:
+        with ready[index].attempt.settling():
+            if isinstance(outcome, Exception):
+                raise outcome
+            _end(ready[index], (outcome.as_dict(), _sources(ready[index].work.train.pairs)))
+        if shutdown.requested.is_set():
+            raise shutdown.ShuttingDown  # the others need not begin; each keeps its place
+
+    if ready:
+        train_together(ready[0].work.base, lessons, ready[0].work.method, on_end=left)
+
+
+def _lesson(work: Work, out: Path) -> Lesson:
     from personalization.evaluation.controls import clearest_of_each
     from personalization.steering.taste import taste_of
-    from personalization.training.train import train_adapter
+    from personalization.training.train import Lesson
 
-    result = train_adapter(
-        work.base,
+    return Lesson(
         work.train.pairs,
-        work.method,
-        parameters=work.parameters,
+        out,
+        store.checkpoint_folder(work.job.id),
         system_message=work.system_message,
-        out=out,
-        checkpoints=store.checkpoint_folder(work.job.id),
         held_out=clearest_of_each(work.held_out.pairs),
         teacher=taste_of(work.base, work.train.pairs, effects.place(settings.VALUES_DIR, work.base.revision)),
         seed=work.job.id.int % 2**31,
         report=work.report(Job.Phase.LEARN),
+        parameters=work.parameters,
     )
-    return result.as_dict(), _sources(work.train.pairs)
 
 
-def _learn_vector(work: Work, out: Path) -> tuple[dict[str, Any], list[str]]:
+def _learn_one_by_one(learners: Sequence[Learner]) -> None:
+    for learner in learners:
+        with learner.attempt.settling():
+            learn = _LEARN[learner.work.method.produces]
+            _end(learner, learn(learner.work, learner.out))
+
+
+def _sources(records: Sequence[Any]) -> list[str]:
+    return sorted({source for record in records for source in record.sources})
+
+
+def _learn_vector(work: Work, out: Path) -> Learned:
     from personalization.steering.learn import learn_vector
 
     metrics = learn_vector(
@@ -193,7 +237,7 @@ def _learn_vector(work: Work, out: Path) -> tuple[dict[str, Any], list[str]]:
     return metrics, _sources(work.train.groups)
 
 
-def _learn_personality(work: Work, out: Path) -> tuple[dict[str, Any], list[str]]:
+def _learn_personality(work: Work, out: Path) -> Learned:
     from personalization.steering.personality import learn_personality
 
     answers = dict(InventoryAnswer.objects.for_person(work.job.person).values_list("item", "value"))
@@ -210,7 +254,7 @@ def _learn_personality(work: Work, out: Path) -> tuple[dict[str, Any], list[str]
     return metrics, [f"item-{item}" for item in sorted(answers)]
 
 
-def _learn_values(work: Work, out: Path) -> tuple[dict[str, Any], list[str]]:
+def _learn_values(work: Work, out: Path) -> Learned:
     from personalization.directions.compose import compose
 
     # What is stated when the job runs: sliders may have moved while it waited.
@@ -221,60 +265,7 @@ def _learn_values(work: Work, out: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 _LEARN = {
-    "adapter": _learn_adapter,
     "vector": _learn_vector,
     "personality": _learn_personality,
     "values": _learn_values,
 }
-
-
-def _prove(work: Work, artifact: Artifact) -> None:
-    from personalization.evaluation.report import prove, safety_of
-    from personalization.models.memory import peak_bytes
-
-    work.job.report(Job.Phase.PROVE, BEGINS[Job.Phase.PROVE])
-    store.check(artifact)
-    if artifact.kind == Artifact.Kind.PERSONALITY:
-        evidence = artifact.summary["proof"]  # on items that were held out while it was learned
-        safety = safety_of(work.base, store.folder_of(artifact), artifact.kind)
-        verdict = f"Not safe: {safety.objection}." if safety.objection else evidence["verdict"]
-        artifact.judge(
-            proven=evidence["proven"] and not safety.objection,
-            verdict=verdict,
-            results={**evidence, "safety": safety.as_dict()},
-        )
-        return
-    if artifact.kind == Artifact.Kind.VALUES:
-        _prove_values(work, artifact)
-        return
-    card = prove(
-        work.base,
-        store.folder_of(artifact),
-        artifact.kind,
-        work.held_out.pairs,
-        system_message=work.system_message,
-        learned_from=work.train.every,
-        report=work.report(Job.Phase.PROVE),
-    )
-    learned = {"pairs": len(work.train.pairs), "conversations": len(work.train.conversations)}
-    results = {**card.as_dict(), "learned_from": learned, "ties": work.records.ties}
-    results["peak_bytes"] = peak_bytes(work.base.device)
-    results["contradictions"] = work.records.contradictions
-    artifact.judge(proven=card.proven, verdict=card.verdict, results=results)
-
-
-def _prove_values(work: Work, artifact: Artifact) -> None:
-    """Judge by what each value's direction was measured to do once, and by the safety gate here and now."""
-    from personalization.directions.compose import verdict
-    from personalization.evaluation.report import safety_of
-
-    built = effects.read(effects.place(settings.VALUES_DIR, work.base.revision))
-    proven, words, rows = verdict(artifact.summary["weights"], built)
-    safety = safety_of(work.base, store.folder_of(artifact), artifact.kind)
-    artifact.judge(
-        proven=proven and not safety.objection,
-        verdict=f"Not safe: {safety.objection}." if safety.objection else words,
-        results={"values": rows, "safety": safety.as_dict()},
-    )
-    if artifact.state == Artifact.State.PROVEN:
-        switch_on(work.job.person, artifact)  # the person asked for it by moving a slider

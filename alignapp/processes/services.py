@@ -37,7 +37,7 @@ def workers() -> list[Service]:
     """The workers and the clock."""
     return [
         _worker("generation", "writes the answers", queues.GENERATE, "threads", settings.ALIGN_ROWS),
-        # One job at a time in one process: training takes every core, and a second would halve both.
+        # One job or batch at a time in one process: training takes every core, and a second would halve both.
         _worker("training", "learns and proves", f"{queues.TRAIN},{queues.EVALUATE}", "solo", 1, niceness=15),
         _worker("housekeeping", "puts right what died", queues.HOUSEKEEPING, "solo", 1),
         Service(

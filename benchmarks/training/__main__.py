@@ -60,11 +60,11 @@ class Ways:
                     Path(folder) / str(i) / "checkpoints",
                     seed=learner.seed,
                     report=lambda progress, i=i: note(losses[i], progress),  # type: ignore[misc]
+                    parameters=dpo.resolve({"beta": BETA}),
                 )
                 for i, learner in enumerate(some)
             ]
-            parameters = dpo.resolve({"beta": BETA})
-            ends = train_together(self._base, lessons, dpo, parameters=parameters, settings=self._settings)
+            ends = train_together(self._base, lessons, dpo, settings=self._settings)
         if failed := [end for end in ends if isinstance(end, Exception)]:
             raise failed[0]
         return losses

@@ -14,9 +14,11 @@ from torch import Tensor
 
 from personalization.engine.answer import Answer
 from personalization.engine.cache import RowCache
+from personalization.engine.fused import fused
 from personalization.engine.prefix import PrefixCache
 from personalization.engine.reading import Reading, readings
 from personalization.engine.states import RunningStates
+from personalization.engine.weights import Form
 from personalization.errors import ModelError
 from personalization.models.base import BaseModel
 from personalization.models.interventions import Interventions, Row
@@ -25,8 +27,11 @@ from personalization.models.interventions import Interventions, Row
 class Batch:
     """Up to `max_rows` answers in one forward pass; what finished ones read is kept for the next turn."""
 
-    def __init__(self, base: BaseModel, *, max_rows: int, prefix_bytes: int = 0) -> None:
+    def __init__(
+        self, base: BaseModel, *, max_rows: int, prefix_bytes: int = 0, weights: Form = "exact"
+    ) -> None:
         self._base = base
+        self._fused = fused(base, weights)
         self._interventions = Interventions(base)
         self.states = RunningStates(base, max_rows=max_rows)
         self._cache = RowCache(len(base.layers), max_rows=max_rows, device=base.device)
@@ -66,7 +71,14 @@ class Batch:
         cache = self._cache
         cache.ready()
         ids = torch.tensor([[answer.last_token] for answer in self.rows], device=self._base.device)
-        with self.states.listening(), self._interventions.rows([answer.row for answer in self.rows]):
+        rows = [answer.row for answer in self.rows]
+        if self._fused is not None:
+            plan = self._interventions.plan(rows)
+            logits, seen = self._fused.step(ids, plan, cache, self.states.layers)
+            self.states.add(seen)
+            cache.grown()
+            return logits
+        with self.states.listening(), self._interventions.rows(rows):
             output = self._base.decoder(
                 input_ids=ids,
                 attention_mask=cache.mask(self._base.model.dtype),
@@ -83,8 +95,8 @@ class Batch:
         if not broken and answer.row == Row():
             answer.states = self.states.of(place)
         if not broken:
-            known, states = self._cache.row(place)
-            self.prefixes.keep(answer.key, [*answer.prompt, *answer.drawn][:known], states)
+            tokens = [*answer.prompt, *answer.drawn][: self._cache.length(place)]
+            self.prefixes.keep(answer.key, tokens, lambda: self._cache.row(place))
         self._cache.remove(place, scrub=broken)
         self.states.leave(place)
         last = self.rows.pop()

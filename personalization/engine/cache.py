@@ -71,6 +71,10 @@ class RowCache:
         """How many rows there are."""
         return len(self._host_lengths)
 
+    def layer(self, number: int) -> CacheLayerMixin:
+        """Return one decoder layer's part."""
+        return self._layers[number]
+
     def _refresh(self) -> None:
         self.longest = max(self._host_lengths, default=0)
         self.lengths = torch.tensor(self._host_lengths, dtype=torch.long, device=self._device)
@@ -99,11 +103,15 @@ class RowCache:
         if self.longest + 1 > self._space[1]:
             self._make_room(self.count, self.longest + 1, None)
 
-    def row(self, row: int) -> tuple[int, Tensor]:
-        """Return a row's length and a copy of what it holds: (2 x layers, heads, length, width)."""
+    def length(self, row: int) -> int:
+        """Return how many tokens a row holds."""
+        return self._host_lengths[row]
+
+    def row(self, row: int) -> Tensor:
+        """Return a copy of what a row holds: (2 x layers, heads, length, width)."""
         length = self._host_lengths[row]
         held = [each for layer in self._layers for each in (layer.keys, layer.values)]
-        return length, torch.stack([each[row, :, :length] for each in held if each is not None])
+        return torch.stack([each[row, :, :length] for each in held if each is not None])
 
     def remove(self, row: int, *, scrub: bool = False) -> None:
         """Take a row out; the last row takes its place. `scrub` wipes what a broken row (NaN) wrote."""

@@ -25,6 +25,7 @@ from personalization.engine.requests import Finished, GenerationRequest, Interve
 from personalization.engine.scheduler import Scheduler
 from personalization.engine.stops import StopStrings
 from personalization.engine.stream import LocalStream
+from personalization.engine.weights import Form
 from personalization.errors import AlignError
 from personalization.models.base import BaseModel
 from personalization.models.interventions import (
@@ -51,7 +52,8 @@ class LocalEngine:
 
     At most `max_rows` answers are written at once and `queue_limit` wait. Keys and values of running answers
     take at most `cache_bytes`, those that are kept for the next turn `prefix_bytes` (0: none), artifacts in
-    memory `artifact_bytes`. Raises ModelError for an architecture that it cannot batch.
+    memory `artifact_bytes`. `weights` is the form in which decoding holds a copy of the base model's weights.
+    Raises ModelError for an architecture that it cannot batch, or not in that form.
     """
 
     def __init__(
@@ -63,11 +65,12 @@ class LocalEngine:
         cache_bytes: int = 2 * 2**30,
         artifact_bytes: int = 512 * 2**20,
         prefix_bytes: int = 256 * 2**20,
+        weights: Form = "exact",
     ) -> None:
         self.base = base
         self._context = supported_context(base)
         self._artifacts = _Artifacts(artifact_bytes)
-        self._batch = Batch(base, max_rows=max_rows, prefix_bytes=prefix_bytes)
+        self._batch = Batch(base, max_rows=max_rows, prefix_bytes=prefix_bytes, weights=weights)
         self._asking, self._gating = Interventions(base), threading.Lock()
         self._plain: dict[int, list[Leaning]] = {}  # the base model's own, by round
         self._scheduler = Scheduler(

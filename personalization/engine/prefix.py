@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,11 +67,15 @@ class PrefixCache:
             entry.used = time.monotonic()
             return entry.states[:, :, :length]
 
-    def keep(self, key: Key, tokens: Sequence[int], states: Tensor) -> None:
-        """Keep the keys and values (2 x layers, heads, tokens, width) of these tokens.
+    def keep(self, key: Key, tokens: Sequence[int], held: Callable[[], Tensor]) -> None:
+        """Keep the keys and values of these tokens, which `held` copies: (2 x layers, heads, tokens, width).
 
-        What is a beginning of them is not needed any more; what is larger than the limit is not kept.
+        What is a beginning of them is not needed any more; what is larger than the limit is not kept, and
+        what is too short or switched off is not even copied.
         """
+        if len(tokens) < SHORTEST or not self._limit:
+            return
+        states = held()
         new = _Entry(np.asarray(tokens, dtype=np.int64), states)
         with self._lock:
             for name in list(self._by_key.get(key, ())):
@@ -81,7 +85,7 @@ class PrefixCache:
                     return
                 if common == len(known):
                     self._drop(name)
-            if len(new.tokens) < SHORTEST or states.nbytes > self._limit:
+            if states.nbytes > self._limit:
                 return
             self._next += 1
             self._kept[self._next] = (key, new)

@@ -60,6 +60,10 @@ class RunningStates:
         finally:
             for handle in handles:
                 handle.remove()
+        self.add(outputs)
+
+    def add(self, outputs: Sequence[Tensor]) -> None:
+        """Add what each of `layers` gave for one token of every row, (rows, 1, hidden)."""
         self._sums[: self._rows] += torch.stack([output[:, 0] for output in outputs], dim=1).float()
         for row in range(self._rows):
             self._counts[row] += 1

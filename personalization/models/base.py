@@ -74,9 +74,12 @@ class BaseModel:
 
         With `tokens` only theirs, (..., tokens), at their share of the cost.
         """
-        config = self.model.config
         head = self.model.get_output_embeddings()
-        logits: Tensor = head(hidden) if tokens is None else _some_logits(head, hidden, list(tokens))
+        return self.scaled(head(hidden) if tokens is None else _some_logits(head, hidden, list(tokens)))
+
+    def scaled(self, logits: Tensor) -> Tensor:
+        """Return what the head gave, as this architecture scales and caps it."""
+        config = self.model.config
         if scale := getattr(config, "logit_scale", None):  # Cohere
             logits = logits * scale
         if scale := getattr(config, "logits_scaling", None):  # Granite

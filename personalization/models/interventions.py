@@ -115,7 +115,7 @@ def has_vectors(folder: Path, kind: str) -> bool:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """What acts on one batch: where, and with which matrices and vectors."""
 
     lora: Mapping[str, Sequence[Group]]
@@ -135,8 +135,8 @@ class Interventions:
             if isinstance(module, nn.Linear) and ".lora_" not in name
         }
         self._stacks = Stacks(self._linears)
-        self._last: tuple[tuple[Row, ...], _Plan] | None = None
-        self._plan: _Plan | None = None  # what acts now
+        self._last: tuple[tuple[Row, ...], Plan] | None = None
+        self._plan: Plan | None = None  # what acts now
 
     @contextmanager
     def rows(self, rows: Sequence[Row], *, prompts: bool = False) -> Iterator[None]:
@@ -147,17 +147,20 @@ class Interventions:
         and the stack of the last call stays. Raises ModelError when an adapter or vector does not fit
         the model, or the batch has another size.
         """
-        given = tuple(rows)
-        if prompts:
-            plan = self._planned(given, count=len(given), stacked=False)
-        elif self._last is not None and self._last[0] == given:
-            plan = self._last[1]
-        else:
-            self._last = None  # its stack is about to change
-            plan = self._planned(given, count=len(given), stacked=True)
-            self._last = (given, plan)
+        plan = self._planned(rows, count=len(rows), stacked=False) if prompts else self.plan(rows)
         with self._acting(plan):
             yield
+
+    def plan(self, rows: Sequence[Row]) -> Plan:
+        """Return what acts on a batch of these rows with one token each, for who computes it without hooks.
+
+        It holds until the next call for other rows, which takes its stacks. Raises ModelError as `rows` does.
+        """
+        given = tuple(rows)
+        if self._last is None or self._last[0] != given:
+            self._last = None  # its stack is about to change
+            self._last = (given, self._planned(given, count=len(given), stacked=True))
+        return self._last[1]
 
     @contextmanager
     def everywhere(self, row: Row) -> Iterator[None]:
@@ -174,13 +177,13 @@ class Interventions:
         self._steering((row,))
         self._stacks.check([weights for weights, _ in row.adapters])
 
-    def _planned(self, rows: Sequence[Row], *, count: int | None, stacked: bool) -> _Plan:
+    def _planned(self, rows: Sequence[Row], *, count: int | None, stacked: bool) -> Plan:
         adapters = [tuple((w, s) for w, s in row.adapters if s) for row in rows]
         lora = self._stacks.groups(adapters, everywhere=count is None, stacked=stacked)
-        return _Plan(lora, self._steering(rows), count)
+        return Plan(lora, self._steering(rows), count)
 
     @contextmanager
-    def _acting(self, plan: _Plan) -> Iterator[None]:
+    def _acting(self, plan: Plan) -> Iterator[None]:
         """Have hooks exactly where the plan acts, and none afterwards: 0.3 ms for 210 linear layers."""
         if self._plan is not None:
             raise ModelError("Interventions cannot be nested; finish one block first.")
@@ -214,7 +217,7 @@ class Interventions:
                     table[site][i, 0] += strength * vector
         return {site: tensor.to(device, dtype) for site, tensor in table.items()}
 
-    def _check(self, batch: Tensor, plan: _Plan) -> None:
+    def _check(self, batch: Tensor, plan: Plan) -> None:
         if plan.row_count is not None and batch.shape[0] != plan.row_count:
             raise ModelError(f"The batch has {batch.shape[0]} rows, the interventions {plan.row_count}.")
 

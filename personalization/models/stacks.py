@@ -40,9 +40,21 @@ class Group:
 
     def add(self, x: Tensor, output: Tensor) -> Tensor:
         """Return output (batch, time, out) plus x (batch, time, in) times this group's matrices."""
-        rows = x if self.index is None else x.index_select(0, self.index)
-        change = (rows @ self.down) @ self.up
+        change = self._change(x)
         return output + change if self.index is None else output.index_add(0, self.index, change)
+
+    def add_(self, x: Tensor, output: Tensor) -> None:
+        """Do the same in place; `output` may be a part of a larger tensor."""
+        if self.index is None:
+            output.add_(self._change(x))
+        else:
+            output.index_add_(0, self.index, self._change(x))
+
+    def _change(self, x: Tensor) -> Tensor:
+        rows = x if self.index is None else x.index_select(0, self.index)
+        if self.down.dim() == 3:
+            return torch.bmm(torch.bmm(rows, self.down), self.up)
+        return (rows @ self.down) @ self.up
 
 
 @dataclass(slots=True)

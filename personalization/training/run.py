@@ -126,7 +126,8 @@ class Run:
         values = dict(self._said)
         if self.done % per_epoch == 0:
             values |= self._end_of_epoch()
-        if self.done % self._settings.checkpoint_steps == 0:
+        # The last step is kept, too: whoever ended may wait while another's result is proven.
+        if self.done % self._settings.checkpoint_steps == 0 or self.done == self.steps:
             self.keep()
         seconds = (time.monotonic() - self._clock) / (self.done - self._begun)
         self.report(Progress(self.done, self.steps, seconds * (self.steps - self.done), values))

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from traceback import clear_frames
 from typing import Any
 
+from safetensors import SafetensorError
 from torch import Tensor
 
 from personalization.errors import Cancelled, NotEnoughData
@@ -60,7 +63,8 @@ class Lesson:
     `teacher` holds the vectors that the same feedback implies; the adapter learns to write as they do, too.
     `held_out` is measured once per epoch for the person to see; nothing is chosen by it. A run that was
     interrupted goes on from `checkpoints`, bit for bit; one of other data or settings begins anew. `report`
-    may raise: then this lesson ends, and nothing is written to `out`.
+    may raise: then this lesson ends, and nothing is written to `out`. `parameters` are the method's
+    (`Method.resolve`); those that are not named have its defaults.
     """
 
     pairs: Sequence[Pair]
@@ -71,6 +75,7 @@ class Lesson:
     teacher: SteeringVectors | None = None
     seed: int = 0
     report: Report = ignore
+    parameters: Mapping[str, float] = field(default_factory=dict)
 
 
 def train_adapter(
@@ -92,8 +97,8 @@ def train_adapter(
 
     Raises NotEnoughData without pairs, ArithmeticError where the loss is no number, and what `report` raises.
     """
-    lesson = Lesson(pairs, out, checkpoints, system_message, held_out, teacher, seed, report)
-    (found,) = train_together(base, [lesson], method, parameters=parameters, settings=settings)
+    lesson = Lesson(pairs, out, checkpoints, system_message, held_out, teacher, seed, report, parameters)
+    (found,) = train_together(base, [lesson], method, settings=settings)
     if isinstance(found, Exception):
         raise found
     return found
@@ -104,34 +109,34 @@ def train_together(
     lessons: Sequence[Lesson],
     method: Method,
     *,
-    parameters: Mapping[str, float],
     settings: TrainingSettings = TrainingSettings(),  # noqa: B008 - immutable
-    on_end: Callable[[int], None] = lambda _index: None,
+    on_end: Callable[[int, TrainingResult | Exception], None] = lambda _index, _outcome: None,
 ) -> list[TrainingResult | Exception]:
     """Train and write many people's adapters in the same passes; return each one's result, or what ended it.
 
-    Whoever fails is dropped alone, whoever is done first leaves first: `on_end` hears each lesson's index.
-    What is no Exception (a shutdown) keeps every checkpoint and is raised.
+    Whoever fails is dropped alone, whoever is done first leaves first: `on_end` hears each lesson's index and
+    outcome then, and the others wait until it returns. What it raises, and what is no Exception (a shutdown),
+    keeps every checkpoint and is raised.
     """
     outcomes: dict[int, TrainingResult | Exception] = {}
     runs: dict[int, Run] = {}
     for index, lesson in enumerate(lessons):
         try:
-            runs[index] = _begun(base, lesson, method, parameters, settings)
+            runs[index] = _begun(base, lesson, method, settings)
         except Exception as error:
-            outcomes[index] = error
-            on_end(index)
+            outcomes[index] = _let_go(error)
+            on_end(index, error)
     try:
         while True:
             for index in [index for index, run in runs.items() if run.is_over]:
                 outcomes[index] = _ended(runs.pop(index), lessons[index])
-                on_end(index)
+                on_end(index, outcomes[index])
             if not runs:
                 break
             _step(base, list(runs.values()))
     except BaseException:
         for run in runs.values():
-            run.keep()
+            _keep(run)
         raise
     return [outcomes[index] for index in range(len(lessons))]
 
@@ -140,7 +145,6 @@ def _begun(
     base: BaseModel,
     lesson: Lesson,
     method: Method,
-    parameters: Mapping[str, float],
     settings: TrainingSettings,
 ) -> Run:
     used = used_pairs(lesson.pairs, settings)
@@ -154,7 +158,7 @@ def _begun(
         EncodedPairs(base, lesson.held_out, message, first_trained=first),
         Replay.of(base, first_trained=first) if settings.replay else None,
         method,
-        parameters,
+        lesson.parameters,
         settings,
         seed=lesson.seed,
         checkpoints=lesson.checkpoints,
@@ -201,18 +205,26 @@ def _step_of(base: BaseModel, some: Sequence[Run]) -> None:
     try:
         _pass(base, some)
     except Exception as error:  # memory, most likely: whoever is too long fails alone
+        _let_go(error)
         for run in some:
             run.drop_gradient()
         if len(some) > 1:
-            for run in some:
-                _step_of(base, [run])
+            half = len(some) // 2
+            _step_of(base, some[:half])
+            _step_of(base, some[half:])
         else:
             some[0].failed = error
-            some[0].keep()
+            _keep(some[0])
         return
     for run in some:
         if run.failed is None:
             _advance(run)
+
+
+def _let_go(error: Exception) -> Exception:
+    """Return the error without what its frames hold: the memory that a pass did not get, for the others."""
+    clear_frames(error.__traceback__)
+    return error
 
 
 def _pass(base: BaseModel, some: Sequence[Run]) -> None:
@@ -231,9 +243,15 @@ def _advance(run: Run) -> None:
     try:
         run.step()
     except Exception as error:
-        run.failed = error
+        run.failed = _let_go(error)
         if not isinstance(error, Cancelled):
-            run.keep()
+            _keep(run)
+
+
+def _keep(run: Run) -> None:
+    """Write where a run stands that ends here; where the disk is full, the last checkpoint remains."""
+    with suppress(OSError, SafetensorError):
+        run.keep()
 
 
 def _read(base: BaseModel, some: Sequence[Run], texts: Sequence[Sequence[Text]], first: int) -> list[Tensor]:

@@ -77,11 +77,11 @@ def test_settings_and_their_page_name_the_same_variables():
 
 def test_the_web_imports_no_torch_and_is_quick():
     code = (
-        "import os, time; begun = time.monotonic()\n"
+        "import os, time\n"
         "os.environ['DJANGO_SETTINGS_MODULE'] = 'alignapp.settings'\n"
         "import django; django.setup(); import alignapp.urls, alignapp.asgi, sys\n"
         "heavy = {'torch', 'transformers', 'peft', 'safetensors'} & set(sys.modules)\n"
-        "assert not heavy, heavy\nprint(time.monotonic() - begun)"
+        "assert not heavy, heavy\nprint(time.process_time())"  # not the wall's: other tests run beside
     )
     seconds = [
         float(subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True).stdout)

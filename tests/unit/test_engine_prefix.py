@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def test_only_ones_own_longest_beginning_is_found_and_the_ceiling_holds(acts, ro
     for keeps, key, tokens in acts:
         mark = hash(key) % 97 / 100
         if keeps:
-            cache.keep(key, tokens, states(tokens, mark))
+            cache.keep(key, tokens, partial(states, tokens, mark))
             known.append((key, tokens))
             assert cache.size_bytes <= room * BYTES_A_TOKEN
             continue
@@ -53,8 +54,8 @@ def test_only_ones_own_longest_beginning_is_found_and_the_ceiling_holds(acts, ro
 
 def test_what_is_in_reach_is_found():
     cache, tokens = PrefixCache(10**6), list(range(40))
-    cache.keep(Key("a", ()), tokens, states(tokens, 0.0))
-    cache.keep(Key("a", ()), tokens[:30], states(tokens[:30], 0.5))  # nothing new
+    cache.keep(Key("a", ()), tokens, partial(states, tokens, 0.0))
+    cache.keep(Key("a", ()), tokens[:30], partial(states, tokens[:30], 0.5))  # nothing new
     assert cache.find(Key("a", ()), [*tokens[:25], 99, 98]).shape[2] == 25
     assert torch.equal(cache.find(Key("a", ()), tokens), states(tokens[:39], 0.0))
     assert cache.find(Key("a", ()), tokens[: SHORTEST - 1]) is None
@@ -63,9 +64,9 @@ def test_what_is_in_reach_is_found():
 
 def test_artifacts_are_forgotten_and_words_do_not_stay(monkeypatch):
     cache, tokens = PrefixCache(10**6), list(range(20))
-    cache.keep(Key("a", (("d", 1.0),)), tokens, states(tokens, 0.0))
-    cache.keep(Key("a", ()), tokens, states(tokens, 0.0))
-    cache.keep(Key("b", ()), tokens, states(tokens, 0.0))
+    cache.keep(Key("a", (("d", 1.0),)), tokens, partial(states, tokens, 0.0))
+    cache.keep(Key("a", ()), tokens, partial(states, tokens, 0.0))
+    cache.keep(Key("b", ()), tokens, partial(states, tokens, 0.0))
     cache.forget({"d", "b"})  # an artifact, and a person who left
     assert cache.find(Key("a", (("d", 1.0),)), tokens) is None
     assert cache.find(Key("b", ()), tokens) is None
@@ -74,6 +75,13 @@ def test_artifacts_are_forgotten_and_words_do_not_stay(monkeypatch):
     monkeypatch.setattr(prefix, "SECONDS", 0.0)
     cache.expire()
     assert cache.size_bytes == 0
+
+
+@pytest.mark.parametrize(("limit", "length"), [(0, 40), (10**6, SHORTEST - 1)])
+def test_what_will_not_be_kept_is_not_copied(limit, length):
+    copies = []
+    PrefixCache(limit).keep(Key("a", ()), list(range(length)), lambda: copies.append(1))
+    assert copies == []
 
 
 @contextmanager

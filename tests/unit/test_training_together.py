@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,22 +51,16 @@ def lesson(folder: Path, name: str, count: int, **given) -> Lesson:
 def lessons(folder: Path) -> list[Lesson]:
     """Return people who differ in everything that may differ."""
     return [
-        lesson(folder, "cats", 6, seed=1),
+        lesson(folder, "cats", 6, seed=1, parameters={"beta": 0.3}),
         lesson(folder, "a much longer word for it", 3, seed=2, system_message="Be brief."),
         lesson(folder, "dogs", 5, seed=3, teacher=tiny.vectors(seed=4, size=2.0)),
         lesson(folder, "birds", 4, seed=4, held_out=tuple(pairs(2, "fish"))),
     ]
 
 
-def train(some: list[Lesson], *, method=None, parameters=None, **changed):
-    dpo = method or registry.get("dpo")
-    settings = replace(SETTINGS, **changed)
+def train(some: list[Lesson], *, method=None, **changed):
     return train_together(
-        tiny.base(),
-        some,
-        dpo,
-        parameters=dpo.resolve({}) if parameters is None else parameters,
-        settings=settings,
+        tiny.base(), some, method or registry.get("dpo"), settings=replace(SETTINGS, **changed)
     )
 
 
@@ -82,10 +77,9 @@ def gap(one: Lesson, other: Lesson) -> float:
 @pytest.mark.parametrize("share", [0.5, 1.0])  # with layers that are read once, and without
 def test_each_gets_what_they_would_get_alone(tmp_path, share):
     left: list[int] = []
-    dpo = registry.get("dpo")
     together = train_together(
-        tiny.base(), lessons(tmp_path / "all"), dpo, parameters=dpo.resolve({}),
-        settings=replace(SETTINGS, trained_share=share), on_end=left.append,
+        tiny.base(), lessons(tmp_path / "all"), registry.get("dpo"),
+        settings=replace(SETTINGS, trained_share=share), on_end=lambda index, _: left.append(index),
     )  # fmt: skip
     assert left == sorted(range(4), key=lambda i: (together[i].steps, i))  # whoever is done leaves
     assert len({found.steps for found in together}) > 2
@@ -126,9 +120,7 @@ def test_whoever_fails_is_dropped_alone(tmp_path):
         lesson(tmp_path, "birds", 5, seed=3, report=cancel),
         lesson(tmp_path, "horses", 5, seed=3, report=breaks),
     ]
-    empty, nan, fine, cancelled, broken = train(
-        company, method=replace(usual, function=poisoned), parameters=usual.resolve({})
-    )
+    empty, nan, fine, cancelled, broken = train(company, method=replace(usual, function=poisoned))
     assert isinstance(empty, NotEnoughData)
     assert isinstance(nan, ArithmeticError)
     assert isinstance(fine, TrainingResult)
@@ -144,11 +136,14 @@ def test_whoever_fails_is_dropped_alone(tmp_path):
 
 
 def test_whoever_does_not_fit_in_memory_is_dropped_alone(tmp_path, monkeypatch):
-    read = training.decoded_above
+    read, held = training.decoded_above, []
 
     def small(base, given, first):
         if max(len(text.given) for text in given) > 100:
+            activations = torch.zeros(100)
+            held.append(weakref.ref(activations))
             raise RuntimeError("out of memory")
+        assert all(reference() is None for reference in held)  # or there would be no room for the others
         return read(base, given, first)
 
     monkeypatch.setattr(training, "decoded_above", small)
@@ -183,6 +178,29 @@ def test_a_shutdown_keeps_everybodys_place_and_they_go_on_in_other_company(tmp_p
     train(whole)
     for killed, unbroken in zip(some, whole, strict=True):
         assert gap(killed, unbroken) < 1e-5
+
+
+def test_what_ends_the_batch_costs_nobody_a_step(tmp_path):
+    """Whoever hears of the ends proves results, for minutes, and may be stopped meanwhile."""
+
+    def stop(index: int, outcome) -> None:
+        raise RuntimeError("no more")
+
+    some = [lesson(tmp_path / "killed", *given, seed=1) for given in (("cats", 4), ("dogs", 4), ("birds", 6))]
+    rarely = replace(SETTINGS, checkpoint_steps=5)
+    with pytest.raises(RuntimeError, match="no more"):
+        train_together(tiny.base(), some, registry.get("dpo"), settings=rarely, on_end=stop)
+    begun: dict[str, int] = {}
+
+    def note(name: str):
+        return lambda progress: begun.setdefault(name, progress.step)
+
+    train([replace(one, report=note(one.out.parent.name)) for one in some], checkpoint_steps=5)
+    assert begun == {"cats": 6, "dogs": 6, "birds": 6}
+    alone = lesson(tmp_path / "alone", "birds", 6, seed=1)
+    (found,) = train([alone])
+    assert found.steps == 8
+    assert gap(some[2], alone) < 1e-5
 
 
 def test_nothing_remains_on_the_base_model(tmp_path):

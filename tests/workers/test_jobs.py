@@ -24,12 +24,15 @@ from workers.tasks.sweep import remove_leftovers, rescue_jobs, sweep
 pytestmark = [pytest.mark.broker, pytest.mark.django_db(transaction=True)]
 
 
-def person_with_pairs(email: str, conversations: int = 8) -> Person:
+def person_with_pairs(
+    email: str, conversations: int = 8, *, asks: str = "Hello", dislikes: str = "Nothing of that"
+) -> Person:
     """Return a person who rated two answers in each of some conversations."""
     person = Person.objects.create_user(email, "a long pass phrase")
     give_consent(person)
     for i in range(conversations):
-        turn, (good, bad) = answered_turn(conversation_of(person), f"Yes, {i}.", f"Nothing of that, {i}!")
+        answers = (f"Yes, {i}.", f"{dislikes}, {i}!")
+        turn, (good, bad) = answered_turn(conversation_of(person), *answers, text=asks)
         for reply, score in ((good, 90), (bad, 10)):
             record_feedback(person, turn, "rating", reply=reply, score=score)
     return person

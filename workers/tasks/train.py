@@ -1,52 +1,51 @@
-"""Run one job: claim the row, do the work, say how it ended. Running it twice trains once."""
+"""Take a job, and others that can learn in the same passes, and say how each ended.
+
+Running a job twice trains once: whoever was gathered into another's batch is found taken, or ended, when the
+message that names it comes.
+"""
 
 from __future__ import annotations
 
 import logging
-import time
+from contextlib import ExitStack
 
-from django.db import DatabaseError
+from django.conf import settings
 
 from alignapp.adapters.models import Job
-from alignapp.adapters.models.job import LeaseLost
-from personalization.errors import AlignError, Cancelled
-from workers import pipeline, shutdown
+from personalization import registry
+from workers import pipeline
 from workers.app import app
-from workers.lease import Heartbeat, new_owner
+from workers.attempt import Attempt
+from workers.engines import base_for_process
+from workers.lease import new_owner
 
 log = logging.getLogger(__name__)
+
+# On a CPU one person alone fills the cores, so that company only delays whoever came first.
+TOGETHER_ON_CPU, TOGETHER_ON_GPU = 1, 8
 
 
 @app.task(name="workers.run_job")
 def run_job(job_id: str) -> None:
-    """Learn and prove what the job asks for, if nobody else does."""
+    """Learn and prove what the job asks for, if nobody else does, together with others that wait."""
     job = Job.claim(job_id, new_owner())
     if job is None:
         log.info("job %s is not waiting; nothing to do", job_id)
         return
-    begun = time.monotonic()
-    try:
-        with Heartbeat(job) as heartbeat:
-            artifact = pipeline.run(job, _checks(heartbeat))
-        job.finish()
-        log.info("job %s made %s in %.0f s", job.id, artifact.state, time.monotonic() - begun)
-    except (LeaseLost, Job.DoesNotExist) as lost:
-        log.warning("job %s: %s", job.id, lost)
-    except Cancelled:
-        job.stop()
-    except shutdown.ShuttingDown:
-        job.release()
-    except AlignError as error:
-        job.fail(str(error), retryable=error.retryable)
-    except (OSError, RuntimeError, ValueError, ArithmeticError, LookupError, DatabaseError) as error:
-        log.exception("job %s failed", job.id)
-        job.fail(f"{type(error).__name__}: {error}")
+    with ExitStack() as leases:
+        attempts = [leases.enter_context(Attempt(job))]
+        try:
+            if registry.get(job.method).produces == "adapter":
+                for other in job.claim_company(_most() - 1, new_owner):
+                    attempts.append(leases.enter_context(Attempt(other)))
+                    log.info("job %s learns with job %s", other.id, job.id)
+            pipeline.run(attempts)
+        except Exception as error:
+            for attempt in attempts:
+                attempt.settle(error)
 
 
-def _checks(heartbeat: Heartbeat):
-    def check() -> None:
-        heartbeat.check()
-        if shutdown.requested.is_set():
-            raise shutdown.ShuttingDown
-
-    return check
+def _most() -> int:
+    if settings.ALIGN_TRAIN_TOGETHER > 0:
+        return int(settings.ALIGN_TRAIN_TOGETHER)
+    return TOGETHER_ON_CPU if base_for_process().device.type == "cpu" else TOGETHER_ON_GPU

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -94,18 +95,37 @@ class Job(OwnedModel):
         One conditional UPDATE: of many workers that are woken for the same row, one gets it.
         """
         now = timezone.now()
-        waiting = cls.objects.filter(pk=job_id, state=cls.State.QUEUED).filter(
-            Q(not_before__isnull=True) | Q(not_before__lte=now)
+        taken = (
+            cls._waiting()
+            .filter(pk=job_id)
+            .update(
+                state=cls.State.RUNNING,
+                lease_owner=owner,
+                lease_until=now + timedelta(seconds=settings.JOB_LEASE_SECONDS),
+                attempts=F("attempts") + 1,
+                started_at=now,
+                reason="",
+            )
         )
-        taken = waiting.update(
-            state=cls.State.RUNNING,
-            lease_owner=owner,
-            lease_until=now + timedelta(seconds=settings.JOB_LEASE_SECONDS),
-            attempts=F("attempts") + 1,
-            started_at=now,
-            reason="",
-        )
-        return cls.objects.get(pk=job_id) if taken else None
+        return cls.objects.filter(pk=job_id).first() if taken else None
+
+    def claim_company(self, most: int, owner: Callable[[], str]) -> Iterator[Job]:
+        """Take up to `most` other people's waiting jobs of this method, oldest first, as `claim` does.
+
+        Each gets a lease of its own, in the name of a new `owner`. Only first attempts keep company: a job
+        that killed its worker is tried again alone, and so are those that were with it.
+        """
+        if self.attempts > 1:
+            return
+        alike = self._waiting().filter(method=self.method, attempts=0).exclude(person=self.person_id)
+        for job_id in alike.order_by("created_at").values_list("pk", flat=True)[:most]:
+            if job := Job.claim(job_id, owner()):
+                yield job
+
+    @classmethod
+    def _waiting(cls) -> models.QuerySet[Job]:
+        due = Q(not_before__isnull=True) | Q(not_before__lte=timezone.now())
+        return cls.objects.filter(due, state=cls.State.QUEUED)
 
     @property
     def has_ended(self) -> bool:

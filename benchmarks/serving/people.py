@@ -1,0 +1,115 @@
+"""People to be served: random adapters and vectors on disk, and prompts of an exact length.
+
+What an adapter learned does not change what it costs; random ones change every token, so that a mix-up shows.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from personalization.engine.requests import GenerationRequest, Intervention, Sampling
+from personalization.models.base import BaseModel
+from personalization.models.interventions import SteeringVectors, save_vectors
+from personalization.models.prompts import encode_chat
+from personalization.records import Message
+from personalization.training.lora import Adapter
+from personalization.training.settings import TrainingSettings
+
+# Attention output and layer output, the two places where vectors act.
+SITES = ((14, "attention"), (20, "output"))
+_WORDS = (
+    "river",
+    "stone",
+    "light",
+    "paper",
+    "green",
+    "house",
+    "water",
+    "cloud",
+    "music",
+    "bread",
+    "table",
+    "road",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with an adapter and a vector; `acting` is what a request carries."""
+
+    adapter: Path
+    vector: Path
+
+    def acting(self, *, vector: bool = True) -> tuple[Intervention, ...]:
+        """Return both, or the adapter alone."""
+        both = (Intervention("adapter", self.adapter, str(self.adapter)),)
+        return (*both, Intervention("vector", self.vector, str(self.vector))) if vector else both
+
+
+def people(base: BaseModel, folder: Path, count: int, *, rank: int = 8, share: float = 1.0) -> list[Person]:
+    """Return so many people; `share` of the layers, from the last down, have LoRA in all projections."""
+    settings = replace(TrainingSettings(), rank=rank, alpha=2 * rank, trained_share=share)
+    found = []
+    for i in range(count):
+        here = folder / f"r{rank}-{share:g}" / str(i)
+        person = Person(here / "adapter", here / "vector")
+        if not person.vector.exists():
+            _write(base, person, settings, seed=i)
+        found.append(person)
+    return found
+
+
+def _write(base: BaseModel, person: Person, settings: TrainingSettings, *, seed: int) -> None:
+    random_numbers = torch.Generator().manual_seed(seed)
+    person.adapter.mkdir(parents=True)
+    adapter = Adapter(base, settings, seed=seed)
+    with torch.no_grad():
+        for name, parameter in adapter.parameters.items():
+            if name.endswith("lora_B"):
+                parameter.copy_(0.01 * torch.randn(parameter.shape, generator=random_numbers))
+    adapter.save(person.adapter)
+    layers, width = len(base.layers), base.hidden_size
+    sites = {
+        (layer * layers // 30, site): torch.randn(width, generator=random_numbers) for layer, site in SITES
+    }
+    save_vectors(SteeringVectors(sites), person.vector)  # type: ignore[arg-type]
+
+
+def prompt(base: BaseModel, tokens: int, *, seed: int) -> tuple[Message, ...]:
+    """Return a chat that is exactly so many tokens long. Raises ValueError below what the template takes."""
+    words = random.Random(seed).choices(_WORDS, k=tokens)  # noqa: S311 - a reproducible text
+    for count in range(tokens, 0, -1):
+        chat = (Message("user", "Write about: " + " ".join(words[:count])),)
+        if len(encode_chat(base, chat)) == tokens:
+            return chat
+    raise ValueError(f"No prompt of {tokens} tokens could be made.")
+
+
+def requests(
+    base: BaseModel,
+    acting: Sequence[tuple[Intervention, ...]],
+    *,
+    prompt_tokens: int,
+    new_tokens: int,
+    first_seed: int = 0,
+) -> list[GenerationRequest]:
+    """Return one greedy request for each of `acting`, each of another owner and with another prompt."""
+    greedy = Sampling(temperature=0.0, max_new_tokens=new_tokens)
+    return [
+        GenerationRequest(
+            str(i), prompt(base, prompt_tokens, seed=first_seed + i), greedy, parts, owner=f"{first_seed + i}"
+        )
+        for i, parts in enumerate(acting)
+    ]
+
+
+def unending(base: BaseModel) -> BaseModel:
+    """Return the same model for an engine in which no token ends an answer, so that all do equal work."""
+    copy = replace(base)
+    copy.__dict__["end_ids"] = frozenset()  # a cached property, set before it is computed
+    return copy

@@ -1,0 +1,213 @@
+"""One token of many rows through a Llama-like decoder in few operations, each row with what is its own.
+
+The same arithmetic as the model's own forward pass with hooks, which it is compared with when it is made:
+products that share an input are one, weights are laid out for few rows, and nothing is looked up, checked or
+copied in between. Knows nothing of queues or requests.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache
+from transformers.cache_utils import CacheLayerMixin
+
+from personalization.engine.cache import RowCache
+from personalization.engine.weights import Form, Product, product
+from personalization.errors import AlignError, ModelError, UnknownName
+from personalization.models.base import BaseModel
+from personalization.models.interventions import Plan
+from personalization.models.stacks import Group
+
+log = logging.getLogger(__name__)
+
+_LAYER = frozenset({"self_attn", "mlp", "input_layernorm", "post_attention_layernorm"})
+_ATTENTION = frozenset({"q_proj", "k_proj", "v_proj", "o_proj"})
+_HEAD_NORMS = frozenset({"q_norm", "k_norm"})  # Qwen 3
+_MLP = frozenset({"gate_proj", "up_proj", "down_proj", "act_fn"})
+# How far logits may be from the model's own, as a part of their norm: rounding, and what int8 loses.
+_ROUNDING = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 5e-2}
+_INT8 = 0.2
+_PROBE = 12  # tokens
+
+
+@dataclass(frozen=True, slots=True)
+class _Joint:
+    """Linear layers that read the same input, as one product, and where each one's adapters act."""
+
+    multiply: Product
+    parts: tuple[tuple[str, slice], ...]  # module name -> its part of the output
+
+    @classmethod
+    def of(cls, modules: Mapping[str, nn.Module], form: Form) -> _Joint:
+        linears = [module for module in modules.values() if isinstance(module, nn.Linear)]
+        if len(linears) < len(modules):
+            raise ModelError("not every projection is a plain linear layer")
+        parts, start = [], 0
+        for name, linear in zip(modules, linears, strict=True):
+            parts.append((name, slice(start, start + linear.out_features)))
+            start += linear.out_features
+        return cls(product(linears, form), tuple(parts))
+
+    def __call__(self, x: Tensor, lora: Mapping[str, Sequence[Group]]) -> Tensor:
+        out = self.multiply(x)
+        for name, part in self.parts:
+            for group in lora.get(name, ()):
+                group.add_(x, out[..., part])
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """One decoder layer; the norms and the activation are the model's own modules."""
+
+    attention_norm: nn.Module
+    qkv: _Joint
+    head_norms: tuple[nn.Module, nn.Module] | None  # of queries and keys
+    o: _Joint
+    mlp_norm: nn.Module
+    gate_up: _Joint
+    act: nn.Module
+    down: _Joint
+    scaling: float
+
+    @classmethod
+    def of(cls, layer: Any, name: str, form: Form) -> _Layer:
+        """Raises ModelError for a layer that is built otherwise."""
+        attention, mlp = layer.self_attn, layer.mlp
+        _expect(layer, _LAYER)
+        _expect(attention, _ATTENTION, _HEAD_NORMS)
+        _expect(mlp, _MLP)
+
+        def joint(part: str, *projections: str) -> _Joint:
+            module = getattr(layer, part)
+            return _Joint.of({f"{name}.{part}.{p}": getattr(module, p) for p in projections}, form)
+
+        return cls(
+            attention_norm=layer.input_layernorm,
+            qkv=joint("self_attn", "q_proj", "k_proj", "v_proj"),
+            head_norms=(attention.q_norm, attention.k_norm) if hasattr(attention, "q_norm") else None,
+            o=joint("self_attn", "o_proj"),
+            mlp_norm=layer.post_attention_layernorm,
+            gate_up=joint("mlp", "gate_proj", "up_proj"),
+            act=mlp.act_fn,
+            down=joint("mlp", "down_proj"),
+            scaling=float(attention.scaling),
+        )
+
+
+def _expect(module: nn.Module, names: frozenset[str], optional: frozenset[str] = frozenset()) -> None:
+    found = {name for name, _ in module.named_children()}
+    if not names <= found <= names | optional:
+        raise ModelError(f"{type(module).__name__} is built of {', '.join(sorted(found))}")
+
+
+class FusedDecoder:
+    """Computes steps of a `RowCache`'s rows. Made by `fused`, which compares it with the model first."""
+
+    def __init__(self, base: BaseModel, form: Form) -> None:
+        config = base.model.config.get_text_config()
+        self._base = base
+        self._embed: nn.Module = base.model.get_input_embeddings()
+        self._rotary = base.decoder.get_submodule("rotary_emb")
+        self._norm = base.decoder.get_submodule("norm")
+        self._heads = int(config.num_attention_heads)
+        self._key_heads = int(getattr(config, "num_key_value_heads", None) or self._heads)
+        names = {module: name for name, module in base.model.named_modules()}
+        self._layers = [_Layer.of(layer, names[layer], form) for layer in base.layers]
+        self._head = _Joint.of({"lm_head": base.model.get_output_embeddings()}, form)
+
+    def step(
+        self, ids: Tensor, plan: Plan, cache: RowCache, watched: Sequence[int] = ()
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Read one token of each row, ids (rows, 1), into the cache.
+
+        Returns the logits (rows, vocabulary), and what the watched layers gave, (rows, 1, hidden) each. The
+        caller makes room in the cache before and counts the token after.
+        """
+        x = self._embed(ids)
+        cos, sin = self._rotary(x, cache.lengths[:, None])
+        # The halves of a head turn against each other: with the sign in the sine, one product less.
+        sin = torch.cat([-sin[..., : sin.shape[-1] // 2], sin[..., sin.shape[-1] // 2 :]], dim=-1)
+        turn, mask, seen = (cos, sin), cache.mask(x.dtype), []
+        for i, layer in enumerate(self._layers):
+            x = x + self._attention(layer, layer.attention_norm(x), plan.lora, turn, mask, cache.layer(i))
+            if (pushed := plan.vectors.get((i, "attention"))) is not None:
+                x += pushed
+            inner = layer.gate_up(layer.mlp_norm(x), plan.lora)
+            gate, up = inner.chunk(2, dim=-1)
+            x = x + layer.down(layer.act(gate) * up, plan.lora)
+            if (pushed := plan.vectors.get((i, "output"))) is not None:
+                x += pushed
+            if i in watched:
+                seen.append(x)
+        return self._base.scaled(self._head(self._norm(x[:, -1]), plan.lora)), seen
+
+    def _attention(
+        self,
+        layer: _Layer,
+        x: Tensor,
+        lora: Mapping[str, Sequence[Group]],
+        turn: tuple[Tensor, Tensor],
+        mask: Tensor,
+        held: CacheLayerMixin,
+    ) -> Tensor:
+        rows, heads, keys = len(x), self._heads, self._key_heads
+        states = layer.qkv(x, lora).view(rows, heads + 2 * keys, -1)
+        asked, value = states[:, : heads + keys], states[:, heads + keys :]
+        if layer.head_norms is not None:
+            q_norm, k_norm = layer.head_norms
+            asked = torch.cat([q_norm(asked[:, :heads]), k_norm(asked[:, heads:])], dim=1)
+        cos, sin = turn
+        asked = asked * cos + asked.roll(asked.shape[-1] // 2, dims=-1) * sin
+        all_keys, all_values = held.update(asked[:, heads:, None], value[:, :, None])
+        # Heads that share a key are so many queries of one head: nothing is repeated.
+        query = asked[:, :heads].view(rows, keys, heads // keys, -1)
+        found = nn.functional.scaled_dot_product_attention(
+            query, all_keys, all_values, attn_mask=mask.expand(-1, 1, heads // keys, -1), scale=layer.scaling
+        )
+        return layer.o(found.reshape(rows, 1, -1), lora)
+
+
+def fused(base: BaseModel, form: Form = "exact") -> FusedDecoder | None:
+    """Return a decoder that computes what the model does, or None (and a line in the log) where it does not.
+
+    Raises ModelError when `form` is int8 and cannot be had, since who asked for it must know, and
+    UnknownName for another form.
+    """
+    if form not in get_args(Form):
+        raise UnknownName("form of the weights (ALIGN_DECODE_WEIGHTS)", form, get_args(Form))
+    try:
+        made = FusedDecoder(base, form)
+        off, limit = _difference(base, made), _INT8 if form == "int8" else _ROUNDING[base.model.dtype]
+        if off <= limit:
+            return made
+        why = f"its logits differ by {off:.1%} from the model's own"
+    except (AlignError, RuntimeError, AttributeError, NotImplementedError) as error:
+        why = str(error)
+    if form != "exact":
+        raise ModelError(f"{base.name} cannot be served in {form} here ({why}); unset ALIGN_DECODE_WEIGHTS.")
+    log.warning("%s is served by its own forward pass, which takes about twice as long: %s", base.name, why)
+    return None
+
+
+@torch.inference_mode()
+def _difference(base: BaseModel, made: FusedDecoder) -> float:
+    """Return how far the logits of two rows of different lengths are from the model's own."""
+    ids = torch.arange(2 * _PROBE, device=base.device).view(2, -1) * 7 % base.model.config.vocab_size
+    lengths = [_PROBE - 1, _PROBE // 2]
+    past = DynamicCache()
+    base.decoder(input_ids=ids[:, :-1], past_key_values=past, use_cache=True)
+    cache = RowCache(len(base.layers), max_rows=2, device=base.device)
+    cache.append(past, lengths, [0, 1])
+    nothing = Plan(lora={}, vectors={}, row_count=2)
+    rows = torch.arange(2, device=base.device)
+    logits, _ = made.step(ids[rows, torch.tensor(lengths, device=base.device)][:, None], nothing, cache)
+    hidden = base.decoder(input_ids=ids).last_hidden_state
+    wanted = base.logits(hidden[rows, torch.tensor(lengths, device=base.device)])
+    return float((logits - wanted).norm() / wanted.norm())

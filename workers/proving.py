@@ -1,0 +1,64 @@
+"""Judge what a job learned, on what it never saw and by the safety gate. Knows nothing of how it learned."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from alignapp.adapters import store
+from alignapp.adapters.models import Artifact, Job
+from alignapp.adapters.services import switch_on
+from personalization.values import effects
+from workers.work import BEGINS, Work
+
+
+def prove(work: Work, artifact: Artifact) -> None:
+    """Judge this work's artifact; the row then has a card. Raises ArtifactError for a changed folder."""
+    from personalization.evaluation import report
+    from personalization.models.memory import peak_bytes
+
+    work.job.report(Job.Phase.PROVE, BEGINS[Job.Phase.PROVE])
+    store.check(artifact)
+    if artifact.kind == Artifact.Kind.PERSONALITY:
+        evidence = artifact.summary["proof"]  # on items that were held out while it was learned
+        safety = report.safety_of(work.base, store.folder_of(artifact), artifact.kind)
+        verdict = f"Not safe: {safety.objection}." if safety.objection else evidence["verdict"]
+        artifact.judge(
+            proven=evidence["proven"] and not safety.objection,
+            verdict=verdict,
+            results={**evidence, "safety": safety.as_dict()},
+        )
+        return
+    if artifact.kind == Artifact.Kind.VALUES:
+        _prove_values(work, artifact)
+        return
+    card = report.prove(
+        work.base,
+        store.folder_of(artifact),
+        artifact.kind,
+        work.held_out.pairs,
+        system_message=work.system_message,
+        learned_from=work.train.every,
+        report=work.report(Job.Phase.PROVE),
+    )
+    learned = {"pairs": len(work.train.pairs), "conversations": len(work.train.conversations)}
+    results = {**card.as_dict(), "learned_from": learned, "ties": work.records.ties}
+    results["peak_bytes"] = peak_bytes(work.base.device)
+    results["contradictions"] = work.records.contradictions
+    artifact.judge(proven=card.proven, verdict=card.verdict, results=results)
+
+
+def _prove_values(work: Work, artifact: Artifact) -> None:
+    """Judge by what each value's direction was measured to do once, and by the safety gate here and now."""
+    from personalization.directions.compose import verdict
+    from personalization.evaluation.report import safety_of
+
+    built = effects.read(effects.place(settings.VALUES_DIR, work.base.revision))
+    proven, words, rows = verdict(artifact.summary["weights"], built)
+    safety = safety_of(work.base, store.folder_of(artifact), artifact.kind)
+    artifact.judge(
+        proven=proven and not safety.objection,
+        verdict=f"Not safe: {safety.objection}." if safety.objection else words,
+        results={"values": rows, "safety": safety.as_dict()},
+    )
+    if artifact.state == Artifact.State.PROVEN:
+        switch_on(work.job.person, artifact)  # the person asked for it by moving a slider

@@ -1,0 +1,52 @@
+"""What the stages of one attempt at a job share, and how far they are. Knows nothing of what they do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alignapp.adapters.models import Job
+from personalization.progress import Progress, Report
+from personalization.records import Records
+
+if TYPE_CHECKING:
+    from personalization.models.base import BaseModel
+    from personalization.registry import Method
+
+# The share of the progress bar at which each phase begins.
+BEGINS = {Job.Phase.DATA: 0.0, Job.Phase.LEARN: 0.05, Job.Phase.PROVE: 0.8, Job.Phase.FINISHED: 1.0}
+
+
+@dataclass
+class Work:
+    """What the stages of one attempt share."""
+
+    job: Job
+    base: BaseModel
+    method: Method
+    parameters: dict[str, float]
+    check: Callable[[], None]  # raises when the attempt must end
+    system_message: str
+    records: Records
+    train: Records
+    held_out: Records
+
+    def report(self, phase: Job.Phase) -> Report:
+        """Return a listener that writes a phase's progress into the job's row, once a second at most."""
+        ends = min(share for share in BEGINS.values() if share > BEGINS[phase])
+        last = 0.0
+
+        def listen(progress: Progress) -> None:
+            nonlocal last
+            self.check()
+            ended = progress.step == progress.steps
+            if not ended and not progress.values and time.monotonic() - last < 1.0:
+                return
+            last = time.monotonic()
+            share = BEGINS[phase] + (ends - BEGINS[phase]) * progress.step / max(progress.steps, 1)
+            point = {"step": float(progress.step), **progress.values} if progress.values else None
+            self.job.report(phase, share, seconds_left=progress.seconds_left, point=point)
+
+        return listen
