@@ -24,6 +24,7 @@ from typing import Any
 from benchmarks.kept import options_of
 from benchmarks.machine import commit, machine
 from benchmarks.timing import Watch, by_turns
+from benchmarks.training.arithmetic import multiply_adds
 from benchmarks.training.lessons import Learner, learners, settings_of
 from benchmarks.training.page import table, write_page
 from personalization import registry
@@ -60,7 +61,7 @@ class Ways:
                     Path(folder) / str(i) / "checkpoints",
                     seed=learner.seed,
                     report=lambda progress, i=i: note(losses[i], progress),  # type: ignore[misc]
-                    parameters={"beta": BETA},
+                    parameters=dpo.resolve({"beta": BETA}),
                 )
                 for i, learner in enumerate(some)
             ]
@@ -167,6 +168,7 @@ def main() -> None:
         "repeats": options.repeats,
         "quick": options.quick,
         "pairs": everybody[0].encoded.size,
+        "million_multiply_adds": multiply_adds(base, everybody[0], settings),
         "settings": asdict(settings),
         "watch": watch.as_dict(),
         "model_revision": base.revision,

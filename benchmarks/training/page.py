@@ -73,6 +73,7 @@ def _words(found: Mapping[str, Any]) -> str:
     ways, settings = found["ways"], found["settings"]
     gaps = found["agreement"]["greatest_differences_from_trl"]
     batch, share = settings["pairs_per_batch"], settings["trained_share"]
+    work = found["million_multiply_adds"]
     return f"""# How fast adapters train
 
 Written by `python -m benchmarks.training --page docs/benchmarks`.
@@ -89,6 +90,15 @@ once for each time that it is trained on, prompt and answer, without padding, an
 from pairs to a written adapter (TRL: from token ids to a trained one). One after the other costs the same for
 each person, so it is measured on fewer people. Ours stays off: teacher and replayed text; what each epoch's
 gradients have in common (`training.entanglement`) is still measured, at its cost.
+
+## What stands in the way
+
+A trained token costs ours {work["ours"]:.0f} million multiply-adds, TRL {work["trl"]:.0f}
+({work["trl"] / work["ours"]:.2f} times as many), TRL as it comes {work["trl_plain"]:.0f}
+({work["trl_plain"] / work["ours"]:.2f} times). On a processor that is busy with arithmetic little more than
+that ratio can be gained; more would need fewer trained layers or less precision, and so another adapter. What
+ours leaves out: the frozen layers below the adapter are read once and not at every step, a pair's prompt is
+read once for both answers, and nothing is padded. TRL, too, computes the head for answers only.
 
 ![Loss of the first person](training-loss.svg)
 

@@ -10,6 +10,7 @@ import torch
 from benchmarks.steering_fit import others
 from benchmarks.timing import Watch, by_turns, quietness
 from benchmarks.training.__main__ import Ways, compare
+from benchmarks.training.arithmetic import multiply_adds
 from benchmarks.training.lessons import learner_of, settings_of
 from personalization.methods.pas import ItemHeads, directions
 from personalization.records import Message, Pair
@@ -65,3 +66,5 @@ def test_trl_takes_the_same_steps_as_people_who_train_together():
     assert len(found["losses"]["trl"]) == len(some[0].batches)
     assert found["losses"]["trl"][-1] < 0.9 * found["losses"]["trl"][0]
     assert max(found["greatest_differences_from_trl"].values()) < 1e-4
+    work = multiply_adds(tiny.base(), some[0], settings)
+    assert work["ours"] < work["trl"] < work["trl_plain"]
