@@ -238,8 +238,8 @@ def test_a_vector_that_a_newer_rating_replaces_needs_no_verdict(engine, person, 
         check = store.check
         monkeypatch.setattr(store, "check", lambda vector: (check(vector), rate_again()))
     else:
-        leanings = engine._leanings
-        monkeypatch.setattr(engine, "_leanings", lambda *args: (rate_again(), leanings(*args))[1])
+        leanings = engine._gating._leanings
+        monkeypatch.setattr(engine._gating, "_leanings", lambda *args: (rate_again(), leanings(*args))[1])
     gate_instant(str(old.id))  # raises nothing: Celery would log an error
     assert not InstantVector.objects.filter(pk=old.pk).exists()
     assert services.current(person) is not None

@@ -200,7 +200,7 @@ def test_an_unknown_engine_is_said_on_the_reply(engine, person, settings):
     reply = queued(person)
     generate_reply(str(reply.id))
     reply.refresh_from_db()
-    assert reply.error == "There is no engine (ALIGN_ENGINE) named 'lokal'. Did you mean local?"
+    assert reply.error == "There is no engine (ALIGN_ENGINE) named 'lokal'. Did you mean local, vllm?"
 
 
 @pytest.mark.chaos

@@ -204,7 +204,7 @@ def poison(monkeypatch) -> None:
         return dpo.function(policy, reference, **parameters) * (float("nan") if theirs else 1.0)
 
     def decoded_above(base, given, first):
-        if max(map(len, given)) > 2 * 70:
+        if max(len(text.given) for text in given) > 2 * 70:
             raise RuntimeError("out of memory")
         return read(base, given, first)
 
