@@ -151,7 +151,7 @@ def _waiting(base: BaseModel, group: Any, prompt_tokens: int) -> dict[str, Any]:
     engine = LocalEngine(base, max_rows=64)
     try:
         return waiting(
-            engine, base, group, prompt_tokens=prompt_tokens, new_tokens=64, load=0.8, seconds=90.0
+            engine, base, group, prompt_tokens=prompt_tokens, new_tokens=64, load=0.8, seconds=60.0
         )
     finally:
         engine.close()

@@ -14,7 +14,8 @@ import time
 def main() -> None:
     """Read prompts (token ids) and adapter folders, answer them a few times, print the seconds each time."""
     asked = json.load(sys.stdin)
-    told, sys.stdout = sys.stdout, sys.stderr  # vLLM prints
+    told = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # vLLM's processes print
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
     from vllm import LLM, SamplingParams
     from vllm.lora.request import LoRARequest
@@ -34,7 +35,8 @@ def main() -> None:
         answers = model.generate(prompts, rules, lora_request=adapters, use_tqdm=False)
         seconds.append(time.perf_counter() - begun)
     texts = [answer.outputs[0].text for answer in answers]
-    json.dump({"seconds": seconds[1:], "texts": texts}, told)  # the first run loads the adapters
+    with told:
+        json.dump({"seconds": seconds[1:], "texts": texts}, told)  # the first run loads the adapters
 
 
 if __name__ == "__main__":

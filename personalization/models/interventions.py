@@ -227,7 +227,7 @@ class Interventions:
                 return None
             self._check(output, plan)
             for group in plan.lora[name]:
-                output = group.add(inputs[0], output)
+                group.add_(inputs[0], output)
             return output
 
         return hook

@@ -38,13 +38,11 @@ class Group:
     down: Tensor  # (in, r) shared, or (k, in, r)
     up: Tensor  # (r, out) shared, or (k, r, out); scaling and strength folded in
 
-    def add(self, x: Tensor, output: Tensor) -> Tensor:
-        """Return output (batch, time, out) plus x (batch, time, in) times this group's matrices."""
-        change = self._change(x)
-        return output + change if self.index is None else output.index_add(0, self.index, change)
-
     def add_(self, x: Tensor, output: Tensor) -> None:
-        """Do the same in place; `output` may be a part of a larger tensor."""
+        """Add x (batch, time, in) times this group's matrices to output (batch, time, out), in place.
+
+        `output` may be a part of a larger tensor. A new one for each group would cost more than the products.
+        """
         if self.index is None:
             output.add_(self._change(x))
         else:
