@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from django.conf import settings
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from personalization.models.base import BaseModel
 
 log = logging.getLogger(__name__)
+Made = TypeVar("Made")
 EVICTION_SECONDS = 5.0
 _making = threading.Lock()
 
@@ -39,11 +42,13 @@ def _base() -> BaseModel:
     from personalization.models.base import load
 
     begun = time.monotonic()
-    base = load(
-        settings.ALIGN_MODEL,
-        settings.MODEL_DIR,
-        device=settings.ALIGN_DEVICE,
-        threads=settings.ALIGN_THREADS,
+    base = _in_a_thread_that_ends(
+        lambda: load(
+            settings.ALIGN_MODEL,
+            settings.MODEL_DIR,
+            device=settings.ALIGN_DEVICE,
+            threads=settings.ALIGN_THREADS,
+        )
     )
     log.info("base model %s on %s in %.1f s", base.revision, base.device, time.monotonic() - begun)
     return base
@@ -62,7 +67,20 @@ def _engine() -> Engine:
 def _local() -> Engine:
     from personalization.engine.local import LocalEngine
 
-    return LocalEngine(_base(), max_rows=settings.ALIGN_ROWS, weights=settings.ALIGN_DECODE_WEIGHTS)
+    base = _base()
+    return _in_a_thread_that_ends(
+        lambda: LocalEngine(base, max_rows=settings.ALIGN_ROWS, weights=settings.ALIGN_DECODE_WEIGHTS)
+    )
+
+
+def _in_a_thread_that_ends(make: Callable[[], Made]) -> Made:
+    """Return what `make` does.
+
+    OpenMP keeps a team for every thread that has computed. With more threads than cores GNU's team lets all
+    waiting threads sleep at once, and then a step of the engine's own thread takes half as long again.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(make).result()
 
 
 def _vllm() -> Engine:

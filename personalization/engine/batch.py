@@ -60,6 +60,7 @@ class Batch:
         reading.advance(self._base, self._interventions, tokens)
         if not reading.is_done:
             return None
+        self._interventions.prompts_read()
         logits = reading.logits(self._base)
         self._cache.append(reading.past, [len(answer.prompt) for answer in reading.answers], reading.place)
         self.states.join(len(reading.answers))

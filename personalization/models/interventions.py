@@ -136,18 +136,19 @@ class Interventions:
         }
         self._stacks = Stacks(self._linears)
         self._last: tuple[tuple[Row, ...], Plan] | None = None
+        self._prompts: tuple[tuple[Row, ...], Plan] | None = None
         self._plan: Plan | None = None  # what acts now
 
     @contextmanager
     def rows(self, rows: Sequence[Row], *, prompts: bool = False) -> Iterator[None]:
         """Make batch row i of every forward pass inside carry `rows[i]`.
 
-        Stacked weights are kept from call to call: only rows that changed are copied. `prompts` says
-        that many tokens of each row come at once: then each adapter's rows are a product of their own
-        and the stack of the last call stays. Raises ModelError when an adapter or vector does not fit
+        Stacked weights are kept from call to call: only rows that changed are copied. `prompts` says that
+        many tokens of each row come at once, in pieces: they have a stack of their own, kept for the next
+        piece of the same rows until `prompts_read`. Raises ModelError when an adapter or vector does not fit
         the model, or the batch has another size.
         """
-        plan = self._planned(rows, count=len(rows), stacked=False) if prompts else self.plan(rows)
+        plan = self._plan_of_prompts(rows) if prompts else self.plan(rows)
         with self._acting(plan):
             yield
 
@@ -159,27 +160,40 @@ class Interventions:
         given = tuple(rows)
         if self._last is None or self._last[0] != given:
             self._last = None  # its stack is about to change
-            self._last = (given, self._planned(given, count=len(given), stacked=True))
+            self._last = (given, self._planned(given, count=len(given), stacks=self._stacks))
         return self._last[1]
+
+    def prompts_read(self) -> None:
+        """Give back what the last call with `prompts` stacked."""
+        self._prompts = None
+
+    def _plan_of_prompts(self, rows: Sequence[Row]) -> Plan:
+        given = tuple(rows)
+        if self._prompts is None or self._prompts[0] != given:
+            self._prompts = None
+            plan = self._planned(given, count=len(given), stacks=self._stacks.beside())
+            self._prompts = (given, plan)
+        return self._prompts[1]
 
     @contextmanager
     def everywhere(self, row: Row) -> Iterator[None]:
         """Make every row of every forward pass inside carry `row`, whatever the batch size."""
-        with self._acting(self._planned((row,), count=None, stacked=False)):
+        with self._acting(self._planned((row,), count=None)):
             yield
 
     def remove(self) -> None:
         """Forget the stacked weights; hooks are gone with the end of each block anyway."""
-        self._last, self._stacks = None, Stacks(self._linears)
+        self._last = self._prompts = None
+        self._stacks = Stacks(self._linears)
 
     def check(self, row: Row) -> None:
         """Raise ModelError when an adapter or vector of this row does not fit the model."""
         self._steering((row,))
         self._stacks.check([weights for weights, _ in row.adapters])
 
-    def _planned(self, rows: Sequence[Row], *, count: int | None, stacked: bool) -> Plan:
+    def _planned(self, rows: Sequence[Row], *, count: int | None, stacks: Stacks | None = None) -> Plan:
         adapters = [tuple((w, s) for w, s in row.adapters if s) for row in rows]
-        lora = self._stacks.groups(adapters, everywhere=count is None, stacked=stacked)
+        lora = (stacks or self._stacks).groups(adapters, everywhere=count is None, stacked=stacks is not None)
         return Plan(lora, self._steering(rows), count)
 
     @contextmanager

@@ -77,8 +77,8 @@ class Stacks:
     ) -> Mapping[str, Sequence[Group]]:
         """Return each targeted module's groups; an empty mapping when no row has an adapter.
 
-        `stacked` allows the stack, which pays when each row has one token. Raises ModelError when an
-        adapter does not fit the model.
+        `stacked` allows the stack for many different ones: sixteen products of a few tokens each take
+        far longer than one of all. Raises ModelError when an adapter does not fit the model.
         """
         distinct = list(dict.fromkeys(adapters for adapters in rows if adapters))
         if stacked and len(distinct) > _FEW:
@@ -95,6 +95,12 @@ class Stacks:
                     index = torch.tensor(members, device=down.device)
                 groups.setdefault(name, []).append(Group(index, down, up))
         return groups
+
+    def beside(self) -> Stacks:
+        """Return stacks for other rows at the same time; what few adapters need is common to both."""
+        other = Stacks(self._linears)
+        other._shared = self._shared
+        return other
 
     def check(self, adapters: Sequence[LoraWeights]) -> None:
         """Raise ModelError when one of these does not fit the model."""
