@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,20 @@ def options_of(description: str | None, folder: str) -> argparse.ArgumentParser:
         "--page", type=Path, help="write the page, its plots and its numbers into this folder"
     )
     return parser
+
+
+def publish(
+    options: argparse.Namespace,
+    found: dict[str, Any],
+    words: str,
+    write_page: Callable[[Path, dict[str, Any]], None],
+) -> None:
+    """Print a benchmark's words, and write its JSON and its page where the options name them."""
+    print(words)
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
+    if options.page:
+        write_page(options.page, found)
 
 
 class Kept:

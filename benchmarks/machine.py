@@ -1,8 +1,9 @@
-"""What a measurement ran on, to stand beside its numbers."""
+"""What a measurement runs on: for its page, and a port for a server that it starts."""
 
 from __future__ import annotations
 
 import platform
+import socket
 import subprocess
 
 import torch
@@ -19,3 +20,10 @@ def commit() -> str:
         ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
     )
     return done.stdout.strip()
+
+
+def free_port() -> int:
+    """Return a port of the loopback that the kernel gives to nobody else just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

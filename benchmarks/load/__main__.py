@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sys
 import time
 
@@ -22,7 +21,7 @@ import django
 
 from benchmarks.kept import options_of
 from benchmarks.load.place import own_place
-from benchmarks.machine import commit, machine
+from benchmarks.machine import commit, free_port, machine
 
 IDLE = 0.5  # the load average, for each core, above which the machine is not called idle
 ANSWER_TOKENS = 64  # at most, of an answer
@@ -51,7 +50,7 @@ def main() -> None:
         django.setup()
         from benchmarks.load.run import run
 
-        found = run(place, options, _free_port(), _tell)
+        found = run(place, options, free_port(), _tell)
     found |= {
         "machine": machine(),
         "commit": commit(),
@@ -69,12 +68,6 @@ def main() -> None:
         write_page(options.page, found)
     if any(bar["verdict"] == "MISSED" for bar in found["bars"]):
         sys.exit(1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _tell(line: str) -> None:

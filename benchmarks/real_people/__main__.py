@@ -10,12 +10,11 @@ One core needs about five minutes.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from typing import Any
 
-from benchmarks.kept import Kept, options_of
+from benchmarks.kept import Kept, options_of, publish
 from benchmarks.machine import commit, machine
 from benchmarks.real_people import arms
 from benchmarks.real_people.data import FOLDER, folds, read
@@ -55,11 +54,7 @@ def main() -> None:
     found |= {"layer": int(arms.LAYER_SHARE * len(base.layers)), "layers": len(base.layers)}
     found |= {"strength": arms.STRENGTH, "prior_pairs": arms.PRIOR_PAIRS}
     found |= {"random_directions": random_directions, "seconds": sum(row["seconds"] for row in kept.rows)}
-    print(f"{verdict(found)}\n\n{table(found)}")
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
-    if options.page:
-        write_page(options.page, found)
+    publish(options, found, f"{verdict(found)}\n\n{table(found)}", write_page)
 
 
 def _options() -> argparse.Namespace:

