@@ -19,6 +19,8 @@ FINISH = {"eos": "stop", "stop": "stop", "cancelled": "stop", "length": "length"
 class Completion:
     """One request and its replies, on their way to whoever asked."""
 
+    LAST_CHUNK = "data: [DONE]\n\n"
+
     def __init__(self, turn: Turn, replies: Sequence[Reply], request: ChatRequest) -> None:
         self._turn, self._replies, self._request = turn, replies, request
 
@@ -38,7 +40,7 @@ class Completion:
         return {**self._head("chat.completion", rows), "choices": choices, "usage": _usage(rows)}
 
     async def chunks(self) -> AsyncGenerator[str]:
-        """Yield server-sent events; an error in the middle is one of them, in the same shape as always."""
+        """Yield server-sent events up to LAST_CHUNK; an error in the middle is one of them, in the same shape as always."""
         rows: list[Reply] = []
         try:
             for reply in self._replies:
@@ -56,7 +58,6 @@ class Completion:
                 yield self._event(choices=[], usage=_usage(rows))
         except ApiError as error:
             yield f"data: {json.dumps(error.body)}\n\n"
-        yield "data: [DONE]\n\n"
 
     def _chunk(self, index: int, delta: dict[str, Any], *, finish_reason: str | None = None) -> str:
         return self._event(choices=[{"index": index, "delta": delta, "finish_reason": finish_reason}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from functools import wraps
@@ -93,6 +94,7 @@ async def _streamed(completion: Completion, turn: Turn, asked: ChatRequest) -> A
     async with _until_read(turn, asked), aclosing(completion.chunks()) as chunks:
         async for chunk in chunks:
             yield chunk
+    yield completion.LAST_CHUNK  # whoever has it may go: all that follows from their request is done
 
 
 @asynccontextmanager
@@ -101,4 +103,11 @@ async def _until_read(turn: Turn, asked: ChatRequest) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        await briefly(lambda: stop_turn(turn) if asked.store else delete(turn.conversation))
+        ending = asyncio.ensure_future(
+            briefly(lambda: stop_turn(turn) if asked.store else delete(turn.conversation))
+        )
+        try:
+            await asyncio.shield(ending)
+        except asyncio.CancelledError:  # the reader left just now: that must not keep what they said
+            await ending
+            raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 
@@ -10,13 +11,13 @@ from django.test import Client
 from django.utils import timezone
 
 from alignapp.adapters.models import AlignmentVersion
-from alignapp.api import services
+from alignapp.api import services, views
 from alignapp.api.errors import ApiError
 from alignapp.api.models import PREFIX, ApiToken
 from alignapp.api.pages import MOST_TOKENS
 from alignapp.api.schema import parsed
 from alignapp.audit.models import AuditEvent
-from alignapp.chat.models import Conversation, Reply
+from alignapp.chat.models import Conversation, Reply, Turn
 from alignapp.chat.pages import conversations_of
 from alignapp.chat.paths import messages_before
 from workers.tasks.sweep import delete_expired
@@ -254,3 +255,29 @@ class TestTokensPage:
         page = client_of(owner).post("/account/tokens/", given)
         assert "Revoke one first" in page.content.decode()
         assert ApiToken.objects.count() == MOST_TOKENS
+
+
+def test_who_leaves_just_when_it_ends_leaves_nothing_behind(monkeypatch):
+    """Clients hang up at the last chunk. What was not to be stored is deleted even so."""
+    deleted: list[str] = []
+
+    async def slowly(query):
+        await asyncio.sleep(0.05)
+        return query()
+
+    async def request() -> None:
+        async with views._until_read(Turn(conversation=Conversation()), parsed(body())):
+            pass
+
+    async def leave_while_it_is_deleted() -> None:
+        asking = asyncio.create_task(request())
+        await asyncio.sleep(0.01)
+        assert not deleted
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    monkeypatch.setattr(views, "briefly", slowly)
+    monkeypatch.setattr(views, "delete", lambda conversation: deleted.append("conversation"))
+    asyncio.run(leave_while_it_is_deleted())
+    assert deleted == ["conversation"]
