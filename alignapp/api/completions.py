@@ -40,7 +40,7 @@ class Completion:
         return {**self._head("chat.completion", rows), "choices": choices, "usage": _usage(rows)}
 
     async def chunks(self) -> AsyncGenerator[str]:
-        """Yield server-sent events up to LAST_CHUNK; an error in the middle is one of them, in the same shape as always."""
+        """Yield server-sent events, without LAST_CHUNK; an error in the middle is one of them."""
         rows: list[Reply] = []
         try:
             for reply in self._replies:
