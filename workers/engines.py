@@ -5,22 +5,20 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
 from alignapp.adapters.evictions import Evictions
 from personalization.errors import UnknownName
+from personalization.threads import in_a_thread_that_ends
 
 if TYPE_CHECKING:
     from personalization.engine.requests import Engine
     from personalization.models.base import BaseModel
 
 log = logging.getLogger(__name__)
-Made = TypeVar("Made")
 EVICTION_SECONDS = 5.0
 _making = threading.Lock()
 
@@ -42,7 +40,7 @@ def _base() -> BaseModel:
     from personalization.models.base import load
 
     begun = time.monotonic()
-    base = _in_a_thread_that_ends(
+    base = in_a_thread_that_ends(
         lambda: load(
             settings.ALIGN_MODEL,
             settings.MODEL_DIR,
@@ -68,19 +66,9 @@ def _local() -> Engine:
     from personalization.engine.local import LocalEngine
 
     base = _base()
-    return _in_a_thread_that_ends(
+    return in_a_thread_that_ends(
         lambda: LocalEngine(base, max_rows=settings.ALIGN_ROWS, weights=settings.ALIGN_DECODE_WEIGHTS)
     )
-
-
-def _in_a_thread_that_ends(make: Callable[[], Made]) -> Made:
-    """Return what `make` does.
-
-    OpenMP keeps a team for every thread that has computed. With more threads than cores GNU's team lets all
-    waiting threads sleep at once, and then a step of the engine's own thread takes half as long again.
-    """
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(make).result()
 
 
 def _vllm() -> Engine:

@@ -29,6 +29,7 @@ from benchmarks.serving.people import people, requests, unending
 from benchmarks.timing import Times, Watch
 from personalization.engine.local import LocalEngine
 from personalization.models.base import BaseModel, load, prepare
+from personalization.threads import in_a_thread_that_ends
 
 PEOPLE, RANK, PROMPT = 16, 8, 64
 
@@ -36,7 +37,7 @@ PEOPLE, RANK, PROMPT = 16, 8, 64
 def main() -> None:
     """Measure what is missing, print, and write JSON and page."""
     options = _options()
-    base = unending(load(options.model, options.models))
+    base = in_a_thread_that_ends(lambda: unending(load(options.model, options.models)))
     where = f"{base.revision}-{commit() or 'no-commit'}-{'quick' if options.quick else 'full'}"
     kept = Kept(options.folder / f"{where}.jsonl")
     watch, parts = Watch(), _parts(base, options)
@@ -91,10 +92,10 @@ def _side_by_side(base: BaseModel, options: argparse.Namespace) -> dict[str, Any
     group, half = people(base, folder, PEOPLE, rank=RANK), people(base, folder, PEOPLE, rank=RANK, share=0.5)
     wanted = requests(base, [p.acting() for p in group], prompt_tokens=PROMPT, new_tokens=min(24, tokens))
     chats = [request.messages for request in wanted]
-    engine, peft = LocalEngine(base, max_rows=PEOPLE), arms.peft_model(base, group)
+    engine, peft = _engine(base, PEOPLE), arms.peft_model(base, group)
     server = llama_cpp(options.llama_server, base, group, chats, tokens) if options.llama_server else None
     try:
-        alone = arms.alone(peft, base, group, chats, min(24, tokens))
+        alone = in_a_thread_that_ends(lambda: arms.alone(peft, base, group, chats, min(24, tokens)))
         same = sum(a == end.text for a, end in zip(alone, arms.written(engine, wanted), strict=True))
         if same < PEOPLE:
             sys.exit(f"Only {same} of {PEOPLE} texts are what PEFT writes alone; nothing is timed.")
@@ -132,7 +133,7 @@ def _vllm(base: BaseModel, options: argparse.Namespace) -> dict[str, Any]:
         [request.messages for request in wanted],
         rank=RANK, new_tokens=options.tokens, repeats=options.repeats,
     )  # fmt: skip
-    engine = LocalEngine(base, max_rows=PEOPLE)
+    engine = _engine(base, PEOPLE)
     try:
         texts = [end.text for end in arms.written(engine, wanted)]
     finally:
@@ -143,13 +144,17 @@ def _vllm(base: BaseModel, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _waiting(base: BaseModel, group: Any, prompt_tokens: int) -> dict[str, Any]:
-    engine = LocalEngine(base, max_rows=64)
+    engine = _engine(base, 64)
     try:
         return waiting(
             engine, base, group, prompt_tokens=prompt_tokens, new_tokens=64, load=0.8, seconds=60.0
         )
     finally:
         engine.close()
+
+
+def _engine(base: BaseModel, rows: int) -> LocalEngine:
+    return in_a_thread_that_ends(lambda: LocalEngine(base, max_rows=rows))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from personalization.models.base import BaseModel
 from personalization.models.interventions import load_vectors
 from personalization.models.prompts import encode_chat
 from personalization.records import Message
+from personalization.threads import in_a_thread_that_ends
 
 Arm = Callable[[], object]  # answers everybody once
 
@@ -64,10 +65,14 @@ def ours(
 
 
 def timed(ways: Mapping[str, Arm], repeats: int) -> dict[str, Times]:
-    """Time each way so often, by turns, after once that does not count (it loads adapters)."""
-    for act in ways.values():
+    """Time each way so often, by turns, after once that does not count (it loads adapters).
+
+    Each in a thread that ends: what one leaves behind would slow the others' threads.
+    """
+    apart = {name: partial(in_a_thread_that_ends, act) for name, act in ways.items()}
+    for act in apart.values():
         act()
-    return by_turns(ways, repeats=repeats)
+    return by_turns(apart, repeats=repeats)
 
 
 def transformers_batch(base: BaseModel, chats: Sequence[Sequence[Message]], new_tokens: int) -> Arm:
