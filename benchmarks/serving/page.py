@@ -18,7 +18,7 @@ LLAMA = "llama.cpp, four bits"
 def bars(found: Mapping[str, Any]) -> list[tuple[str, float, float, float, bool]]:
     """Return what was asked for: name, value, bar, goal, and whether less is better, of what was measured."""
     speed = {name: row["median"] for name, row in found["side_by_side"]["tokens_per_second"].items()}
-    ours, least = speed[OURS], found["side_by_side"]["least_step_seconds"]["adapters"]
+    ours, least = speed[OURS], found["least_step_seconds"]["adapters"]
     half = 100 * (1 - speed[HALF] / speed[PLAIN])
     rows: list[tuple[str, float, float, float, bool]] = [
         ("against transformers' own batch without adapters, times", ours / speed[BATCH], 1, 2, False),
@@ -104,7 +104,8 @@ def _words(found: Mapping[str, Any]) -> str:
 {found["model"]}, float32, greedy; {side["people"]} people, each with a LoRA of rank {side["rank"]} in all
 seven projections of every layer and vectors at two places; {side["prompt_tokens"]} tokens read and
 {side["new_tokens"]} written by each, reading included. Before anything was timed, {side["same_texts"]} of
-{side["people"]} texts equalled what PEFT and hooks write for that person alone. The arms took turns.
+{side["people"]} texts equalled what PEFT and hooks write for that person alone. The arms took turns, each in
+a process of its own.
 
 {headline(found)}
 

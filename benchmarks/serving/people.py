@@ -8,15 +8,20 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from benchmarks.serving.apart import in_a_process
+from personalization.engine.local import LocalEngine
 from personalization.engine.requests import GenerationRequest, Intervention, Sampling
-from personalization.models.base import BaseModel
+from personalization.models.base import BaseModel, load
 from personalization.models.interventions import SteeringVectors, save_vectors
 from personalization.models.prompts import encode_chat
 from personalization.records import Message
+from personalization.threads import in_a_thread_that_ends
 from personalization.training.lora import Adapter
 from personalization.training.settings import TrainingSettings
 
@@ -51,17 +56,21 @@ class Person:
         return (*both, Intervention("vector", self.vector, str(self.vector))) if vector else both
 
 
-def people(base: BaseModel, folder: Path, count: int, *, rank: int = 8, share: float = 1.0) -> list[Person]:
+def people(model: Model, folder: Path, count: int, *, rank: int = 8, share: float = 1.0) -> list[Person]:
     """Return so many people; `share` of the layers, from the last down, have LoRA in all projections."""
-    settings = replace(TrainingSettings(), rank=rank, alpha=2 * rank, trained_share=share)
-    found = []
-    for i in range(count):
-        here = folder / f"r{rank}-{share:g}" / str(i)
-        person = Person(here / "adapter", here / "vector")
+    places = [folder / f"r{rank}-{share:g}" / str(i) for i in range(count)]
+    found = [Person(here / "adapter", here / "vector") for here in places]
+    if not all(person.vector.exists() for person in found):
+        settings = replace(TrainingSettings(), rank=rank, alpha=2 * rank, trained_share=share)
+        in_a_process(partial(_write_missing, model, found, settings))
+    return found
+
+
+def _write_missing(model: Model, wanted: Sequence[Person], settings: TrainingSettings) -> None:
+    base = model.base()
+    for i, person in enumerate(wanted):
         if not person.vector.exists():
             _write(base, person, settings, seed=i)
-        found.append(person)
-    return found
 
 
 def _write(base: BaseModel, person: Person, settings: TrainingSettings, *, seed: int) -> None:
@@ -108,8 +117,19 @@ def requests(
     ]
 
 
-def unending(base: BaseModel) -> BaseModel:
-    """Return the same model for an engine in which no token ends an answer, so that all do equal work."""
-    copy = replace(base)
-    copy.__dict__["end_ids"] = frozenset()  # a cached property, set before it is computed
-    return copy
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The base model by name and folder: what a process is told that loads it for itself."""
+
+    name: str
+    folder: Path
+
+    def base(self) -> BaseModel:
+        """Load it. No token ends an answer, so that all ways do equal work; threads end with the loading."""
+        base = in_a_thread_that_ends(lambda: load(self.name, self.folder))
+        base.__dict__["end_ids"] = frozenset()  # a cached property, set before it is computed
+        return base
+
+    def engine(self, base: BaseModel, rows: int, **settings: Any) -> LocalEngine:
+        """Return an engine whose own thread is the only one of this process that computes."""
+        return in_a_thread_that_ends(lambda: LocalEngine(base, max_rows=rows, **settings))

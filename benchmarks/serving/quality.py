@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, get_args
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from benchmarks.serving.arms import ours, timed
+from benchmarks.serving.apart import timed
+from benchmarks.serving.arms import ours
 from benchmarks.serving.growth import NEW_TOKENS
-from benchmarks.serving.people import Person
+from benchmarks.serving.people import Model, Person
 from personalization.engine.cache import RowCache
 from personalization.engine.fused import FusedDecoder
-from personalization.engine.local import LocalEngine
 from personalization.engine.weights import Form
 from personalization.models.base import BaseModel
 from personalization.models.generate import plain_text
@@ -23,32 +24,27 @@ from personalization.models.interventions import Interventions, Row, load_adapte
 TEXTS, TOKENS, KNOWN = 8, 96, 8
 
 
-def speeds(
-    base: BaseModel, group: Sequence[Person], sizes: Sequence[int], repeats: int
-) -> list[dict[str, Any]]:
+def speeds(model: Model, group: Sequence[Person], sizes: Sequence[int], repeats: int) -> list[dict[str, Any]]:
     """Return tokens a second with exact and with int8 weights, everybody with adapter and vector."""
     found = []
     for rows in sizes:
-        engines = {form: LocalEngine(base, max_rows=rows, weights=form) for form in get_args(Form)}
         members = [group[i % len(group)] for i in range(rows)]
-        try:
-            ways = {
-                form: ours(each, base, members, (64, NEW_TOKENS), repeats) for form, each in engines.items()
-            }
-            times = timed(ways, repeats)
-        finally:
-            for engine in engines.values():
-                engine.close()
+        ways = {
+            form: partial(ours, model, members, (64, NEW_TOKENS), repeats, weights=form)
+            for form in get_args(Form)
+        }
+        times = timed(ways, repeats)
         found.append({"rows": rows} | {form: each.rates(rows * NEW_TOKENS) for form, each in times.items()})
     return found
 
 
 @torch.inference_mode()
-def losses(base: BaseModel, person: Person) -> dict[str, Any]:
+def losses(model: Model, person: Person) -> dict[str, Any]:
     """Return perplexity, KL (nats a token) and equal first choices of int8 against exact weights.
 
     Over the base model's own plain text, read token by token; once without and once with an adapter.
     """
+    base = model.base()
     ids = plain_text(base, count=TEXTS, tokens=TOKENS, seed=5)
     rows = {"base": Row(), "adapter": Row(adapters=((load_adapter(person.adapter), 1.0),))}
     found = {}
