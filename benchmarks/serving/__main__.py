@@ -27,9 +27,8 @@ from benchmarks.serving.arrivals import waiting
 from benchmarks.serving.limits import limits, step_seconds
 from benchmarks.serving.others import llama_cpp, vllm
 from benchmarks.serving.page import LLAMA, headline, write_page
-from benchmarks.serving.people import Model, Person, people, requests
+from benchmarks.serving.people import Model, Person, people, requests_of
 from benchmarks.timing import Times, Watch
-from personalization.engine.requests import GenerationRequest, Intervention
 
 PEOPLE, RANK, PROMPT = 16, 8, 64
 
@@ -38,7 +37,7 @@ def main() -> None:
     """Measure what is missing, print, and write JSON and page."""
     options = _options()
     model = Model(options.model, options.models)
-    about = in_a_process(partial(_about, model))
+    about = in_a_process(model.about)
     where = f"{about['revision']}-{commit() or 'no-commit'}-{'quick' if options.quick else 'full'}"
     kept = Kept(options.folder / f"{where}.jsonl")
     watch, parts = Watch(), _parts(model, options)
@@ -101,7 +100,7 @@ def _side_by_side(
 ) -> dict[str, Any]:
     """Return every arm's tokens a second, interleaved, after comparing texts with PEFT alone."""
     tokens, repeats, short = options.tokens, options.repeats, min(24, options.tokens)
-    wanted = in_a_process(partial(_requests, model, [person.acting() for person in group], short))
+    wanted = in_a_process(partial(requests_of, model, [person.acting() for person in group], PROMPT, short))
     chats = [request.messages for request in wanted]
     alone = in_a_process(partial(arms.alone, model, group, chats, short))
     texts = in_a_process(partial(arms.together, model, wanted))
@@ -128,21 +127,9 @@ def _side_by_side(
     }  # fmt: skip
 
 
-def _about(model: Model) -> dict[str, Any]:
-    base = model.base()
-    weights = sum(p.numel() for name, p in base.model.named_parameters() if "norm" not in name)
-    return {"revision": base.revision, "name": base.name, "weights": weights}
-
-
-def _requests(
-    model: Model, acting: Sequence[tuple[Intervention, ...]], new_tokens: int
-) -> list[GenerationRequest]:
-    return requests(model.base(), acting, prompt_tokens=PROMPT, new_tokens=new_tokens)
-
-
 def _vllm(model: Model, group: Sequence[Person], options: argparse.Namespace) -> dict[str, Any]:
     acting = [person.acting(vector=False) for person in group]
-    wanted = in_a_process(partial(_requests, model, acting, options.tokens))
+    wanted = in_a_process(partial(requests_of, model, acting, PROMPT, options.tokens))
     told = in_a_process(
         partial(
             vllm, options.vllm, model, group, [request.messages for request in wanted],

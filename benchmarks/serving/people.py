@@ -117,6 +117,13 @@ def requests(
     ]
 
 
+def requests_of(
+    model: Model, acting: Sequence[tuple[Intervention, ...]], prompt_tokens: int, new_tokens: int
+) -> list[GenerationRequest]:
+    """Return the same as `requests`, for who has not loaded the model."""
+    return requests(model.base(), acting, prompt_tokens=prompt_tokens, new_tokens=new_tokens)
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """The base model by name and folder: what a process is told that loads it for itself."""
@@ -129,6 +136,12 @@ class Model:
         base = in_a_thread_that_ends(lambda: load(self.name, self.folder))
         base.__dict__["end_ids"] = frozenset()  # a cached property, set before it is computed
         return base
+
+    def about(self) -> dict[str, Any]:
+        """Return name, revision, and how many weights a step multiplies."""
+        base = self.base()
+        weights = sum(p.numel() for name, p in base.model.named_parameters() if "norm" not in name)
+        return {"revision": base.revision, "name": base.name, "weights": weights}
 
     def engine(self, base: BaseModel, rows: int, **settings: Any) -> LocalEngine:
         """Return an engine whose own thread is the only one of this process that computes."""
