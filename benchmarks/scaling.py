@@ -148,7 +148,7 @@ def _what_breaks(small: dict[str, float], large: dict[str, float], measured: Mea
 3. **One PostgreSQL** is at {large[ROWS]:.0%} of its writes with 1,000,000: partition replies and feedback by
    person. Nothing joins across people except the operator's overview.
 4. **Generation** grows with hosts; nothing is shared but the three above.
-5. **Training** is small beside generation ({large[TRAINING]:,.0f} cores for 1,000,000) and waits without harm;
+5. **Training** is small beside generation ({large[TRAINING]:,.0f} cores for 1,000,000) and can wait;
    one person's turn never depends on another's."""
 
 
