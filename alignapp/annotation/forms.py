@@ -34,7 +34,8 @@ class ProjectForm(forms.ModelForm):
         model = Project
         fields = (
             "name", "description", "languages", "consent_text", "overlap", "double_share", "candidates_shown",
-            "generated", "temperature", "strategy", "blind", "shuffled", "repeat_share", "gold_share", "time_limit_seconds", "payment",
+            "generated", "temperature", "strategy", "blind", "shuffled", "repeat_share", "gold_share",
+            "time_limit_seconds", "payment",
         )  # fmt: skip
         labels = {
             "consent_text": _("What annotators agree to"),
@@ -145,7 +146,7 @@ class ItemForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 8}),
         help_text=_(
             "One after the other, with a line of three dashes (---) between. A first line like "
-            "“[model: name]” says who made one; annotators do not see it. Left empty, the base model writes them."
+            "“[model: name]” says who made one. Left empty, the base model writes them."
         ),
     )
     purpose = forms.ChoiceField(label=_("Kind"), choices=Item.Purpose.choices, required=False)

@@ -15,9 +15,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from alignapp.annotation import forms
 from alignapp.annotation.models import Annotation, Assignment, Item
 from alignapp.annotation.rights import managed_project
-from alignapp.annotation.services import generation
+from alignapp.annotation.services import generation, queue
 from alignapp.annotation.services import items as services
-from alignapp.annotation.services import queue
 from alignapp.answers import PersonRequest, refusal
 from personalization.errors import AlignError
 
