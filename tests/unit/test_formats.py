@@ -38,7 +38,7 @@ def read_path(path: Path, form: str, most: int = SOME) -> list:
     with path.open("rb") as file:
         found = list(islice(transfer.read(file, registry.get(form)), most))
     assert not [one for one in found if isinstance(one, LineError)]
-    return [one.record for one in found]
+    return [one.record for one in found if isinstance(one, Read)]
 
 
 def write(records, form: str, purpose: str = "analysis") -> tuple[list[dict], Export]:
@@ -51,8 +51,8 @@ def write(records, form: str, purpose: str = "analysis") -> tuple[list[dict], Ex
 def read(rows: list[dict], form: str) -> list:
     file = io.BytesIO("\n".join(json.dumps(row) for row in rows).encode())
     found = list(transfer.read(file, registry.get(form)))
-    assert all(isinstance(one, Read) for one in found), found
-    return [one.record for one in found]
+    assert all(isinstance(one, Read) for one in found) or not rows, found
+    return [one.record for one in found if isinstance(one, Read)]
 
 
 def without_common(row: dict) -> dict:
