@@ -109,7 +109,7 @@ def as_chat(messages: Sequence[Message]) -> list[dict[str, str]]:
 def example(row: Data, messages: Sequence[Message], answers: Sequence[Answer], **fields: Any) -> Example:
     """Make an example with the columns that every format may carry; without `id` its content is its key."""
     given = row.get("id")
-    key = str(given)[:200] if isinstance(given, str | int) and given != "" else digest(messages, answers)
+    key = str(given) if isinstance(given, str | int) and given != "" else digest(messages, answers)
     return Example(**{
         "key": key, "messages": tuple(messages), "answers": tuple(answers),
         "language": text(row, "language", ""), "source": text(row, "source", ""),

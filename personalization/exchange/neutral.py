@@ -17,6 +17,7 @@ from personalization.records import Message
 
 Kind = Literal["rating", "pick", "ranking", "thumb", "edit", "critique"]
 LOWEST, HIGHEST = 1.0, 100.0  # of a rating
+LIMITS = {"key": 200, "language": 35, "source": 200, "licence": 100}  # characters
 # How it was asked, in the words of the annotators' console, so that what is read counts there like its own.
 RATED, PICKED, RANKED, THUMB = "slider-1-100", "pick-1-of-n", "places-with-ties", "thumb"
 ATTRIBUTES, EDITED, SPANS, COMMENT = "attributes-1-100", "edited-answer", "marked-spans", "free-comment"
@@ -95,6 +96,9 @@ class Example:
     def __post_init__(self) -> None:
         if not self.messages:
             raise FormatError("There is no prompt; an example needs at least one message.")
+        for name, most in LIMITS.items():
+            if len(getattr(self, name)) > most:
+                raise FormatError(f"The {name} has more than {most} characters; shorten it.")
         for judgement in self.judgements:
             if judgement.order and sorted(set(judgement.order)) != sorted(judgement.order):
                 raise FormatError("An answer stands twice in the order that was shown.")

@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import IO, Any, Literal
 
 from personalization.exchange.licences import forbids_training
-from personalization.exchange.neutral import Example, FormatError, Neutral, Participant
+from personalization.exchange.neutral import Example, FormatError, Judgement, Neutral, Participant
 from personalization.exchange.registry import Format, LeftOut
 from personalization.exchange.source import LineError, Row, rows
 
@@ -78,6 +78,7 @@ class Export:
     sources: Counter[str] = field(default_factory=Counter)
     protocols: Counter[str] = field(default_factory=Counter)
     people: set[str] = field(default_factory=set)
+    picks: Counter[str] = field(default_factory=Counter)  # of two answers; see `_watch`
 
     def lines(self, records: Iterable[Neutral]) -> Iterator[str]:
         """Yield the file's text in pieces, each a whole row; what is left out is counted."""
@@ -126,11 +127,24 @@ class Export:
             for judgement in record.judgements:
                 self.people.add(judgement.person)
                 self.protocols.update({act.protocol or act.kind for act in judgement.acts})
+                self._watch(record, judgement)
         else:
             self.people.add(record.person)
         self.licences[record.licence or "not said"] += 1
         self.records += 1
         return record
+
+    def _watch(self, example: Example, judgement: Judgement) -> None:
+        """Count what a careless annotator would show: the first of two picked, or the longer one."""
+        picked = next((act.answer for act in judgement.acts if act.kind == "pick"), None)
+        shown = judgement.order or tuple(range(len(example.answers)))
+        if picked is None or len(shown) != 2 or picked not in shown:
+            return
+        other = shown[1] if picked == shown[0] else shown[0]
+        self.picks["all"] += 1
+        self.picks["first"] += bool(judgement.order) and picked == shown[0]
+        self.picks["ordered"] += bool(judgement.order)
+        self.picks["longer"] += len(example.answers[picked].text) > len(example.answers[other].text)
 
 
 def _conversations(records: Iterable[Neutral], *, whole: bool) -> Iterator[list[Neutral]]:
