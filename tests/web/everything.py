@@ -20,16 +20,19 @@ from alignapp.accounts.consent import give_consent
 from alignapp.accounts.models import Person
 from alignapp.adapters import services, store
 from alignapp.adapters.models import Artifact, Job, Judgement
+from alignapp.annotation.models import Assignment, Invitation, Item, Membership, Project
 from alignapp.api.models import ApiToken
 from alignapp.audit.models import AuditEvent
 from alignapp.audit.services import record
 from alignapp.chat import streams
 from alignapp.chat.models import Conversation, Reply, Turn
+from alignapp.exchange import services as services_of_exchange
+from alignapp.exchange.models import Import, ImportedPerson
 from alignapp.feedback.models import Feedback, GapResolution
 from alignapp.instant import services as instant
 from alignapp.profiles.models import InventoryAnswer, ProfileVersion
 from personalization import artifacts
-from tests.web import learned
+from tests.web import annotated, learned
 from tests.web.rows import answered_turn, conversation_of, states_of
 
 # Columns whose content other code gives a meaning to; a person's words never reach them.
@@ -59,6 +62,12 @@ class Everything:
     artifact: Artifact
     resolution: GapResolution
     token: ApiToken
+    project: Project
+    membership: Membership
+    invitation: Invitation
+    item: Item
+    assignment: Assignment
+    uploaded: Import
 
 
 def everything_of(person: Person) -> Everything:
@@ -99,7 +108,35 @@ def everything_of(person: Person) -> Everything:
     Reply.objects.filter(pk=replies[1].pk).update(status=Reply.Status.RUNNING)
     record(person, "something.done", conversation, reason="because", note="a note")
     token, _ = ApiToken.issue(person, name="notebook", scopes=["chat"])
-    return Everything(conversation, turn, replies[0], feedback, version, job, artifact, resolution, token)
+    project = annotated.project_with_answers(person)
+    return Everything(
+        conversation,
+        turn,
+        replies[0],
+        feedback,
+        version,
+        job,
+        artifact,
+        resolution,
+        token,
+        project,
+        project.memberships.get(),
+        project.invitations.get(),
+        project.items.first(),
+        Assignment.objects.for_person(person).first(),
+        _uploaded(person, project),
+    )
+
+
+def _uploaded(person: Person, project: Project) -> Import:
+    """Make an import that waits to be committed, and somebody whom a file named."""
+    row = services_of_exchange.upload(
+        person, project, "a.jsonl", [b'{"prompt": "p", "chosen": "a", "rejected": "b"}'], form="", licence="",
+        may_train=True,
+    )  # fmt: skip
+    stand_in = Person.objects.create_user(f"{person.pseudonym}@imported.invalid", is_active=False)
+    ImportedPerson.objects.create(project=project, name="ann", person=stand_in)
+    return row
 
 
 def missing_rows(person: Person) -> list[str]:

@@ -1,4 +1,4 @@
-"""Items and their places: what is added, how many people judge it, and how a place is taken and given back."""
+"""Items and their places: what is added, how many judge it, and how a place is taken and given back."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def add_items(project: Project, rows: Iterable[NewItem]) -> Added:
     Can be stopped and begun again anywhere. Memory does not grow with the number of rows.
     """
     new = known = 0
-    for batch in itertools.batched(rows, BATCH) if hasattr(itertools, "batched") else _batches(rows):
+    for batch in _batches(rows):
         unique = {row.key: row for row in batch}
         with transaction.atomic():
             there = project.items.filter(key__in=unique).values_list("key", flat=True)
@@ -158,5 +158,5 @@ def give_back(assignment: Assignment, note: str, states: Sequence[str], **still:
 
 
 def holds_place(assignment: Assignment) -> bool:
-    """Say whether this assignment is one of those that the item's `taken` counts, while it is open or done."""
+    """Say whether the item's `taken` counts this assignment, while it is open or done."""
     return assignment.repeat_of_id is None and assignment.item.purpose == Item.Purpose.ORDINARY
