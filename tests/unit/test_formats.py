@@ -314,6 +314,9 @@ def test_every_format_reads_writes_and_says_what_it_loses(form):
     assert one.writes
     assert one.loses.endswith(".")
     assert one.columns
+    page = (Path(__file__).parents[2] / "docs/data-formats.md").read_text()
+    assert f"| `{form}` | {one.title} |" in page
+    assert one.loses in page
 
 
 def test_an_unknown_format_is_answered_with_the_nearest():
