@@ -24,7 +24,7 @@ from alignapp.exchange import records, services
 from alignapp.exchange.forms import ExportForm, ImportForm
 from alignapp.exchange.models import Import
 from personalization.errors import AlignError
-from personalization.exchange.registry import get
+from personalization.exchange.registry import all_formats, get
 
 LISTED = 20
 
@@ -62,7 +62,8 @@ def one_import(request: PersonRequest, import_id: uuid.UUID) -> HttpResponse:
     """Show the preview, then how far the import is; HTMX asks again for the part that moves."""
     row = _import(request, import_id)
     template = "exchange/_one.html" if wants_fragment(request) else "exchange/one.html"
-    context = {"import": row, "project": row.project, "format": get(row.format)}
+    titles = {one.name: one.title for one in all_formats()}
+    context = {"import": row, "project": row.project, "title": titles.get(row.format, row.format)}
     return render(request, template, context | {"percent": round(100 * row.progress)})
 
 
@@ -97,7 +98,7 @@ def export(request: PersonRequest, project_id: uuid.UUID) -> HttpResponseBase:
     form = ExportForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         said = form.cleaned_data
-        record(request.user, "project.exported", project, evidence={"purpose": said["purpose"]})
+        record(request.user, "project.exported", project, purpose=said["purpose"])
         pieces = services.pack(
             lambda: records.of_project(project), said["formats"], said["purpose"],
             services.about_project(project),

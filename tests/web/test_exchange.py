@@ -168,7 +168,6 @@ def upload(client, project: Project, data: bytes, **fields):
     return client.post(reverse("exchange:import", args=[project.id]), {"file": file, **fields})
 
 
-@pytest.mark.django_db(transaction=True)
 def test_from_upload_by_preview_to_rows_and_the_zip(owner, project, client_of):
     client = client_of(owner)
     response = upload(client, project, jsonl(PAIR) + b"nonsense\n")
@@ -192,7 +191,7 @@ def test_from_upload_by_preview_to_rows_and_the_zip(owner, project, client_of):
     response = client.post(
         address, {"formats": ["trl-preference", "prism-utterances"], "purpose": "training"}
     )
-    archive = zipfile.ZipFile(io.BytesIO(b"".join(response.streaming_content)))
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(response)))
     assert archive.namelist() == ["trl-preference.jsonl", "prism-utterances.jsonl", "README.md"]
     [line] = archive.read("trl-preference.jsonl").splitlines()
     assert {name: json.loads(line)[name] for name in PAIR} == PAIR
