@@ -5,7 +5,6 @@ Knows nothing of requests. What is read and written is `personalization.exchange
 
 from __future__ import annotations
 
-import io
 import logging
 import time
 import zipfile
@@ -22,6 +21,7 @@ from alignapp.annotation.models import Project
 from alignapp.exchange.errors import Refused
 from alignapp.exchange.models import Import
 from alignapp.exchange.rows import Committed, commit
+from alignapp.zipping import Sink
 from personalization.exchange import registry, source, transfer
 from personalization.exchange.card import About, card
 from personalization.exchange.licences import forbids_training
@@ -152,9 +152,9 @@ Source = Callable[[], Iterator[Neutral]]  # the records, anew for each file
 
 def pack(records: Source, formats: Sequence[str], purpose: Purpose, about: About) -> Iterator[bytes]:
     """Yield a zip with a file for each format and the card, piece by piece; it is never whole in memory."""
-    out = _Drained()
+    out = Sink()
     files: dict[str, Export] = {}
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]
         for form in map(registry.get, formats):
             export = files[f"{form.name}.{form.suffix}"] = Export(form, purpose)
             with archive.open(f"{form.name}.{form.suffix}", "w", force_zip64=True) as inside:
@@ -164,28 +164,6 @@ def pack(records: Source, formats: Sequence[str], purpose: Purpose, about: About
                         yield out.drain()
         archive.writestr("README.md", card(files, about))
     yield out.drain()
-
-
-class _Drained(io.RawIOBase):
-    """What a zip is written to when nobody may seek in it: bytes that are taken away as they come."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self.size = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._parts.append(bytes(data))
-        self.size += len(data)
-        return len(data)
-
-    def drain(self) -> bytes:
-        """Return what was written since the last time."""
-        whole = b"".join(self._parts)
-        self._parts, self.size = [], 0
-        return whole
 
 
 def about_project(project: Project) -> About:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
 
-from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
@@ -23,6 +21,7 @@ from alignapp.audit.services import record
 from alignapp.exchange import records, services
 from alignapp.exchange.forms import ExportForm, ImportForm
 from alignapp.exchange.models import Import
+from alignapp.zipping import sent
 from personalization.errors import AlignError
 from personalization.exchange.registry import all_formats, get
 
@@ -104,16 +103,9 @@ def export(request: PersonRequest, project_id: uuid.UUID) -> HttpResponseBase:
             services.about_project(project),
         )  # fmt: skip
         name = f"{slugify(project.name) or 'project'}-{said['purpose']}-{timezone.localdate():%Y-%m-%d}.zip"
-        response = StreamingHttpResponse(_apart(pieces), content_type="application/zip")
+        response = StreamingHttpResponse(sent(pieces), content_type="application/zip")
         response["Content-Disposition"] = f'attachment; filename="{name}"'
         return response
     formats = [(option, get(str(option.data["value"]))) for option in form["formats"]]
     context = {"project": project, "form": form, "formats": formats}
     return render(request, "exchange/export.html", context, status=400 if form.is_bound else 200)
-
-
-async def _apart(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield pieces as they are made: Django would first put a plain iterator into a list under ASGI."""
-    step = sync_to_async(next)
-    while (piece := await step(pieces, None)) is not None:
-        yield piece
