@@ -18,7 +18,7 @@ from alignapp.annotation.models import Annotation, Assignment, Item, Project, Su
 from alignapp.chat.models import Reply, Turn
 from alignapp.chat.paths import Paths
 from alignapp.exchange.models import ImportedPerson
-from alignapp.exchange.rows import SEVEN
+from alignapp.exchange.rows import NAMELESS, SEVEN
 from alignapp.feedback.models import Act as ActRow
 from alignapp.feedback.models import Feedback
 from alignapp.feedback.opinions import Acts
@@ -53,7 +53,8 @@ def of_project(project: Project) -> Iterator[Example]:
         )
     )
     imported = ImportedPerson.objects.filter(project=project)
-    names = dict(imported.values_list("person_id", "name"))
+    named = imported.values_list("person_id", "name")
+    names = {person_id: "" if name == NAMELESS else name for person_id, name in named}
     agreed = dict(project.memberships.values_list("person_id", "may_train"))
     for item in rows.iterator(chunk_size=CHUNK):
         yield _example(item, names, agreed)
@@ -74,7 +75,7 @@ def _example(item: Item, names: Mapping[uuid.UUID, str], agreed: Mapping[uuid.UU
             acts = tuple(_act(row, row.candidate_id, place) for row in submission.annotations.all())
             order = tuple(place[one] for one in assignment.order if one in place)
             at = assignment.submitted_at.isoformat() if assignment.submitted_at else ""
-            name = names.get(who) or pseudonym(item.project_id, who)
+            name = names[who] if who in names else pseudonym(item.project_id, who)
             judgements.append(
                 Judgement(name, acts, order, submission.duration_ms, at, agreed.get(who, False))
             )

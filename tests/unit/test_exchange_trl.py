@@ -31,9 +31,12 @@ def test_trl_trains_on_the_exported_file(tmp_path, form):
     data = load_dataset("json", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
     assert len(data) == 4
     model = LlamaForCausalLM(tiny.config())
+    reference = LlamaForCausalLM(tiny.config())
+    reference.load_state_dict(model.state_dict())
     before = model.lm_head.weight.detach().clone()
     trainer = DPOTrainer(
         model=model,
+        ref_model=reference,
         args=DPOConfig(
             output_dir=str(tmp_path / "out"), max_steps=2, per_device_train_batch_size=2, learning_rate=1e-2,
             use_cpu=True, bf16=False, gradient_checkpointing=False, report_to=[], save_strategy="no",
