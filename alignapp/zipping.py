@@ -33,6 +33,6 @@ async def sent(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
 
     Django would put a plain iterator into a list first.
     """
-    while (part := await sync_to_async(next)(parts, None)) is not None:
+    while (part := await sync_to_async(lambda: next(parts, None))()) is not None:
         if part:
             yield part

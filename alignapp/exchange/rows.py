@@ -117,7 +117,9 @@ def _item(example: Example) -> NewItem:
 
 
 def _judge(wanted: dict[tuple[uuid.UUID, uuid.UUID], tuple[Item, Judgement]]) -> None:
-    assignments, submissions, acts = [], [], []
+    assignments: list[Assignment] = []
+    submissions: list[Submission] = []
+    acts: list[Annotation] = []
     places: dict[uuid.UUID, int] = defaultdict(int)
     now = timezone.now()
     for (item_id, person_id), (item, judgement) in wanted.items():

@@ -110,11 +110,12 @@ def example(row: Data, messages: Sequence[Message], answers: Sequence[Answer], *
     """Make an example with the columns that every format may carry; without `id` its content is its key."""
     given = row.get("id")
     key = str(given) if isinstance(given, str | int) and given != "" else digest(messages, answers)
-    return Example(**{
+    common: dict[str, Any] = {
         "key": key, "messages": tuple(messages), "answers": tuple(answers),
         "language": text(row, "language", ""), "source": text(row, "source", ""),
         "licence": text(row, "licence", ""), "may_train": truth(row, "may_train", default=True),
-    } | fields)  # fmt: skip
+    }  # fmt: skip
+    return Example(**(common | fields))
 
 
 def person(row: Data) -> str:

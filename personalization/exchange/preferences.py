@@ -62,7 +62,7 @@ def preferences(example: Example, judgement: Judgement) -> Iterator[Preference]:
     for first, second in combinations(range(len(example.answers)), 2):
         verdict = next(filter(None, (_compared(act, first, second) for act in judgement.acts)), None)
         if verdict is not None:
-            sign, protocol, margin = verdict[0], verdict[1], 1.0
+            sign, protocol, margin = float(verdict[0]), verdict[1], 1.0
         elif first in scores and second in scores:
             sign, protocol = scores[first] - scores[second], _protocol(judgement, "rating")
             margin = abs(sign) / (HIGHEST - LOWEST)

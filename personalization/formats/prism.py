@@ -59,12 +59,14 @@ def read_utterances(rows: Sequence[Data]) -> Iterator[Example]:
     yield from _turns(rows[0], sorted(asked.items()), replies)
 
 
-def _turns(row: Data, asked: Sequence[tuple[int, str]], replies: Data) -> Iterator[Example]:
+def _turns(
+    row: Data, asked: Sequence[tuple[int, str]], replies: Mapping[int, list[Data]]
+) -> Iterator[Example]:
     conversation, person = fields.text(row, "conversation_id"), fields.text(row, "user_id")
     context: tuple[Message, ...] = ()
     for turn, prompt in asked:
         context = (*context, Message("user", prompt))
-        parts = sorted(replies.get(turn, ()), key=lambda part: int(part.get("within_turn_id") or 0))
+        parts = sorted(replies.get(turn, []), key=lambda part: int(part.get("within_turn_id") or 0))
         answers = [Answer(fields.text(p, "content"), fields.text(p, "model_name", ""),
                           fields.text(p, "model_provider", "")) for p in parts]  # fmt: skip
         acts = tuple(act for i, part in enumerate(parts) for act in _acts(i, part))
