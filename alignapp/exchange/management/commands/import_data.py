@@ -15,8 +15,13 @@ from personalization.errors import AlignError
 from personalization.exchange import registry
 
 
+TOLD_EVERY = 50_000  # records
+
+
 class Command(BaseCommand):
     """Commit a file's records; the same file again changes nothing."""
+
+    _told = 0
 
     help = "Import answers and judgements into a project: JSONL, JSON or CSV, also as .gz."
 
@@ -59,5 +64,6 @@ class Command(BaseCommand):
         self.stdout.write(", ".join(f"{name} {value}" for name, value in preview.items()))
 
     def _report(self, done: Committed) -> None:
-        if (done.new + done.known) % 50_000 == 0:
-            self.stdout.write(f"{done.new + done.known:,} records")
+        if (count := done.new + done.known) - self._told >= TOLD_EVERY:
+            self._told = count
+            self.stdout.write(f"{count:,} records")
