@@ -14,7 +14,6 @@ from alignapp.exchange.rows import Committed, commit
 from personalization.errors import AlignError
 from personalization.exchange import registry
 
-
 TOLD_EVERY = 50_000  # records
 
 
