@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "alignapp.chat",
     "alignapp.feedback",
     "alignapp.annotation",
+    "alignapp.exchange",
     "alignapp.adapters",
     "alignapp.instant",
     "alignapp.api",
@@ -237,10 +238,13 @@ VALUES_DIR = Path(env.str("ALIGN_VALUES", default=str(VAR_DIR / "values")))
 ARTIFACT_DIR = Path(env.str("ALIGN_ARTIFACTS", default=str(VAR_DIR / "artifacts")))
 # Where every worker host and the web see them, a job goes on elsewhere, and erasing finds them.
 CHECKPOINT_DIR = Path(env.str("ALIGN_CHECKPOINTS", default=str(VAR_DIR / "checkpoints")))
+# Where uploaded files lie until they are imported, seen by web and workers.
+UPLOAD_DIR = Path(env.str("ALIGN_UPLOADS", default=str(VAR_DIR / "uploads")))
 
 # --- Limits: what a person may ask for ------------------------------------------------------------
 
 MAX_PROMPT_CHARACTERS = env.int("ALIGN_MAX_PROMPT_CHARACTERS", default=8_000)
+MAX_UPLOAD_BYTES = env.int("ALIGN_MAX_UPLOAD_BYTES", default=2 * 1024**3)
 MAX_NEW_TOKENS = env.int("ALIGN_MAX_NEW_TOKENS", default=256)
 REPLIES_PER_MINUTE = env.int("ALIGN_REPLIES_PER_MINUTE", default=60)
 # Replies that wait for a worker, of everybody together; who asks beyond is told to come back.

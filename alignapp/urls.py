@@ -10,6 +10,7 @@ urlpatterns = [
     path("chat/", include("alignapp.chat.urls")),
     path("feedback/", include("alignapp.feedback.urls")),
     path("annotate/", include("alignapp.annotation.urls")),
+    path("annotate/", include("alignapp.exchange.urls")),
     path("alignment/ratings/", include("alignapp.instant.urls")),
     path("alignment/", include("alignapp.adapters.urls")),
     path("", include("alignapp.api.urls")),

@@ -41,7 +41,7 @@ app.conf.update(
     worker_redirect_stdouts=False,
     task_default_queue=queues.HOUSEKEEPING,
     task_queues=[Queue(name) for name in queues.ALL],
-    imports=["workers.tasks.train", "workers.tasks.generate", "workers.tasks.instant", "workers.tasks.sweep"],
+    imports=[f"workers.tasks.{name}" for name in ("train", "generate", "instant", "exchange", "sweep")],
     beat_schedule={
         "sweep": {"task": "workers.sweep", "schedule": 10.0, "options": {"queue": queues.HOUSEKEEPING}}
     },

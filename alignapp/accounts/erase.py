@@ -30,6 +30,7 @@ from alignapp.audit import services as audit
 from alignapp.audit.models import AuditEvent
 from alignapp.chat import streams
 from alignapp.chat.models import Reply
+from alignapp.exchange.models import Import
 from alignapp.instant.models import InstantVector
 from personalization import artifacts
 
@@ -92,6 +93,7 @@ def _outside_of_the_database(person: Person) -> dict[str, list[str]]:
             *Artifact.objects.for_person(person).values_list("digest", flat=True),
             *InstantVector.objects.for_person(person).values_list("digest", flat=True),
         ],
+        "uploads": _ids(Import.objects.for_person(person)),
         "jobs": _ids(Job.objects.for_person(person)),
         "replies": _ids(replies),
         "open_replies": _ids(replies.exclude(status__in=Reply.ENDED)),
@@ -108,6 +110,8 @@ def _remove_files(erasure: Erasure) -> list[str]:
     folders = [artifacts.path_of(settings.ARTIFACT_DIR, digest) for digest in erasure.leftovers["digests"]]
     for job_id in erasure.leftovers["jobs"]:
         folders += [store.checkpoint_folder(job_id), *Path(settings.ARTIFACT_DIR).glob(f"learning-{job_id}*")]
+    for import_id in erasure.leftovers.get("uploads", ()):
+        (Path(settings.UPLOAD_DIR) / import_id).unlink(missing_ok=True)
     folders += _sealed_meanwhile(erasure)
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)

@@ -54,6 +54,11 @@ def wake_for_gate(vector: InstantVector) -> None:
     transaction.on_commit(ask)
 
 
+def wake_for_import(import_id: UUID) -> None:
+    """Wake a worker for this import when the transaction commits."""
+    transaction.on_commit(partial(_send, "workers.run_import", str(import_id), queues.HOUSEKEEPING))
+
+
 def messages_to_generation() -> int:
     """Return how many messages wait for a generation worker; 0 where the broker does not answer."""
     try:

@@ -6,26 +6,9 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from alignapp.zipping import Sink
+
 CHUNK_BYTES = 256 * 1024
-
-
-class _Sink:
-    """What the zip is written into: keeps the bytes only until they are sent."""
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-
-    def write(self, data: bytes) -> int:
-        self.parts.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def drain(self) -> bytes:
-        """Return what was written since the last time."""
-        data, self.parts = b"".join(self.parts), []
-        return data
 
 
 def zipped(folder: Path, name: str, more: Mapping[str, bytes] | None = None) -> Iterator[bytes]:
@@ -33,7 +16,7 @@ def zipped(folder: Path, name: str, more: Mapping[str, bytes] | None = None) -> 
 
     `more` is put beside them, by file name; a sealed file of the same name stays as it is.
     """
-    sink = _Sink()
+    sink = Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:  # type: ignore[call-overload]
         sealed = sorted(folder.iterdir())
         taken = {path.name for path in sealed}

@@ -28,6 +28,8 @@ _WORDS: dict[str, Promise] = {
     "password.changed": _("Password changed"),
     "project.closed": _("Project closed"),
     "project.deleted": _("Project deleted"),
+    "project.exported": _("Project exported"),
+    "project.imported": _("File imported into a project"),
     "project.joined": _("Project joined"),
     "project.opened": _("Project opened"),
     "token.made": _("API token made"),

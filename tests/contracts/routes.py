@@ -55,6 +55,12 @@ def _project(name: str, access: str, methods: str, ids: str = "project_id=projec
     return Route(f"annotation:{name}", access, methods, ids=ids_, **fields)
 
 
+def _managed(name: str, methods: str, ids: str) -> Route:
+    return Route(name, "managed", methods, ids=dict(pair.split("=") for pair in ids.split()))
+
+
+PROJECT = "project_id=project"
+IMPORT = "import_id=uploaded"
 CONVERSATION = "conversation_id=conversation"
 TURN = "turn_id=turn"
 REPLY = "reply_id=reply"
@@ -165,6 +171,11 @@ ROUTES = [
     _project("withdraw", "managed", "POST", "invitation_id=invitation"),
     _project("item", "managed", "GET", "item_id=item"),
     _project("offer_again", "managed", "POST", "assignment_id=assignment"),
+    _managed("exchange:import", "GET POST", PROJECT),
+    _managed("exchange:export", "GET POST", PROJECT),
+    _managed("exchange:one_import", "GET", IMPORT),
+    _managed("exchange:commit", "POST", IMPORT),
+    _managed("exchange:discard", "POST", IMPORT),
     _owned("annotation:work", "GET POST", ASSIGNMENT),
     _owned("annotation:draft", "POST", ASSIGNMENT),
     _owned("annotation:skip", "POST", ASSIGNMENT),

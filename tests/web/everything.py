@@ -26,6 +26,8 @@ from alignapp.audit.models import AuditEvent
 from alignapp.audit.services import record
 from alignapp.chat import streams
 from alignapp.chat.models import Conversation, Reply, Turn
+from alignapp.exchange import services as services_of_exchange
+from alignapp.exchange.models import Import, ImportedPerson
 from alignapp.feedback.models import Feedback, GapResolution
 from alignapp.instant import services as instant
 from alignapp.profiles.models import InventoryAnswer, ProfileVersion
@@ -65,6 +67,7 @@ class Everything:
     invitation: Invitation
     item: Item
     assignment: Assignment
+    uploaded: Import
 
 
 def everything_of(person: Person) -> Everything:
@@ -121,7 +124,19 @@ def everything_of(person: Person) -> Everything:
         project.invitations.get(),
         project.items.first(),
         Assignment.objects.for_person(person).first(),
+        _uploaded(person, project),
     )
+
+
+def _uploaded(person: Person, project: Project) -> Import:
+    """Make an import that waits to be committed, and somebody whom a file named."""
+    row = services_of_exchange.upload(
+        person, project, "a.jsonl", [b'{"prompt": "p", "chosen": "a", "rejected": "b"}'], form="", licence="",
+        may_train=True,
+    )  # fmt: skip
+    stand_in = Person.objects.create_user(f"{person.pseudonym}@imported.invalid", is_active=False)
+    ImportedPerson.objects.create(project=project, name="ann", person=stand_in)
+    return row
 
 
 def missing_rows(person: Person) -> list[str]:

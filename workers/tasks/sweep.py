@@ -23,12 +23,14 @@ from alignapp.annotation.services.generation import go_on_everywhere
 from alignapp.chat import streams
 from alignapp.chat.models import Conversation, Reply
 from alignapp.chat.services import delete
+from alignapp.exchange.models import Import
 from workers.app import app
 
 log = logging.getLogger(__name__)
 
 # A row that waits longer than this is announced again; its first message may be lost.
 PATIENCE = timedelta(seconds=30)
+UPLOAD_KEPT = timedelta(days=1)
 GONE = "The worker stopped while it was writing. What it wrote is kept; try again."
 
 
@@ -38,6 +40,7 @@ def sweep() -> None:
     rescue_jobs()
     wake_waiting_jobs()
     rescue_replies()
+    rescue_imports()
     go_on_everywhere()
     delete_expired()
     remove_leftovers()
@@ -71,6 +74,25 @@ def wake_waiting_jobs() -> None:
     due = Q(not_before__lte=now) | Q(not_before__isnull=True)
     for job in Job.objects.filter(due, state=Job.State.QUEUED).order_by("created_at")[:100]:
         dispatch.wake_for_job(job)
+
+
+def rescue_imports() -> None:
+    """Put imports back whose worker is gone, and announce those that wait; drop uploads nobody committed."""
+    now = timezone.now()
+    gone = Import.objects.filter(state=Import.State.RUNNING, lease_until__lt=now)
+    gone.filter(attempts__gte=Import.MAX_ATTEMPTS).update(
+        state=Import.State.DEAD, reason="The worker died each time. Its log may say why.", finished_at=now
+    )
+    gone.update(state=Import.State.QUEUED, lease_owner="", lease_until=None)
+    for row in Import.objects.filter(state=Import.State.QUEUED)[:100]:
+        dispatch.wake_for_import(row.pk)
+    Import.objects.filter(state=Import.State.SHOWN, created_at__lt=now - UPLOAD_KEPT).delete()
+    waiting = Import.objects.exclude(state__in=(Import.State.DONE, Import.State.DEAD))
+    kept = {str(pk) for pk in waiting.values_list("pk", flat=True)}
+    for path in Path(settings.UPLOAD_DIR).glob("*"):
+        # An upload's row is made when the file is whole; what is being written is young.
+        if path.name not in kept and time.time() - path.stat().st_mtime > UPLOAD_KEPT.total_seconds():
+            path.unlink(missing_ok=True)
 
 
 def rescue_replies() -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
 
-from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, StreamingHttpResponse
@@ -25,6 +23,7 @@ from alignapp.adapters.pages.parts import applied
 from alignapp.adapters.removal import consequences, remove
 from alignapp.answers import PersonRequest, refusal
 from alignapp.audit.services import record
+from alignapp.zipping import sent
 from personalization.errors import AlignError, ArtifactError
 
 
@@ -72,7 +71,7 @@ def download(request: PersonRequest, artifact_id: uuid.UUID) -> HttpResponseBase
     record(request.user, "artifact.downloaded", artifact, digest=artifact.digest)
     name = f"{artifact.kind}-v{artifact.number}"
     response = StreamingHttpResponse(
-        _sent(zipped(store.folder_of(artifact), name, modelcard.files_of(artifact, manifest))),
+        sent(zipped(store.folder_of(artifact), name, modelcard.files_of(artifact, manifest))),
         content_type="application/zip",
     )
     response["Content-Disposition"] = f'attachment; filename="{name}.zip"'
@@ -111,13 +110,6 @@ def _attached(data: bytes, content_type: str, name: str) -> HttpResponse:
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["Cache-Control"] = "no-store"
     return response
-
-
-async def _sent(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Read the next part in a thread: the server's loop must not wait for a disk."""
-    while (part := await sync_to_async(lambda: next(parts, None))()) is not None:
-        if part:
-            yield part
 
 
 @login_required

@@ -1,0 +1,109 @@
+"""How long a large file takes in and out, and that its size does not matter to the memory.
+
+A generated file of judged pairs (TRL's format, with people) is read, imported into a new database and
+exported again, each in a process of its own, at a tenth of the rows and at all of them.
+
+    python -m benchmarks.exchange --json FILE                        1,000,000 rows, SQLite
+    python -m benchmarks.exchange --postgres postgres://…/postgres   and PostgreSQL, in a database of its own
+    python -m benchmarks.exchange --quick                            5,000 rows
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+
+from benchmarks.machine import commit, machine
+
+WORDS = ("water", "stone", "the", "of", "river", "why", "because", "is", "and", "long", "green", "people")
+PEOPLE = 50
+DATABASE = "align_exchange_benchmark"
+
+
+def main() -> None:
+    """Measure, print a line for each act, and write the JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--quick", action="store_true", help="5,000 rows")
+    parser.add_argument("--postgres", help="a server's URL; a database is made there, and dropped")
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    rows = 5_000 if asked.quick else asked.rows
+    found: dict[str, Any] = {"rows": rows, "machine": machine(), "commit": commit(), "measured": []}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        files = [write(folder / f"pairs-{count}.jsonl", count) for count in (rows // 10, rows)]
+        with sqlite(folder) as url:
+            found["measured"] += measure("SQLite", url, files, folder)
+        if asked.postgres:
+            with postgres(asked.postgres) as url:
+                found["measured"] += measure("PostgreSQL", url, files, folder)
+    if asked.json:
+        asked.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def write(path: Path, count: int) -> Path:
+    """Write a file of so many different pairs, about 500 bytes each."""
+    draw = random.Random(0)  # noqa: S311 - invented words
+    with path.open("w") as out:
+        for number in range(count):
+            texts = [" ".join(draw.choices(WORDS, k=length)) for length in (12, 40, 40)]
+            row = dict(zip(("prompt", "chosen", "rejected"), texts, strict=True))
+            person = f"annotator-{draw.randrange(PEOPLE)}"
+            out.write(json.dumps({"id": f"row-{number}", "person": person, **row}) + "\n")
+    return path
+
+
+def measure(name: str, url: str, files: list[Path], folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield what each act takes, from an empty database on."""
+    environment = os.environ | {"DATABASE_URL": url, "ALIGN_VAR": str(folder), "DJANGO_LOG_LEVEL": "WARNING"}
+    run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], environment)
+    for path in files:
+        for act in ("read", "import", "export"):
+            told = run([sys.executable, "-m", "benchmarks.exchange.child", act, str(path)], environment)
+            row = {"database": name, "act": act, "rows": int(path.stem.split("-")[1]), **json.loads(told)}
+            memory = f"peak {row['peak_mib']:.0f} MiB (idle {row['idle_mib']:.0f})"
+            print(
+                f"{name:<11} {act:<7} {row['rows']:>9,} rows  {row['seconds']:7.1f} s  {memory}", flush=True
+            )
+            yield row
+
+
+def run(command: list[str], environment: dict[str, str]) -> str:
+    """Run a process and return what it printed."""
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+
+@contextmanager
+def sqlite(folder: Path) -> Iterator[str]:
+    """Give a new file."""
+    yield f"sqlite:///{folder / 'exchange.sqlite3'}"
+
+
+@contextmanager
+def postgres(server: str) -> Iterator[str]:
+    """Make a database, and drop it however the measurement ends."""
+    drop = f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(drop)
+        connection.execute(f"CREATE DATABASE {DATABASE}")
+        try:
+            yield urlsplit(server)._replace(path=f"/{DATABASE}").geturl()
+        finally:
+            connection.execute(drop)
+
+
+if __name__ == "__main__":
+    main()
