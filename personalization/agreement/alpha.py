@@ -1,0 +1,123 @@
+"""Krippendorff's alpha: how far people agree beyond chance, whoever judged what.
+
+Knows nothing of protocols. Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability" (and 2004,
+Content Analysis, chapter 11): alpha = 1 - D_o / D_e, over the values of things that two or more people judged.
+Ordinal alpha is interval alpha of the midranks, because his ordinal difference of two values is the
+difference of their midranks among all pairable values; so one formula of sums and squares serves both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from personalization.agreement.judgements import Metric
+from personalization.statistics import Estimate
+
+Array = npt.NDArray[np.float64]
+
+RESAMPLES = 1_000
+BLOCK = 50  # resamples at a time: memory is units x BLOCK numbers
+# Krippendorff's customary bounds: below the first no conclusion, from the second on a reliable one.
+TENTATIVE, RELIABLE = 0.667, 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Alpha:
+    """`estimate` is None where alpha is not defined, and `why` says in a sentence why not.
+
+    `n` of the estimate counts the things that two or more people judged.
+    """
+
+    metric: Metric
+    people: int
+    values: int
+    estimate: Estimate | None
+    why: str = ""
+
+
+def krippendorff(
+    units: Mapping[Hashable, Mapping[str, float]], metric: Metric, *, seed: int = 0, resamples: int = RESAMPLES
+) -> Alpha:
+    """Return alpha of thing → person → value; a person who is missing there did not judge it.
+
+    The interval resamples whole things (2.5 % and 97.5 %), not pairs of values as Krippendorff's own
+    bootstrap does: values of one thing hang together. With fewer than two things it cannot be estimated and
+    is (-inf, inf). Raises ValueError for a value that is not finite.
+    """
+    pairable = [values for values in units.values() if len(values) > 1]
+    people = {person for values in pairable for person in values}
+    if not pairable:
+        why = "Nobody has judged the same as somebody else yet, so agreement cannot be measured."
+        return Alpha(metric, 0, 0, None, why)
+    counts = _counts(pairable)
+    known = Alpha(metric, len(people), int(counts.values.sum()), None)
+    if len(counts.scale) == 1:
+        why = (
+            f"All {known.values} values are the same: agreement is complete, but nothing was told apart, so "
+            "alpha is not defined; add items on which people could differ."
+        )
+        return Alpha(metric, known.people, known.values, None, why)
+    whole = np.ones((1, len(pairable)))
+    value = float(counts.alpha(whole, metric)[0])
+    low, high = _interval(counts, metric, seed, resamples)
+    return Alpha(metric, known.people, known.values, Estimate(value, len(pairable), low, high))
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """How often each value was given to each thing: `values` is (things, scale)."""
+
+    values: Array
+    scale: Array
+
+    def alpha(self, weights: Array, metric: Metric) -> Array:
+        """Return alpha for each row of `weights` (resamples, things); NaN where nothing varies."""
+        counts, people = self.values, self.values.sum(axis=1)
+        total = weights @ counts  # (resamples, scale): how often each value occurs
+        n = total.sum(axis=1)
+        if metric == "nominal":
+            unlike = people**2 - (counts**2).sum(axis=1)
+            observed = weights @ (unlike / (people - 1))
+            expected = (n**2 - (total**2).sum(axis=1)) / (n - 1)
+        else:
+            scale = self.scale[None] if metric == "interval" else total.cumsum(axis=1) - total / 2
+            sums, squares = counts @ scale.T, counts @ (scale**2).T  # (things, resamples or 1)
+            unlike = 2 * (people[:, None] * squares - sums**2) / (people - 1)[:, None]
+            observed = (weights.T * unlike).sum(axis=0)
+            all_sums, all_squares = (total * scale).sum(axis=1), (total * scale**2).sum(axis=1)
+            expected = 2 * (n * all_squares - all_sums**2) / (n - 1)
+        # Differences of equal numbers leave rounding behind, and so does nothing else of this size.
+        varies = expected > 1e-9 * n * np.maximum(1.0, np.abs(self.scale).max() ** 2)
+        return np.where(varies, 1 - observed / np.where(varies, expected, 1.0), np.nan)
+
+
+def _counts(pairable: list[Mapping[str, float]]) -> _Counts:
+    given = np.array([value for values in pairable for value in values.values()], dtype=np.float64)
+    if not np.isfinite(given).all():
+        raise ValueError("A value that is not finite cannot be compared; leave it out as missing.")
+    scale, place = np.unique(given, return_inverse=True)
+    of = np.repeat(np.arange(len(pairable)), [len(values) for values in pairable])
+    counts = np.zeros((len(pairable), len(scale)))
+    np.add.at(counts, (of, place), 1.0)
+    return _Counts(counts, scale - scale.mean())
+
+
+def _interval(counts: _Counts, metric: Metric, seed: int, resamples: int) -> tuple[float, float]:
+    things = len(counts.values)
+    if things < 2:
+        return -np.inf, np.inf
+    rng, found = np.random.default_rng(seed), []
+    for begin in range(0, resamples, BLOCK):
+        size = min(BLOCK, resamples - begin)
+        weights = rng.multinomial(things, np.full(things, 1 / things), size=size).astype(np.float64)
+        found.append(counts.alpha(weights, metric))
+    every = np.concatenate(found)
+    every = every[np.isfinite(every)]
+    if not len(every):
+        return -np.inf, np.inf
+    low, high = np.quantile(every, [0.025, 0.975])
+    return float(low), float(high)
