@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "alignapp.profiles",
     "alignapp.chat",
     "alignapp.feedback",
+    "alignapp.annotation",
     "alignapp.adapters",
     "alignapp.instant",
     "alignapp.api",

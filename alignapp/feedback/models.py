@@ -11,8 +11,8 @@ from django.db.models import Q
 from alignapp.owned import OwnedModel
 
 
-class Feedback(OwnedModel):
-    """One act. `kind` says which of score, thumb, ranking, text and reply it carries."""
+class Act(models.Model):
+    """What an act of feedback carries, in the chat and in the annotators' console alike."""
 
     class Kind(models.TextChoices):
         RATING = "rating", "Rating"
@@ -24,27 +24,35 @@ class Feedback(OwnedModel):
         FOLLOW_UP = "follow_up", "Follow-up"
         REPEAT = "repeat", "Blind repeat"  # the same two answers judged again; never learned from
 
-    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="feedback")
-    turn = models.ForeignKey("chat.Turn", on_delete=models.CASCADE, related_name="feedback")
-    reply = models.ForeignKey(
-        "chat.Reply", null=True, blank=True, on_delete=models.CASCADE, related_name="feedback"
-    )
     kind = models.CharField(max_length=12, choices=Kind)
     protocol = models.CharField(max_length=40)  # how it was asked: "slider-1-100", "pick-1-of-n", ...
     score = models.PositiveSmallIntegerField(null=True, blank=True)  # rating, 1 to 100
     thumb = models.SmallIntegerField(null=True, blank=True)  # 1 or -1
     ranking = models.JSONField(
         null=True, blank=True
-    )  # [[reply id, ...], ...] best first; a tie shares a list
+    )  # [[id of an answer, ...], ...] best first; a tie shares a list
     text = models.TextField(blank=True)  # edit, critique, follow-up
+    duration_ms = models.PositiveIntegerField(null=True, blank=True)
+    input_kind = models.CharField(max_length=12, blank=True)  # keyboard, pointer, touch
+
+    class Meta:
+        abstract = True
+
+
+class Feedback(Act, OwnedModel):
+    """One act. `kind` says which of score, thumb, ranking, text and reply it carries."""
+
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="feedback")
+    turn = models.ForeignKey("chat.Turn", on_delete=models.CASCADE, related_name="feedback")
+    reply = models.ForeignKey(
+        "chat.Reply", null=True, blank=True, on_delete=models.CASCADE, related_name="feedback"
+    )
     # The candidates in the order shown: [{"reply": uuid, "maker": "base", "digests": [...]}]
     shown = models.JSONField(default=list)
     blind = models.BooleanField(default=True)  # False when the makers had been revealed before
     profile_version = models.ForeignKey(
         "profiles.ProfileVersion", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
-    duration_ms = models.PositiveIntegerField(null=True, blank=True)
-    input_kind = models.CharField(max_length=12, blank=True)  # keyboard, pointer, touch
 
     class Meta:
         ordering = ("created_at", "id")
