@@ -1,7 +1,7 @@
 """Krippendorff's alpha: how far people agree beyond chance, whoever judged what.
 
-Knows nothing of protocols. Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability" (and 2004,
-Content Analysis, chapter 11): alpha = 1 - D_o / D_e, over the values of things that two or more people judged.
+Knows nothing of protocols. Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability":
+alpha = 1 - D_o / D_e, over the values of things that two or more people judged.
 Ordinal alpha is interval alpha of the midranks, because his ordinal difference of two values is the
 difference of their midranks among all pairable values; so one formula of sums and squares serves both.
 """
@@ -40,7 +40,11 @@ class Alpha:
 
 
 def krippendorff(
-    units: Mapping[Hashable, Mapping[str, float]], metric: Metric, *, seed: int = 0, resamples: int = RESAMPLES
+    units: Mapping[Hashable, Mapping[str, float]],
+    metric: Metric,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
 ) -> Alpha:
     """Return alpha of thing → person → value; a person who is missing there did not judge it.
 

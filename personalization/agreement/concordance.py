@@ -15,6 +15,7 @@ from scipy.stats import rankdata
 from personalization.agreement.judgements import Judgement
 from personalization.statistics import Estimate, clustered_mean
 
+ORDERED = ("rating", "steps", "ranking")
 MIN_CANDIDATES = 3  # two candidates are a pair, which alpha tells better
 
 
@@ -29,8 +30,8 @@ class Concordance:
 def kendall_w(values: Sequence[Sequence[float]]) -> float | None:
     """Return W of people by candidates, corrected for ties (Kendall and Gibbons 1990, equation 6.10).
 
-    W = 12 S / (m^2 (n^3 - n) - m T), T the sum of t^3 - t over each person's groups of t tied candidates. None
-    where everybody ties all. Raises ValueError for fewer than two people or candidates.
+    W = 12 S / (m^2 (n^3 - n) - m T), T the sum of t^3 - t over each person's groups of t tied candidates.
+    None where everybody ties all. Raises ValueError for fewer than two people or candidates.
     """
     ranks = np.array([rankdata(row) for row in values])
     if ranks.ndim != 2 or min(ranks.shape) < 2:
@@ -49,7 +50,7 @@ def concordance(judgements: Iterable[Judgement]) -> Concordance | None:
     orders: dict[tuple[str, tuple[str, ...]], dict[str, list[float]]] = defaultdict(dict)
     for one in judgements:
         names = tuple(sorted(one.values))
-        if len(names) >= MIN_CANDIDATES and not one.is_repeat and one.form != "attributes":
+        if len(names) >= MIN_CANDIDATES and not one.is_repeat and one.form in ORDERED:
             orders[one.item, names][one.person] = [one.values[name] for name in names]
     found = [
         (item, w, 1 / len(by_person))

@@ -1,7 +1,7 @@
 """What people said about items, as plain data: the one input of every figure of this package.
 
-Knows nothing of forms or rows. A judgement gives each candidate a value, higher is better, whatever the
-protocol: a rating is its own value, a rank is counted from below, a preferred answer has 1 and the other 0.
+Knows nothing of pages or rows. A judgement gives each candidate a value, higher is better, whatever the
+protocol: a rating is its own value, a rank is counted from below, what was picked has 1 and the others 0.
 So every protocol implies comparisons of two candidates, and protocols can be held against each other.
 """
 
@@ -13,16 +13,17 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal
 
-Form = Literal["rating", "attributes", "ranking", "pair", "thumb"]
+Form = Literal["rating", "steps", "attributes", "ranking", "pick", "thumb"]
 Metric = Literal["nominal", "ordinal", "interval"]
 Units = dict[Hashable, dict[str, float]]  # what was judged → person → value
 
 # The metric of Krippendorff's alpha that fits what was asked.
 METRICS: dict[Form, Metric] = {
     "rating": "interval",
+    "steps": "ordinal",
     "attributes": "interval",
     "ranking": "ordinal",
-    "pair": "nominal",
+    "pick": "nominal",
     "thumb": "nominal",
 }
 
@@ -32,8 +33,10 @@ class Judgement:
     """One answer of one person to one item under one protocol.
 
     `form` says how it was asked, `protocol` is its name on the page. `shown` are the candidates from left to
-    right, empty where nobody knows. `lengths` are words of each candidate, `reading_words` everything there
-    was to read. `makers` says who wrote a candidate. `skipped` ones have no values.
+    right, empty where nobody knows. `uncompared` candidates were not held against each other, as those that
+    somebody did not pick out of four. `lengths` are words of each candidate, `reading_words` everything there
+    was to read. `makers` says who wrote a candidate. `skipped` ones have no values. `right` is only known
+    of gold and attention items: whether the answer is the expected one.
     """
 
     person: str
@@ -42,12 +45,14 @@ class Judgement:
     values: Mapping[str, float]
     protocol: str = ""
     shown: tuple[str, ...] = ()
+    uncompared: frozenset[str] = frozenset()
     is_repeat: bool = False
     skipped: bool = False
     seconds: float | None = None
     reading_words: int = 0
     lengths: Mapping[str, int] = field(default_factory=dict)
     makers: Mapping[str, str] = field(default_factory=dict)
+    right: bool | None = None
 
     @property
     def name(self) -> str:
@@ -55,13 +60,12 @@ class Judgement:
         return self.protocol or self.form
 
     def marks(self) -> dict[Hashable, float]:
-        """Return the value of each thing judged: a pair is one thing with three outcomes, else a candidate."""
-        if self.form != "pair":
+        """Return the value of each thing judged: of a choice the outcome, otherwise of each candidate."""
+        if self.form != "pick":
             return {(self.item, candidate): value for candidate, value in self.values.items()}
-        return {
-            (self.item, one.first, one.second): float(one.preferred)
-            for one in comparisons([self], with_repeats=True)
-        }
+        names = tuple(sorted(self.values))
+        picked = sum(1 << place for place, name in enumerate(names) if self.values[name] > 0)
+        return {(self.item, names): float(picked)}  # a number for each outcome; 0 is none of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,8 @@ def comparisons(judgements: Iterable[Judgement], *, with_repeats: bool = False) 
             continue
         places = {candidate: place for place, candidate in enumerate(one.shown)}
         for first, second in combinations(sorted(one.values), 2):
+            if first in one.uncompared and second in one.uncompared:
+                continue
             known = first in places and second in places
             yield Comparison(
                 one,

@@ -16,7 +16,7 @@ from personalization.agreement.judgements import Judgement
 def standardised(judgements: Sequence[Judgement]) -> list[Judgement]:
     """Return the judgements with values in standard deviations from the person's own mean.
 
-    The deviation is that of the person's values as a population. Who gave the same value to everything gets 0.
+    The deviation is that of the person's values as a population. Who gave one value to everything gets 0.
     Repeats are put on the scale of the first judgements, so that a difference between both stays one.
     """
     given: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -29,6 +29,8 @@ def standardised(judgements: Sequence[Judgement]) -> list[Judgement]:
     found = []
     for one in judgements:
         mean, deviation = scales.get((one.person, one.name), (0.0, 0.0))
-        values = {name: (value - mean) / deviation if deviation else 0.0 for name, value in one.values.items()}
+        values = {
+            name: (value - mean) / deviation if deviation else 0.0 for name, value in one.values.items()
+        }
         found.append(replace(one, values=values))
     return found

@@ -1,0 +1,160 @@
+"""How far people agree with each other: alpha by protocol, W, and Cohen's kappa of each two of them.
+
+Knows nothing of whether they agree with themselves; `repeats` does, and says what disagreement is worth.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from personalization.agreement.alpha import RELIABLE, TENTATIVE, krippendorff
+from personalization.agreement.concordance import concordance
+from personalization.agreement.figures import Figure, Row, decimals, listed
+from personalization.agreement.judgements import METRICS, Judgement, by_protocol, units
+from personalization.agreement.standardised import standardised
+from personalization.statistics import Estimate
+
+RESAMPLES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Kappa:
+    """Cohen's kappa of two people; None where both gave one and the same answer to everything."""
+
+    people: tuple[str, str]
+    n: int
+    estimate: Estimate | None
+
+
+def alpha_figure(judgements: Sequence[Judgement], *, seed: int = 0) -> Figure:
+    """Return alpha for each protocol; of ratings also on each person's own scale."""
+    rows, why = [], []
+    for name, of_protocol in by_protocol(judgements).items():
+        metric = METRICS[of_protocol[0].form]
+        found = {f"{name} ({metric})": krippendorff(units(of_protocol), metric, seed=seed)}
+        if metric == "interval" and found[f"{name} ({metric})"].estimate:
+            own = krippendorff(units(standardised(of_protocol)), metric, seed=seed)
+            found[f"{name} (interval, own scales)"] = own
+        rows += [Row(label, one.estimate) for label, one in found.items() if one.estimate]
+        why += [f"{label}: {one.why}" for label, one in found.items() if one.why]
+    return Figure(
+        "alpha",
+        "Agreement beyond chance (Krippendorff's alpha)",
+        " ".join([_alpha_words(rows), *why]) if rows or why else "Nothing has been judged yet.",
+        tuple(rows),
+        "agreement",
+        0.0,
+    )
+
+
+def concordance_figure(judgements: Sequence[Judgement], *, seed: int = 0) -> Figure:
+    """Return Kendall's W of each protocol that orders three or more candidates."""
+    del seed  # the bootstrap of a mean draws from its own fixed seed
+    rows, chances = [], []
+    for name, of_protocol in by_protocol(judgements).items():
+        if found := concordance(of_protocol):
+            rows.append(Row(name, found.w))
+            chances.append(found.by_chance)
+    if not rows:
+        words = (
+            "No item with three or more candidates was ordered by two people, so W cannot be measured yet."
+        )
+        return Figure("concordance", "Alike orders (Kendall's W)", words)
+    chance = sum(chances) / len(chances)
+    words = (
+        f"1 means that all people order the candidates of an item alike, {chance:.2f} is expected of "
+        "people who draw lots; where an interval reaches down to that, make the guidelines clearer or "
+        "offer candidates that differ more."
+    )
+    return Figure("concordance", "Alike orders (Kendall's W)", words, tuple(rows), "agreement", chance)
+
+
+def kappas(units_of: Mapping[object, Mapping[str, float]], *, seed: int = 0) -> list[Kappa]:
+    """Return Cohen's kappa (1960) of each two people over the things that both judged, values as names.
+
+    kappa = (p_o - p_e) / (1 - p_e). The interval resamples things; fewer than two cannot give one.
+    """
+    people = sorted({person for values in units_of.values() for person in values})
+    found = []
+    for first, second in combinations(people, 2):
+        both = [(v[first], v[second]) for v in units_of.values() if first in v and second in v]
+        if both:
+            found.append(Kappa((first, second), len(both), _kappa_estimate(both, seed)))
+    return found
+
+
+def kappa_figure(judgements: Sequence[Judgement], *, seed: int = 0) -> Figure:
+    """Return kappa of each two people, for what was asked as a choice between names."""
+    rows = []
+    for name, of_protocol in by_protocol(judgements).items():
+        if METRICS[of_protocol[0].form] == "nominal":
+            for one in kappas(units(of_protocol), seed=seed):
+                if one.estimate:
+                    low = one.estimate.high < 0.2
+                    rows.append(Row(f"{one.people[0]} and {one.people[1]}, {name}", one.estimate, low))
+    title = "Who agrees with whom (Cohen's kappa)"
+    if not rows:
+        return Figure("kappa", title, "No two people have chosen between the same candidates yet.")
+    apart = [row.label for row in rows if row.flagged]
+    advice = (
+        f"look at what these two say differently before anything else: {listed(apart)}."
+        if apart
+        else "nobody stands apart so far that it would be flagged (a whole interval below 0.2)."
+    )
+    return Figure(
+        "kappa", title, f"Each row is two people on what both judged; {advice}", tuple(rows), "agreement", 0.0
+    )
+
+
+def _alpha_words(rows: Sequence[Row]) -> str:
+    if not rows:
+        return ""
+    worst = min(rows, key=lambda row: row.estimate.value)
+    value = decimals(worst.estimate)
+    if worst.estimate.value >= RELIABLE:
+        return (
+            f"The lowest alpha is {value} for {worst.label}: people judge alike, so fewer need to judge "
+            "each item."
+        )
+    if worst.estimate.value >= TENTATIVE:
+        return (
+            f"The lowest alpha is {value} for {worst.label}: enough for tentative conclusions, so keep "
+            "the overlap."
+        )
+    return (
+        f"The lowest alpha is {value} for {worst.label}: people differ, so see below whether that is "
+        "taste or noise before you train on all of them together or change the guidelines."
+    )
+
+
+def _kappa_estimate(both: Sequence[tuple[float, float]], seed: int) -> Estimate | None:
+    names = {value: place for place, value in enumerate(sorted({value for pair in both for value in pair}))}
+    cells = Counter((names[a], names[b]) for a, b in both)
+    table = np.zeros((len(names), len(names)))
+    for place, count in cells.items():
+        table[place] = count
+    if len(names) < 2:
+        return None
+    n = len(both)
+    value = float(_kappa(table[None])[0])
+    draws = np.random.default_rng(seed).multinomial(n, table.ravel() / n, size=RESAMPLES)
+    every = _kappa(draws.reshape(-1, *table.shape).astype(np.float64))
+    every = every[np.isfinite(every)]
+    if n < 2 or not len(every):
+        return Estimate(value, n, -np.inf, np.inf)
+    low, high = np.quantile(every, [0.025, 0.975])
+    return Estimate(value, n, float(low), float(high))
+
+
+def _kappa(tables: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    """Return kappa for each table of (tables, values, values); NaN where chance alone agrees always."""
+    n = tables.sum(axis=(1, 2))
+    observed = np.trace(tables, axis1=1, axis2=2) / n
+    expected = (tables.sum(axis=1) * tables.sum(axis=2)).sum(axis=1) / n**2
+    varies = expected < 1 - 1e-12
+    return np.where(varies, (observed - expected) / np.where(varies, 1 - expected, 1.0), np.nan)
