@@ -20,7 +20,7 @@ from personalization.statistics import Estimate
 RESAMPLES = 2_000
 # Less of a gap than this between agreeing with oneself and with others is nothing to speak of.
 SMALL_GAP = 0.1
-UNSTEADY = 0.6  # who repeats themselves less often than this is looked at
+ENOUGH_REPEATS = 10  # comparisons; with fewer a coin cannot be told from anybody
 MIN_ITEMS = 5
 
 
@@ -58,7 +58,7 @@ def consistency_figure(judgements: Sequence[Judgement]) -> Figure:
     """Return each person's agreement with themselves."""
     people = {person: consistency(said) for person, said in by_person(judgements).items()}
     rows = [
-        Row(person, found, found.high < 1 and found.value < UNSTEADY)
+        Row(person, found, found.n >= ENOUGH_REPEATS and found.low <= 0.5)
         for person, found in people.items()
         if found
     ]
@@ -73,9 +73,9 @@ def consistency_figure(judgements: Sequence[Judgement]) -> Figure:
     assert together is not None  # there are rows
     unsteady = [row.label for row in rows if row.flagged]
     advice = (
-        f"talk to {listed(unsteady)}, who say something else the second time about as often as not."
+        f"talk to {listed(unsteady)}, whose second answers cannot be told from a coin's."
         if unsteady
-        else "nobody repeats themselves so rarely that they need help."
+        else "of nobody with enough repeats could a coin have given the second answers."
     )
     words = (
         f"People say the same again in {percent(together)}, which no model can be expected to beat; {advice}"
