@@ -20,7 +20,7 @@ from scipy.special import expit
 from personalization.agreement.figures import Figure, Row, listed
 from personalization.agreement.judgements import Judgement
 from personalization.agreement.strengths import Wins, bradley_terry, wins
-from personalization.statistics import Estimate, wilson
+from personalization.statistics import Estimate
 
 Array = npt.NDArray[np.float64]
 
@@ -31,18 +31,13 @@ PENALTY = 0.05  # of each squared parameter; a rotation must earn its place
 
 
 @dataclass(frozen=True, slots=True)
-class Cycle:
-    """Makers of whom each is preferred to the next, the last to the first. `sure`: each by its interval."""
-
-    makers: tuple[str, str, str]
-    sure: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Cycles:
-    """Cycles of majorities, and how often a plain order would show one as clear (`p`, 1 without any)."""
+    """Cycles of majorities, each of makers of whom everyone is preferred to the next and the last to the first.
 
-    found: tuple[Cycle, ...]
+    `p`: how often a plain order would show a cycle as clear as the clearest of these; 1 without any.
+    """
+
+    found: tuple[tuple[str, str, str], ...]
     p: float
 
 
@@ -58,24 +53,21 @@ def cycles(counted: Wins, *, seed: int = 0) -> Cycles:
     """Find the cycles of three makers in the majorities of direct comparisons.
 
     `p` is a parametric bootstrap: comparisons drawn anew from the fitted Bradley-Terry strengths, which have
-    no cycle, as many for each two makers as there were. A cycle is as clear as the weakest of its steps.
+    no cycle. An item counts once for each two makers, however many people judged it: they tend to agree. A
+    cycle is as clear as the weakest of its steps.
     """
-    total = counted.total
-    games = total + total.T
-    found = [
-        Cycle(tuple(counted.makers[i] for i in turn), _is_sure(total, turn))  # type: ignore[arg-type]
-        for turn in _turns(total)
-    ]
+    total = counted.once_an_item
+    found = [(counted.makers[i], counted.makers[j], counted.makers[k]) for i, j, k in _turns(total)]
     if not found:
         return Cycles((), 1.0)
+    games = np.round(total + total.T)
     strengths = bradley_terry(total)
     chance = expit(strengths[:, None] - strengths[None, :])
     rng = np.random.default_rng(seed)
-    upper = np.triu(rng.binomial(np.round(games).astype(int), chance, size=(SIMULATED, *games.shape)), 1)
+    upper = np.triu(rng.binomial(games.astype(int), chance, size=(SIMULATED, *games.shape)), 1)
     clear, as_clear = _clearest(total), 0
     for drawn in upper.astype(np.float64):
-        lower = np.tril((np.round(games) - drawn.T) * (games > 0), -1)
-        as_clear += _clearest(drawn + lower) >= clear
+        as_clear += _clearest(drawn + np.tril(games - drawn.T, -1)) >= clear - 1e-9
     return Cycles(tuple(found), (1 + as_clear) / (1 + SIMULATED))
 
 
@@ -111,8 +103,8 @@ def _words(found: Cycles) -> str:
             "There is no cycle: one order of the makers explains who beats whom, and Bradley-Terry's "
             "strengths are enough."
         )
-    names = [" > ".join((*one.makers, one.makers[0])) for one in found.found]
-    if found.p < 0.05 or any(one.sure for one in found.found):
+    names = [" > ".join((*one, one[0])) for one in found.found]
+    if found.p < 0.05:
         return (
             f"{listed(names)}: more than chance makes of an order (p = {found.p:.3f}), so no single score "
             "ranks these makers; compare them two at a time, and look whether groups of people differ."
@@ -139,11 +131,6 @@ def _clearest(total: Array) -> float:
     games = np.maximum(total + total.T, 1e-9)
     z = (total - total.T) / np.sqrt(games)
     return max((min(z[i, j], z[j, k], z[k, i]) for i, j, k in _turns(total)), default=0.0)
-
-
-def _is_sure(total: Array, turn: tuple[int, int, int]) -> bool:
-    steps = zip(turn, (*turn[1:], turn[0]), strict=True)
-    return all(wilson(float(total[i, j]), float(total[i, j] + total[j, i])).low > 0.5 for i, j in steps)  # type: ignore[arg-type]
 
 
 def _scores(parameters: Array, makers: int) -> Array:

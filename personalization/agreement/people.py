@@ -20,6 +20,8 @@ from personalization.agreement.standardised import standardised
 from personalization.statistics import Estimate
 
 RESAMPLES = 1_000
+APART = 0.2  # a whole interval below this is flagged
+MOST_PAIRS = 20  # of twenty people there are 190
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def alpha_figure(judgements: Sequence[Judgement], *, seed: int = 0) -> Figure:
     return Figure(
         "alpha",
         "Agreement beyond chance (Krippendorff's alpha)",
-        " ".join([_alpha_words(rows), *why]) if rows or why else "Nothing has been judged yet.",
+        " ".join(filter(None, [_alpha_words(rows), *why])) if rows or why else "Nothing has been judged yet.",
         tuple(rows),
         "agreement",
         0.0,
@@ -95,7 +97,7 @@ def kappa_figure(judgements: Sequence[Judgement], *, seed: int = 0) -> Figure:
         if METRICS[of_protocol[0].form] == "nominal":
             for one in kappas(units(of_protocol), seed=seed):
                 if one.estimate:
-                    low = one.estimate.high < 0.2
+                    low = one.estimate.high < APART
                     rows.append(Row(f"{one.people[0]} and {one.people[1]}, {name}", one.estimate, low))
     title = "Who agrees with whom (Cohen's kappa)"
     if not rows:
@@ -104,11 +106,12 @@ def kappa_figure(judgements: Sequence[Judgement], *, seed: int = 0) -> Figure:
     advice = (
         f"look at what these two say differently before anything else: {listed(apart)}."
         if apart
-        else "nobody stands apart so far that it would be flagged (a whole interval below 0.2)."
+        else f"nobody stands apart so far that it would be flagged (a whole interval below {APART})."
     )
-    return Figure(
-        "kappa", title, f"Each row is two people on what both judged; {advice}", tuple(rows), "agreement", 0.0
-    )
+    rows.sort(key=lambda row: row.estimate.value)
+    which = f" (the {MOST_PAIRS} lowest of {len(rows)})" if len(rows) > MOST_PAIRS else ""
+    words = f"Each row is two people on what both judged{which}; {advice}"
+    return Figure("kappa", title, words, tuple(rows[:MOST_PAIRS]), "agreement", 0.0)
 
 
 def _alpha_words(rows: Sequence[Row]) -> str:

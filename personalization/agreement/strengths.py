@@ -39,6 +39,12 @@ class Wins:
         return np.asarray(self.by_item.sum(axis=0))
 
     @property
+    def once_an_item(self) -> Array:
+        """All items together, each of which counts as one comparison of two makers, (makers, makers)."""
+        games = self.by_item + np.swapaxes(self.by_item, 1, 2)
+        return np.asarray((self.by_item / np.maximum(games, 1.0)).sum(axis=0))
+
+    @property
     def connected(self) -> bool:
         """Say whether everybody was compared with everybody, directly or through others."""
         return int(connected_components(self.total + self.total.T, directed=False)[0]) == 1
