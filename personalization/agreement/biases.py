@@ -1,6 +1,6 @@
 """What else decides: where an answer stood on the screen, and how long it is.
 
-Knows nothing of what the answers say. The longer answer may be the better one: its figure is no accusation.
+Knows nothing of what the answers say. Intervals are over items: people tend to agree on one. The longer answer may be the better one: its figure is no accusation.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ def _share(judgements: Sequence[Judgement], side: Side) -> Estimate | None:
     decided = [one for one in comparisons(judgements) if one.preferred and side(one)]
     if not decided:
         return None
-    return share([float(one.preferred == side(one)) for one in decided], [one.act for one in decided])
+    return share(
+        [float(one.preferred == side(one)) for one in decided], [one.judgement.item for one in decided]
+    )
 
 
 def _longer(one: Comparison) -> int:

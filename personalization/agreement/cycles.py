@@ -32,7 +32,7 @@ PENALTY = 0.05  # of each squared parameter; a rotation must earn its place
 
 @dataclass(frozen=True, slots=True)
 class Cycles:
-    """Cycles of majorities, each of makers of whom everyone is preferred to the next and the last to the first.
+    """Cycles of majorities: each maker is preferred to the next, and the last to the first.
 
     `p`: how often a plain order would show a cycle as clear as the clearest of these; 1 without any.
     """

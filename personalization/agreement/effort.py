@@ -154,7 +154,7 @@ def ties_figure(judgements: Sequence[Judgement]) -> Figure:
         found = list(comparisons(said))
         if found:
             ties = [float(one.preferred == 0) for one in found]
-            rows.append(Row(label, share(ties, [one.act for one in found])))
+            rows.append(Row(label, share(ties, [one.judgement.item for one in found])))
     title = "Ties"
     if not rows:
         return Figure("ties", title, "Nothing has been compared yet.")

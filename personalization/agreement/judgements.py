@@ -87,12 +87,6 @@ class Comparison:
         """What is compared, whoever does it."""
         return self.judgement.item, self.first, self.second
 
-    @property
-    def act(self) -> tuple[str, str, str, bool]:
-        """The judgement that it comes from: comparisons of one judgement hang together."""
-        one = self.judgement
-        return one.person, one.item, one.name, one.is_repeat
-
 
 def comparisons(judgements: Iterable[Judgement], *, with_repeats: bool = False) -> Iterator[Comparison]:
     """Yield every pair of candidates of every judgement; hidden repeats only where they are asked for."""
