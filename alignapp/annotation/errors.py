@@ -1,0 +1,23 @@
+"""What the console refuses on purpose, in words for the person who asked."""
+
+from __future__ import annotations
+
+from personalization.errors import AlignError
+
+
+class Refused(AlignError):
+    """Something cannot be done as asked; the message says what to do."""
+
+
+class Incomplete(Refused):
+    """An answer cannot be submitted as it is; `errors` says why, by the name of the protocol."""
+
+    def __init__(self, errors: dict[str, str]) -> None:
+        super().__init__(" ".join(errors.values()))
+        self.errors = errors
+
+
+class Elsewhere(Refused):
+    """The draft was changed in another window meanwhile; nothing was stored."""
+
+    retryable = True
