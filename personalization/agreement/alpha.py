@@ -57,68 +57,88 @@ def krippendorff(
     if not pairable:
         why = "Nobody has judged the same as somebody else yet, so agreement cannot be measured."
         return Alpha(metric, 0, 0, None, why)
-    counts = _counts(pairable)
-    known = Alpha(metric, len(people), int(counts.values.sum()), None)
-    if len(counts.scale) == 1:
+    table, scale = _table(pairable, metric)
+    values = sum(len(one) for one in pairable)
+    if len(scale) == 1:
         why = (
-            f"All {known.values} values are the same: agreement is complete, but nothing was told apart, so "
+            f"All {values} values are the same: agreement is complete, but nothing was told apart, so "
             "alpha is not defined; add items on which people could differ."
         )
-        return Alpha(metric, known.people, known.values, None, why)
-    whole = np.ones((1, len(pairable)))
-    value = float(counts.alpha(whole, metric)[0])
-    low, high = _interval(counts, metric, seed, resamples)
-    return Alpha(metric, known.people, known.values, Estimate(value, len(pairable), low, high))
+        return Alpha(metric, len(people), values, None, why)
+    value = float(table.alpha(np.ones((1, len(pairable))))[0])
+    low, high = _interval(table, len(pairable), seed, resamples)
+    return Alpha(metric, len(people), values, Estimate(value, len(pairable), low, high))
+
+
+@dataclass(frozen=True, slots=True)
+class _Moments:
+    """How many values each thing has, their sums and sums of squares, each (things,): the interval metric."""
+
+    people: Array
+    sums: Array
+    squares: Array
+
+    def alpha(self, weights: Array) -> Array:
+        """Return alpha for each row of `weights` (resamples, things); NaN where nothing varies."""
+        n, sums, squares = (weights @ of for of in (self.people, self.sums, self.squares))
+        observed = weights @ (2 * (self.people * self.squares - self.sums**2) / (self.people - 1))
+        return _alpha(observed, 2 * (n * squares - sums**2) / (n - 1), n)
 
 
 @dataclass(frozen=True, slots=True)
 class _Counts:
-    """How often each value was given to each thing: `values` is (things, scale)."""
+    """How often each value was given to each thing, (things, scale), the scale in order."""
 
     values: Array
-    scale: Array
+    metric: Metric
 
-    def alpha(self, weights: Array, metric: Metric) -> Array:
+    def alpha(self, weights: Array) -> Array:
         """Return alpha for each row of `weights` (resamples, things); NaN where nothing varies."""
         counts, people = self.values, self.values.sum(axis=1)
         total = weights @ counts  # (resamples, scale): how often each value occurs
         n = total.sum(axis=1)
-        if metric == "nominal":
-            unlike = people**2 - (counts**2).sum(axis=1)
-            observed = weights @ (unlike / (people - 1))
-            expected = (n**2 - (total**2).sum(axis=1)) / (n - 1)
-        else:
-            scale = self.scale[None] if metric == "interval" else total.cumsum(axis=1) - total / 2
-            sums, squares = counts @ scale.T, counts @ (scale**2).T  # (things, resamples or 1)
-            unlike = 2 * (people[:, None] * squares - sums**2) / (people - 1)[:, None]
-            observed = (weights.T * unlike).sum(axis=0)
-            all_sums, all_squares = (total * scale).sum(axis=1), (total * scale**2).sum(axis=1)
-            expected = 2 * (n * all_squares - all_sums**2) / (n - 1)
-        # Differences of equal numbers leave rounding behind, and so does nothing else of this size.
-        varies = expected > 1e-9 * n * np.maximum(1.0, np.abs(self.scale).max() ** 2)
-        return np.where(varies, 1 - observed / np.where(varies, expected, 1.0), np.nan)
+        if self.metric == "nominal":
+            unlike = (people**2 - (counts**2).sum(axis=1)) / (people - 1)
+            return _alpha(weights @ unlike, (n**2 - (total**2).sum(axis=1)) / (n - 1), n)
+        midranks = total.cumsum(axis=1) - total / 2 - n[:, None] / 2  # around 0: no digits are lost
+        sums, squares = counts @ midranks.T, counts @ (midranks**2).T  # (things, resamples)
+        unlike = 2 * (people[:, None] * squares - sums**2) / (people - 1)[:, None]
+        expected = 2 * (n * (total * midranks**2).sum(axis=1) - (total * midranks).sum(axis=1) ** 2) / (n - 1)
+        return _alpha((weights.T * unlike).sum(axis=0), expected, n)
 
 
-def _counts(pairable: list[Mapping[str, float]]) -> _Counts:
+def _alpha(observed: Array, expected: Array, n: Array) -> Array:
+    # Differences of equal numbers leave rounding behind; nothing else is of this size.
+    varies = expected > 1e-9 * n
+    return np.where(varies, 1 - observed / np.where(varies, expected, 1.0), np.nan)
+
+
+def _table(pairable: list[Mapping[str, float]], metric: Metric) -> tuple[_Counts | _Moments, Array]:
+    """Return what alpha is computed from, and the different values."""
     given = np.array([value for values in pairable for value in values.values()], dtype=np.float64)
     if not np.isfinite(given).all():
         raise ValueError("A value that is not finite cannot be compared; leave it out as missing.")
+    sizes = [len(values) for values in pairable]
+    of = np.repeat(np.arange(len(pairable)), sizes)
     scale, place = np.unique(given, return_inverse=True)
-    of = np.repeat(np.arange(len(pairable)), [len(values) for values in pairable])
+    if metric == "interval":
+        # Alpha does not depend on zero and size of the scale: around 0 and of size 1, no digits are lost.
+        centred = (given - given.mean()) / (given.std() or 1.0)
+        sums, squares = (np.bincount(of, weights=one) for one in (centred, centred**2))
+        return _Moments(np.array(sizes, dtype=np.float64), sums, squares), scale
     counts = np.zeros((len(pairable), len(scale)))
     np.add.at(counts, (of, place), 1.0)
-    return _Counts(counts, scale - scale.mean())
+    return _Counts(counts, metric), scale
 
 
-def _interval(counts: _Counts, metric: Metric, seed: int, resamples: int) -> tuple[float, float]:
-    things = len(counts.values)
+def _interval(table: _Counts | _Moments, things: int, seed: int, resamples: int) -> tuple[float, float]:
     if things < 2:
         return -np.inf, np.inf
     rng, found = np.random.default_rng(seed), []
     for begin in range(0, resamples, BLOCK):
         size = min(BLOCK, resamples - begin)
         weights = rng.multinomial(things, np.full(things, 1 / things), size=size).astype(np.float64)
-        found.append(counts.alpha(weights, metric))
+        found.append(table.alpha(weights))
     every = np.concatenate(found)
     every = every[np.isfinite(every)]
     if not len(every):

@@ -1,6 +1,7 @@
 """What else decides: where an answer stood on the screen, and how long it is.
 
-Knows nothing of what the answers say. Intervals are over items: people tend to agree on one. The longer answer may be the better one: its figure is no accusation.
+Knows nothing of what the answers say. Intervals are over items: people tend to agree on one. The longer
+answer may be the better one: its figure is no accusation.
 """
 
 from __future__ import annotations

@@ -35,6 +35,22 @@ def is_too_fast(one: Judgement) -> bool:
     return one.seconds < LEAST_SHARE_OF_READING * one.reading_words / WORDS_PER_SECOND
 
 
+def progress_figure(judgements: Sequence[Judgement]) -> Figure:
+    """Return how many answers there are, by protocol and by person; hidden repeats count too."""
+    done = [one for one in judgements if not one.skipped]
+    groups = {**by_protocol(done), **by_person(done)}
+    rows = [Row(label, Estimate(len(said), len(said), -math.inf, math.inf)) for label, said in groups.items()]
+    items = len({one.item for one in done})
+    words = (
+        f"{len(done)} answers to {items} items are in; give who has few of them time or help before you "
+        "read the "
+        "figures below as those of everybody."
+        if done
+        else "Nothing has been judged yet; the figures come by themselves with the first answers."
+    )
+    return Figure("progress", "Answers so far", words, tuple(rows), "count")
+
+
 def time_figure(judgements: Sequence[Judgement]) -> Figure:
     """Return the median seconds of each person with the quartiles as bounds; too fast ones are flagged."""
     title, rows = "Seconds for each item, median and quartiles", []
@@ -132,12 +148,12 @@ def straight_figure(judgements: Sequence[Judgement]) -> Figure:
 
 
 def skips_figure(judgements: Sequence[Judgement]) -> Figure:
-    """Return the share of items that each person skipped."""
+    """Return the share of items that each person put aside."""
     rows = [
         Row(person, found := wilson(sum(one.skipped for one in said), len(said)), found.low > SKIP_SHARE)
         for person, said in by_person(_sittings(judgements)).items()
     ]
-    title = "Items skipped"
+    title = "Items skipped, or left until their time ran out"
     if not rows:
         return Figure("skips", title, "Nothing has been judged yet.")
     words = (

@@ -13,6 +13,7 @@ from personalization.agreement.cycles import preferences_figure
 from personalization.agreement.effort import (
     fast_figure,
     gold_figure,
+    progress_figure,
     skips_figure,
     straight_figure,
     ties_figure,
@@ -33,6 +34,7 @@ def figures(judgements: Sequence[Judgement], *, seed: int = 0) -> list[Figure]:
     """
     asked = [one for one in judgements if one.right is None]
     return [
+        progress_figure(judgements),
         consistency_figure(asked),
         taste_figure(asked, seed=seed),
         alpha_figure(asked, seed=seed),
