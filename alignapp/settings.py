@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "alignapp.chat",
     "alignapp.feedback",
     "alignapp.annotation",
+    "alignapp.quality",
     "alignapp.adapters",
     "alignapp.instant",
     "alignapp.api",
