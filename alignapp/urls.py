@@ -9,6 +9,7 @@ urlpatterns = [
     path("profile/", include("alignapp.profiles.urls")),
     path("chat/", include("alignapp.chat.urls")),
     path("feedback/", include("alignapp.feedback.urls")),
+    path("annotate/", include("alignapp.annotation.urls")),
     path("alignment/ratings/", include("alignapp.instant.urls")),
     path("alignment/", include("alignapp.adapters.urls")),
     path("annotate/", include("alignapp.quality.urls")),

@@ -1,0 +1,160 @@
+"""What the console's templates show, computed from rows. Knows nothing of requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Q, Sum
+from django.utils.safestring import SafeString
+
+from alignapp.annotation import protocols
+from alignapp.annotation.models import Assignment, Candidate, Item, Membership, Project
+from alignapp.annotation.services import answers
+from alignapp.chat import markdown
+
+REACH = 10  # submitted items that can be stepped back to
+MARKED = "marked-spans"  # shows the text as it is: offsets count its characters
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One protocol at one place of the page: its template, and what that needs."""
+
+    protocol: protocols.Protocol
+    template: str
+    shown: dict[str, Any]
+    error: str
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One candidate as shown, with what is asked about it."""
+
+    number: int
+    candidate: Candidate
+    html: SafeString | None  # None: the text as it is
+    questions: list[Question]
+
+
+def work_context(
+    assignment: Assignment, member: Membership, values: answers.Values, errors: dict[str, str]
+) -> dict[str, Any]:
+    """Return everything that the annotating page shows, with these values in its fields."""
+    asked = answers.asked_of(assignment)
+    project = member.project
+    given = [(protocol, one, answers.given(assignment, one, values)) for protocol, one in asked]
+    plain = any(protocol.name == MARKED for protocol, _ in asked)
+    columns = [
+        Column(
+            number,
+            candidate,
+            None if plain else markdown.render(candidate.text),
+            [
+                Question(
+                    protocol,
+                    protocol.candidate_template,
+                    protocol.shown(form, candidate),
+                    "",
+                    bool(one.get("required")),
+                )
+                for protocol, one, form in given
+                if protocol.candidate_template
+            ],
+        )
+        for number, candidate in enumerate(assignment.candidates(), start=1)
+    ]
+    below = [
+        Question(
+            protocol,
+            protocol.item_template,
+            protocol.shown(form, None) if protocol.item_template else {},
+            errors.get(protocol.name, ""),
+            bool(one.get("required")),
+        )
+        for protocol, one, form in given
+    ]
+    *before, last = assignment.item.messages or [{"content": ""}]
+    guidelines = project.guidelines
+    return {
+        "assignment": assignment,
+        "project": project,
+        "columns": columns,
+        "below": below,
+        "general_error": errors.get("", ""),
+        "before": before,
+        "prompt": last["content"],
+        "guidelines": guidelines,
+        "guidelines_html": markdown.render(guidelines.text) if guidelines else "",
+        "names_shown": not project.blind,
+        "done": my_counts(member).get(Assignment.State.SUBMITTED, 0),
+        **neighbours(assignment),
+    }
+
+
+def neighbours(assignment: Assignment) -> dict[str, Assignment | None]:
+    """Return the person's assignments before and after this one, in the order in which they came."""
+    mine = Assignment.objects.filter(
+        annotator=assignment.annotator_id, item__project=assignment.item.project_id
+    )
+    before = mine.filter(created_at__lt=assignment.created_at).order_by("-created_at")
+    after = mine.filter(created_at__gt=assignment.created_at).order_by("created_at")
+    return {"previous": before.first(), "following": after.first()}
+
+
+def my_counts(member: Membership) -> dict[str, int]:
+    """Return how many assignments the member has in each state."""
+    mine = Assignment.objects.for_person(member.person).filter(item__project=member.project)
+    return dict(mine.order_by().values_list("state").annotate(Count("pk")))
+
+
+def progress(project: Project) -> dict[str, Any]:
+    """Return how far a project is: places, states, and each member's part. Three queries."""
+    ordinary = project.items.filter(purpose=Item.Purpose.ORDINARY)
+    places = ordinary.aggregate(items=Count("pk"), wanted=Sum("wanted"), taken=Sum("taken"))
+    states = dict(
+        Assignment.objects.filter(item__project=project)
+        .order_by()
+        .values_list("state")
+        .annotate(Count("pk"))
+    )
+    counted = Assignment.objects.filter(
+        item__project=project,
+        item__purpose=Item.Purpose.ORDINARY,
+        repeat_of=None,
+        state=Assignment.State.SUBMITTED,
+    )
+    return {
+        "items": places["items"],
+        "hidden": project.items.exclude(purpose=Item.Purpose.ORDINARY).count(),
+        "wanted": places["wanted"] or 0,
+        "submitted": counted.count(),
+        "states": [(state.label, states.get(state, 0)) for state in Assignment.State],
+        "members": members(project),
+    }
+
+
+def members(project: Project) -> list[Membership]:
+    """Return the members, each with `states`: how many assignments they have in each state. Two queries."""
+    per_person: dict[Any, dict[str, int]] = {}
+    rows = Assignment.objects.filter(item__project=project).order_by()
+    for person, state, count in rows.values_list("annotator", "state").annotate(Count("pk")):
+        per_person.setdefault(person, {})[state] = count
+    found = list(project.memberships.select_related("person"))
+    for member in found:
+        counts = per_person.get(member.person_id, {})
+        member.states = [counts.get(state, 0) for state in Assignment.State]  # type: ignore[attr-defined]
+    return found
+
+
+def projects_of(person: Any) -> list[Membership]:
+    """Return the person's memberships, newest first, each with its project and `submitted` by this person."""
+    mine = Q(
+        project__items__assignments__annotator=person,
+        project__items__assignments__state=Assignment.State.SUBMITTED,
+    )
+    rows = Membership.objects.filter(person=person).select_related("project")
+    return list(
+        rows.annotate(submitted=Count("project__items__assignments", filter=mine)).order_by("-created_at")
+    )
