@@ -2,11 +2,13 @@
 
 from django.urls import path
 
-from alignapp.quality import views
+from alignapp.quality.views import differences, figures
 
 app_name = "quality"
 urlpatterns = [
-    path("<uuid:project_id>/quality", views.quality, name="quality"),
-    path("<uuid:project_id>/quality/mine", views.mine, name="mine"),
-    path("<uuid:project_id>/quality/<slug:table>.<slug:kind>", views.export, name="export"),
+    path("<uuid:project_id>/quality", figures.quality, name="quality"),
+    path("<uuid:project_id>/quality/mine", figures.mine, name="mine"),
+    path("<uuid:project_id>/quality/differences", differences.differences, name="differences"),
+    path("<uuid:project_id>/quality/<slug:table>.<slug:kind>", figures.export, name="export"),
+    path("items/<uuid:item_id>/decision", differences.decide, name="decide"),
 ]

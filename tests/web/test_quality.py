@@ -8,14 +8,19 @@ import json
 import random
 
 import pytest
+from django.core.cache import cache
+from django.db import IntegrityError, transaction
 from django.urls import reverse
 
 from alignapp.accounts.models import Person
 from alignapp.annotation.access import Role
 from alignapp.annotation.models import Assignment, Candidate, Item, Membership, Project
 from alignapp.annotation.services import answers, items, projects
+from alignapp.audit.models import AuditEvent
+from alignapp.quality.differences import decide
 from alignapp.quality.figures import figures_of
 from alignapp.quality.judgements import judgements_of
+from alignapp.quality.models import Adjudication
 
 pytestmark = pytest.mark.django_db
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -252,3 +257,60 @@ def test_a_cell_that_a_spreadsheet_would_run_is_made_text(owner, client):
     response = client.get(reverse("quality:export", args=[bad.id, "judgements", "csv"]))
     makers = {row["maker"] for row in csv.DictReader(io.StringIO(response.getvalue().decode()))}
     assert makers == {"'=cmd()", "short"}
+
+
+def test_a_decision_is_recorded_beside_the_answers_and_changes_no_figure(project, owner, client):
+    before = figures_of(project)
+    client.force_login(owner, backend=BACKEND)
+    page = client.get(reverse("quality:differences", args=[project.id])).content.decode()
+    assert page.count("100 %") == 10  # anna and bert always differ
+    item = project.items.first()
+    url = reverse("quality:decide", args=[item.id])
+    best = item.candidates.get(maker="long")
+    for chosen, reason in ((str(best.id), "It is longer."), ("alike", "On second thought.")):
+        assert client.post(url, {"best": chosen, "reason": reason}).status_code == 302
+    old, new = Adjudication.objects.filter(item=item)
+    assert (old.best, new.best) == (str(best.id), "")
+    assert old.superseded_at is not None
+    assert new.decided_by == owner
+    assert "It is longer." in client.get(url).content.decode()
+    assert [event.verb for event in AuditEvent.objects.filter(verb="item.adjudicated")] == [
+        "item.adjudicated"
+    ] * 2
+    cache.clear()
+    assert figures_of(project) == before
+
+
+def test_a_decision_needs_a_reason_and_an_answer_of_this_item_and_loses_nothing_typed(project, owner, client):
+    client.force_login(owner, backend=BACKEND)
+    first, second = project.items.all()[:2]
+    foreign = str(second.candidates.first().id)
+    url = reverse("quality:decide", args=[first.id])
+    answer = client.post(url, {"best": foreign, "reason": "Because of this."})
+    assert answer.status_code == 400
+    assert "Because of this." in answer.content.decode()
+    assert client.post(url, {"best": "alike", "reason": " "}).status_code == 400
+    assert not Adjudication.objects.exists()
+
+
+def test_annotators_and_outsiders_neither_see_nor_make_decisions(project, client):
+    item = project.items.first()
+    for person in (Person.objects.get(email="anna@example.org"), _person("outsider")):
+        client.force_login(person, backend=BACKEND)
+        assert client.get(reverse("quality:differences", args=[project.id])).status_code == 404
+        url = reverse("quality:decide", args=[item.id])
+        assert client.get(url).status_code == 404
+        assert client.post(url, {"best": "alike", "reason": "Mine."}).status_code == 404
+    assert not Adjudication.objects.exists()
+
+
+def test_a_decision_is_never_changed_and_one_is_in_force(project, owner):
+    item = project.items.first()
+    decision = decide(item, owner, "", "They are.")
+    decision.reason = "They are not."
+    with pytest.raises(TypeError, match="decide again"):
+        decision.save()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Adjudication.objects.create(item=item, decided_by=owner, ranking=[["x"]], reason="Too.")
+    with pytest.raises(ValueError, match="not an answer of this item"):
+        decide(item, owner, "nobody", "It is.")

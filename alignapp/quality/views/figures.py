@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse, StreamingHttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from alignapp.annotation.models import Project
+from alignapp.annotation.rights import joined_project, managed_project
 from alignapp.answers import PersonRequest, wants_fragment
 from alignapp.quality import exports
 from alignapp.quality.figures import PARTS, consistency_of, figures_of, shown
@@ -24,7 +25,7 @@ KEYS = {"all", JUDGEMENTS, *(key for _part, keys in PARTS for key in keys)}
 @require_GET
 def quality(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
     """Show every figure of a project; HTMX asks for the figures alone, again and again."""
-    project = _managed(request, project_id)
+    project = managed_project(request, project_id)
     by_key = {one["key"]: shown(one) for one in figures_of(project)}
     parts = [(part, [by_key[key] for key in keys]) for part, keys in PARTS]
     template = "quality/_figures.html" if wants_fragment(request) else "quality/quality.html"
@@ -37,7 +38,7 @@ def quality(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
 @require_GET
 def export(request: PersonRequest, project_id: uuid.UUID, table: str, kind: str) -> StreamingHttpResponse:
     """Send one figure, all of them, or the judgements behind them, as a file."""
-    project = _managed(request, project_id)
+    project = managed_project(request, project_id)
     if table not in KEYS or kind not in TYPES:
         raise Http404
     response = StreamingHttpResponse(_writer(table, kind)(project), content_type=TYPES[kind])
@@ -49,15 +50,9 @@ def export(request: PersonRequest, project_id: uuid.UUID, table: str, kind: str)
 @require_GET
 def mine(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
     """Show a member how far they agree with themselves, once the project is closed: nobody else's answers."""
-    joined = Project.objects.joined_by(request.user)
-    project: Project = get_object_or_404(joined, id=project_id)
+    project = joined_project(request, project_id)
     found = None if project.is_open else consistency_of(project, request.user)
     return render(request, "quality/mine.html", {"project": project, "figure": found})
-
-
-def _managed(request: PersonRequest, project_id: uuid.UUID) -> Project:
-    project: Project = get_object_or_404(Project.objects.managed_by(request.user), id=project_id)
-    return project
 
 
 def _writer(table: str, kind: str) -> Callable[[Project], Iterator[str]]:
