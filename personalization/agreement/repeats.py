@@ -17,6 +17,8 @@ from personalization.agreement.figures import Figure, Row, listed, percent, shar
 from personalization.agreement.judgements import Comparison, Judgement, by_person, comparisons, repeated
 from personalization.statistics import Estimate
 
+Key = tuple[str, str, str, str]  # item, first and second candidate, protocol
+
 RESAMPLES = 2_000
 # Less of a gap than this between agreeing with oneself and with others is nothing to speak of.
 SMALL_GAP = 0.1
@@ -90,16 +92,15 @@ def taste_or_noise(judgements: Sequence[Judgement], *, seed: int = 0) -> TasteOr
     """
     within: dict[str, list[float]] = defaultdict(list)
     between: dict[str, list[float]] = defaultdict(list)
-    repeats = _own(judgements)
-    asked = {key for _score, key in repeats}
-    said: dict[tuple[str, tuple[str, str, str]], dict[str, Comparison]] = defaultdict(dict)
+    said: dict[Key, dict[str, Comparison]] = defaultdict(dict)
+    for score, key in _own(judgements):
+        within[key[0]].append(score)
+        said[key] = {}
     for one in comparisons(judgements):
-        if (one.judgement.name, *one.key) in {(name, *rest) for rest, name in _named(asked)}:
-            said[one.judgement.name, one.key][one.judgement.person] = one
-    for score, (item, *_rest) in repeats:
-        within[item].append(score)
-    for (_name, (item, *_)), by in said.items():
-        between[item] += [same(a, b) for a, b in combinations(by.values(), 2)]
+        if (key := (*one.key, one.judgement.name)) in said:
+            said[key][one.judgement.person] = one
+    for (item, *_), people in said.items():
+        between[item] += [same(a, b) for a, b in combinations(people.values(), 2)]
     items = [item for item in within if between[item]]
     if len(items) < MIN_ITEMS:
         return None
@@ -154,8 +155,8 @@ def _taste_words(found: TasteOrNoise) -> str:
     }[found.verdict]
 
 
-def _own(judgements: Sequence[Judgement]) -> list[tuple[float, tuple[str, str, str, str]]]:
-    """Return how alike each repeated comparison is, with (item, first, second, protocol)."""
+def _own(judgements: Sequence[Judgement]) -> list[tuple[float, Key]]:
+    """Return how alike each repeated comparison is, with what was compared."""
     found = []
     for before, after in repeated(judgements):
         earlier = {one.key: one for one in comparisons([before])}
@@ -163,12 +164,6 @@ def _own(judgements: Sequence[Judgement]) -> list[tuple[float, tuple[str, str, s
             if later.key in earlier:
                 found.append((same(earlier[later.key], later), (*later.key, after.name)))
     return found
-
-
-def _named(
-    asked: set[tuple[str, str, str, str]],
-) -> list[tuple[tuple[str, str, str], str]]:
-    return [((item, first, second), name) for item, first, second, name in asked]
 
 
 def _compared(within: list[list[float]], between: list[list[float]], seed: int) -> TasteOrNoise:

@@ -8,19 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from personalization.agreement.biases import left_figure, length_figure
+from personalization.agreement.care import gold_figure, straight_figure, ties_figure
 from personalization.agreement.contradictions import contradictions_figure
 from personalization.agreement.cycles import preferences_figure
-from personalization.agreement.effort import (
-    fast_figure,
-    gold_figure,
-    progress_figure,
-    skips_figure,
-    straight_figure,
-    ties_figure,
-    time_figure,
-)
 from personalization.agreement.figures import Figure
 from personalization.agreement.judgements import Judgement
+from personalization.agreement.pace import fast_figure, progress_figure, skips_figure, time_figure
 from personalization.agreement.people import alpha_figure, concordance_figure, kappa_figure
 from personalization.agreement.repeats import consistency_figure, taste_figure
 from personalization.agreement.strengths import strengths_figure

@@ -10,17 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personalization.agreement.biases import left_figure, left_share, length_figure
+from personalization.agreement.care import gold_figure, straight_figure, ties_figure
 from personalization.agreement.contradictions import contradictions, contradictions_figure
-from personalization.agreement.effort import (
-    fast_figure,
-    gold_figure,
-    is_too_fast,
-    skips_figure,
-    straight_figure,
-    ties_figure,
-    time_figure,
-)
 from personalization.agreement.judgements import Judgement, comparisons, units
+from personalization.agreement.pace import fast_figure, is_too_fast, skips_figure, time_figure
 from personalization.agreement.people import alpha_figure, concordance_figure
 from personalization.agreement.repeats import consistency, consistency_figure, taste_figure, taste_or_noise
 from personalization.agreement.report import figures
