@@ -25,6 +25,7 @@ from alignapp.accounts.belongings import rows_of
 from alignapp.accounts.models import Erasure, Person
 from alignapp.adapters import evictions, store
 from alignapp.adapters.models import Alignment, Artifact, Job
+from alignapp.annotation.services.projects import leave_everything
 from alignapp.audit import services as audit
 from alignapp.audit.models import AuditEvent
 from alignapp.chat import streams
@@ -49,6 +50,7 @@ def erase(person: Person) -> Erasure:
         _end_sessions(person)
         audit.record(person, audit.ERASED, person)
         audit.mask(person)
+        leave_everything(person)
         Alignment.objects.filter(person=person).delete()  # it holds its version by RESTRICT
         person.delete()
     log.info("%s was erased", pseudonym)

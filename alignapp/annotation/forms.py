@@ -135,9 +135,7 @@ class InvitationForm(forms.ModelForm):
 class ItemForm(forms.Form):
     """One item, typed or pasted: a prompt and its answers, with lines of three dashes between them."""
 
-    prompt = forms.CharField(
-        label=_("Prompt"), max_length=100_000, widget=forms.Textarea(attrs={"rows": 3})
-    )
+    prompt = forms.CharField(label=_("Prompt"), max_length=100_000, widget=forms.Textarea(attrs={"rows": 3}))
     answers = forms.CharField(
         label=_("Answers"),
         max_length=400_000,

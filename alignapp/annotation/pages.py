@@ -114,10 +114,7 @@ def progress(project: Project) -> dict[str, Any]:
     ordinary = project.items.filter(purpose=Item.Purpose.ORDINARY)
     places = ordinary.aggregate(items=Count("pk"), wanted=Sum("wanted"), taken=Sum("taken"))
     states = dict(
-        Assignment.objects.filter(item__project=project)
-        .order_by()
-        .values_list("state")
-        .annotate(Count("pk"))
+        Assignment.objects.filter(item__project=project).order_by().values_list("state").annotate(Count("pk"))
     )
     counted = Assignment.objects.filter(
         item__project=project,

@@ -43,9 +43,7 @@ def own_project(request: PersonRequest, project_id: uuid.UUID) -> Project:
 
 def assigned(request: PersonRequest, assignment_id: uuid.UUID) -> Assignment:
     """Return an assignment of whoever asks, in a project that they have not left. Raises Http404."""
-    mine = Assignment.objects.for_person(request.user).filter(
-        item__project__memberships__person=request.user
-    )
+    mine = Assignment.objects.for_person(request.user).filter(item__project__memberships__person=request.user)
     found: Assignment = get_object_or_404(
         mine.select_related("item__project", "annotator").prefetch_related("item__candidates"),
         id=assignment_id,

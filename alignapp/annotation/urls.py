@@ -12,6 +12,7 @@ urlpatterns = [
     path("<uuid:project_id>/", projects.project, name="project"),
     path("<uuid:project_id>/settings", projects.settings, name="settings"),
     path("<uuid:project_id>/guidelines", projects.guidelines, name="guidelines"),
+    path("<uuid:project_id>/guidelines/add", projects.add_guidelines, name="add_guidelines"),
     path("<uuid:project_id>/switch", projects.switch, name="switch"),
     path("<uuid:project_id>/delete", projects.delete, name="delete"),
     path("<uuid:project_id>/consent", people.consent, name="consent"),

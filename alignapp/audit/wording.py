@@ -26,6 +26,10 @@ _WORDS: dict[str, Promise] = {
     "instant.switched": _("Use of ratings changed"),
     "job.started": _("Learning started"),
     "password.changed": _("Password changed"),
+    "project.closed": _("Project closed"),
+    "project.deleted": _("Project deleted"),
+    "project.joined": _("Project joined"),
+    "project.opened": _("Project opened"),
     "token.made": _("API token made"),
     "token.revoked": _("API token revoked"),
 }

@@ -5,6 +5,8 @@ Access is one of
 - `private`: whoever signed in, on rows of their own; others are sent to sign in.
 - `token`: whoever shows a token; a session opens nothing, so there is no form to forge.
 - `owned`: has ids in its address, and answers 404 to everybody but the owner of all of them.
+- `joined`, `managed`, `led`: has ids of a project of several people, and answers 404 to all but its members,
+  its managers and owner, or its owner (`test_roles.py`).
 `ids` names the row (a field of `tests.web.everything.Everything`) for each id in the address.
 """
 
@@ -19,12 +21,17 @@ class Route:
     """One named route: its methods, and what an owner's request without any data may answer."""
 
     name: str
-    access: Literal["public", "private", "token", "owned"]
+    access: Literal["public", "private", "token", "owned", "joined", "managed", "led"]
     methods: str = "GET"
     ids: dict[str, str] = field(default_factory=dict)
     fixed: dict[str, object] = field(default_factory=dict)  # arguments that are no row
     answers: tuple[int, ...] = (200, 302, 400)
     anonymous: tuple[int, ...] = (302,)
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether it answers 404 to outsiders."""
+        return self.access not in ("public", "private", "token")
 
 
 def _public(name: str, methods: str = "GET", **fields) -> Route:
@@ -43,11 +50,17 @@ def _owned(name: str, methods: str, ids: str, **fields) -> Route:
     return Route(name, "owned", methods, ids=dict(pair.split("=") for pair in ids.split()), **fields)
 
 
+def _project(name: str, access: str, methods: str, ids: str = "project_id=project", **fields) -> Route:
+    ids_ = dict(pair.split("=") for pair in ids.split())
+    return Route(f"annotation:{name}", access, methods, ids=ids_, **fields)
+
+
 CONVERSATION = "conversation_id=conversation"
 TURN = "turn_id=turn"
 REPLY = "reply_id=reply"
 JOB = "job_id=job"
 ARTIFACT = "artifact_id=artifact"
+ASSIGNMENT = "assignment_id=assignment"
 
 ROUTES = [
     _public("home"),
@@ -134,4 +147,26 @@ ROUTES = [
     _owned("adapters:model_card", "GET", ARTIFACT),
     _owned("adapters:duel", "GET POST", ARTIFACT),
     _owned("adapters:delete", "GET POST", ARTIFACT),
+    _private("annotation:list"),
+    _private("annotation:new", "GET POST"),
+    _private("annotation:join", "GET POST", fixed={"token": "no-such-token"}, answers=(200, 302, 404)),
+    _project("project", "joined", "GET"),
+    _project("consent", "joined", "GET POST"),
+    _project("next", "joined", "POST"),
+    _project("guidelines", "joined", "GET"),
+    _project("settings", "managed", "GET POST"),
+    _project("people", "managed", "GET POST"),
+    _project("items", "managed", "GET POST"),
+    _project("switch", "managed", "POST"),
+    _project("delete", "led", "GET POST"),
+    _project("add_guidelines", "managed", "POST"),
+    _project("remove", "managed", "POST", "member_id=membership"),
+    _project("withdraw", "managed", "POST", "invitation_id=invitation"),
+    _project("item", "managed", "GET", "item_id=item"),
+    _project("offer_again", "managed", "POST", "assignment_id=assignment"),
+    _owned("annotation:work", "GET POST", ASSIGNMENT),
+    _owned("annotation:draft", "POST", ASSIGNMENT),
+    _owned("annotation:skip", "POST", ASSIGNMENT),
+    _owned("annotation:flag", "POST", ASSIGNMENT),
+    _owned("annotation:reopen", "POST", ASSIGNMENT),
 ]

@@ -20,6 +20,7 @@ from alignapp.accounts.consent import give_consent
 from alignapp.accounts.models import Person
 from alignapp.adapters import services, store
 from alignapp.adapters.models import Artifact, Job, Judgement
+from alignapp.annotation.models import Assignment, Invitation, Item, Membership, Project
 from alignapp.api.models import ApiToken
 from alignapp.audit.models import AuditEvent
 from alignapp.audit.services import record
@@ -29,7 +30,7 @@ from alignapp.feedback.models import Feedback, GapResolution
 from alignapp.instant import services as instant
 from alignapp.profiles.models import InventoryAnswer, ProfileVersion
 from personalization import artifacts
-from tests.web import learned
+from tests.web import annotated, learned
 from tests.web.rows import answered_turn, conversation_of, states_of
 
 # Columns whose content other code gives a meaning to; a person's words never reach them.
@@ -59,6 +60,11 @@ class Everything:
     artifact: Artifact
     resolution: GapResolution
     token: ApiToken
+    project: Project
+    membership: Membership
+    invitation: Invitation
+    item: Item
+    assignment: Assignment
 
 
 def everything_of(person: Person) -> Everything:
@@ -99,7 +105,23 @@ def everything_of(person: Person) -> Everything:
     Reply.objects.filter(pk=replies[1].pk).update(status=Reply.Status.RUNNING)
     record(person, "something.done", conversation, reason="because", note="a note")
     token, _ = ApiToken.issue(person, name="notebook", scopes=["chat"])
-    return Everything(conversation, turn, replies[0], feedback, version, job, artifact, resolution, token)
+    project = annotated.project_with_answers(person)
+    return Everything(
+        conversation,
+        turn,
+        replies[0],
+        feedback,
+        version,
+        job,
+        artifact,
+        resolution,
+        token,
+        project,
+        project.memberships.get(),
+        project.invitations.get(),
+        project.items.first(),
+        Assignment.objects.for_person(person).first(),
+    )
 
 
 def missing_rows(person: Person) -> list[str]:

@@ -1,4 +1,4 @@
-"""What annotators said: each submission with its acts. An edit is a new submission; nothing is overwritten."""
+"""What annotators said: submissions with their acts. An edit is a new submission; nothing is overwritten."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class AnnotationQuerySet(InProjectQuerySet):
 
 
 class Annotation(Act, OwnedModel):
-    """One act of one submission, in the same words as the chat's `Feedback`; `protocol` says how it was asked."""
+    """One act of a submission, in the words of the chat's `Feedback`; `protocol` says how it was asked."""
 
     owner_path = "submission__assignment__annotator"
     project_path = "submission__assignment__item__project"

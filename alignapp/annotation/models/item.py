@@ -86,4 +86,6 @@ class Candidate(OwnedModel):
 
     class Meta:
         ordering = ("position",)
-        constraints = [models.UniqueConstraint(fields=["item", "position"], name="one_candidate_of_a_position")]
+        constraints = [
+            models.UniqueConstraint(fields=["item", "position"], name="one_candidate_of_a_position")
+        ]

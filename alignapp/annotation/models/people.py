@@ -24,11 +24,11 @@ class Membership(OwnedModel):
     project_path = "project"
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
-    person = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships"
-    )
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role)
-    consented_at = models.DateTimeField(null=True, blank=True)  # to the project's text; then only one annotates
+    consented_at = models.DateTimeField(
+        null=True, blank=True
+    )  # to the project's text; then only one annotates
     consent_sha256 = models.CharField(max_length=64, blank=True)  # of the text that was agreed to
     may_train = models.BooleanField(default=False)  # this person's answers may be trained on
 

@@ -96,7 +96,9 @@ class Guidelines(OwnedModel):
     class Meta:
         ordering = ("-number",)
         verbose_name_plural = "guidelines"
-        constraints = [models.UniqueConstraint(fields=["project", "number"], name="one_guidelines_of_a_number")]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "number"], name="one_guidelines_of_a_number")
+        ]
 
     def __str__(self) -> str:
         return f"v{self.number}"

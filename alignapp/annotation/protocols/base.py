@@ -105,7 +105,8 @@ class Protocol(ABC):
 
     def missing(self, given: Given, acts: Sequence[Annotation]) -> str:
         """Return what is missing for a complete answer, in words; "" when nothing is."""
-        return "" if acts else str(self.title) + ": this is not answered yet."
+        del given
+        return "" if acts else f"{self.title}: this is not answered yet."
 
     def listed(self, settings: Mapping[str, Any], key: str) -> list[str]:
         """Return a list that the project set, or what it is by default."""

@@ -33,6 +33,7 @@ class BestWorst(Protocol):
         return [given.act("ranking", self.name, f"{self.name}.best", f"{self.name}.worst", ranking=places)]
 
     def shown(self, given: Given, candidate: Candidate | None) -> dict[str, Any]:
+        del candidate  # two groups of radio buttons, spread over the candidates
         ends = [
             {"field": f"{self.name}.{end}", "value": given.one(f"{self.name}.{end}"), "words": words}
             for end, words in (("best", _("Best")), ("worst", _("Worst")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -47,7 +48,8 @@ class Critique(Protocol):
             raise Unfit(f"Mark at most {MOST_SPANS} places.")
         return sorted(spans, key=lambda span: (span["start"], span["end"], span["type"]))
 
-    def missing(self, given: Given, acts: Any) -> str:
+    def missing(self, given: Given, acts: Sequence[Annotation]) -> str:
+        del given
         return "" if acts else f"{self.title}: mark a place or write something."
 
     def shown(self, given: Given, candidate: Candidate | None) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class Pick(Protocol):
         return [given.act("pick", self.name, candidate=chosen[0])]
 
     def shown(self, given: Given, candidate: Candidate | None) -> dict[str, Any]:
-        # One group of radio buttons, spread over the candidates.
+        del candidate  # one group of radio buttons, spread over the candidates
         return {"field": self.name, "value": given.one(self.name)}
 
     def is_right(self, expected: Mapping[str, Any], acts: Iterable[Annotation]) -> bool | None:

@@ -1,4 +1,4 @@
-"""Items and their places: what is added, how many people judge it, and how a place is taken and given back."""
+"""Items and their places: what is added, how many judge it, and how a place is taken and given back."""
 
 from __future__ import annotations
 
@@ -158,5 +158,5 @@ def give_back(assignment: Assignment, note: str, states: Sequence[str], **still:
 
 
 def holds_place(assignment: Assignment) -> bool:
-    """Say whether this assignment is one of those that the item's `taken` counts, while it is open or done."""
+    """Say whether the item's `taken` counts this assignment, while it is open or done."""
     return assignment.repeat_of_id is None and assignment.item.purpose == Item.Purpose.ORDINARY

@@ -52,9 +52,9 @@ def claim_next(
 
 def _claim(member: Membership, mine: QuerySet[Assignment], rng: random.Random) -> Assignment | None:
     project = member.project
-    free = project.items.filter(
-        purpose=Item.Purpose.ORDINARY, is_ready=True, taken__lt=F("wanted")
-    ).exclude(assignments__annotator=member.person)
+    free = project.items.filter(purpose=Item.Purpose.ORDINARY, is_ready=True, taken__lt=F("wanted")).exclude(
+        assignments__annotator=member.person
+    )
     if free.exists():  # hidden items stand among others, never alone at the end
         if rng.random() < project.repeat_share and (repeat := _repeat(mine, rng)) is not None:
             return repeat

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from alignapp.annotation import forms, pages
-from alignapp.annotation.models import Assignment, Project
+from alignapp.annotation.models import Assignment, Membership, Project
 from alignapp.annotation.rights import joined, managed_project, own_project
 from alignapp.annotation.services import projects
 from alignapp.answers import PersonRequest, refusal
@@ -39,9 +39,7 @@ def new(request: PersonRequest) -> HttpResponse:
         columns = {name: getattr(form.instance, name) for name in (*form.Meta.fields, "protocols")}
         project = projects.create_project(request.user, **columns)
         return redirect("annotation:project", project.id)
-    return render(
-        request, "annotation/settings.html", {"form": form}, status=400 if form.is_bound else 200
-    )
+    return render(request, "annotation/settings.html", {"form": form}, status=400 if form.is_bound else 200)
 
 
 @login_required
@@ -86,27 +84,39 @@ def settings(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_GET
 def guidelines(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
-    """Show every version; a manager adds the next one."""
+    """Show every version; a manager gets a form for the next one."""
     member = joined(request, project_id)
-    project_ = member.project
-    if request.method == "POST":
-        managed_project(request, project_id)
-    current = project_.guidelines
-    form = forms.GuidelinesForm(request.POST or None, initial={"text": current.text if current else ""})
-    if request.method == "POST" and form.is_valid():
-        try:
-            added = projects.add_guidelines(project_, **form.cleaned_data)
-        except AlignError as error:
-            return refusal(request, error, request.path)
-        messages.success(request, _("Version %d is in force.") % added.number, extra_tags="good")
-        return redirect("annotation:guidelines", project_.id)
+    current = member.project.guidelines
+    form = forms.GuidelinesForm(initial={"text": current.text if current else ""})
+    return _guidelines_page(request, member, form)
+
+
+@login_required
+@require_POST
+def add_guidelines(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
+    """Put the next version into force."""
+    found = managed_project(request, project_id)
+    form = forms.GuidelinesForm(request.POST)
+    if not form.is_valid():
+        return _guidelines_page(request, joined(request, project_id), form)
+    back = reverse("annotation:guidelines", args=[found.id])
+    try:
+        added = projects.add_guidelines(found, **form.cleaned_data)
+    except AlignError as error:
+        return refusal(request, error, back)
+    messages.success(request, _("Version %d is in force.") % added.number, extra_tags="good")
+    return redirect(back)
+
+
+def _guidelines_page(request: PersonRequest, member: Membership, form: forms.GuidelinesForm) -> HttpResponse:
+    versions = member.project.guideline_versions.all()[:50]
     context = {
-        "project": project_,
+        "project": member.project,
         "member": member,
         "form": form if member.manages else None,
-        "versions": [(one, markdown.render(one.text)) for one in project_.guideline_versions.all()[:50]],
+        "versions": [(one, markdown.render(one.text)) for one in versions],
     }
     return render(request, "annotation/guidelines.html", context, status=400 if form.is_bound else 200)
 

@@ -1,0 +1,152 @@
+"""The console by plain forms: a project is made, people join, annotate, leave; nothing typed is lost."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from alignapp.accounts.erase import erase
+from alignapp.annotation.models import Annotation, Assignment, Invitation, Item, Membership, Project
+from alignapp.annotation.services import answers
+from tests.web.annotated import claimed, member_of, pick, project_of
+
+pytestmark = pytest.mark.django_db
+ITEM = {"prompt": "How?", "answers": "[model: big]\nSo.\n---\nNot so.", "may_train": "on"}
+
+
+def new_project(client, **fields):
+    form = {
+        "name": "Taste", "languages": "en, de", "overlap": "2", "double_share": "0", "candidates_shown": "0",
+        "strategy": "random", "blind": "on", "shuffled": "on", "repeat_share": "0", "gold_share": "0.1",
+        "ask_pick-1-of-n": "required", "ask_free-comment": "optional",
+    }  # fmt: skip
+    return client.post(reverse("annotation:new"), {**form, **fields})
+
+
+def test_from_a_new_project_to_a_submitted_answer_without_scripts(owner, other, client_of):
+    manager, annotator = client_of(owner), client_of(other)
+    assert new_project(manager).status_code == 302
+    project = Project.objects.get()
+    assert [one["name"] for one in project.protocols] == ["pick-1-of-n", "free-comment"]
+    assert project.languages == ["en", "de"]
+    manager.post(reverse("annotation:items", args=[project.id]), ITEM)
+    item = Item.objects.get()
+    assert [(c.maker, c.text) for c in item.candidates.all()] == [("big", "So."), ("", "Not so.")]
+    assert item.wanted == 2
+    manager.post(reverse("annotation:people", args=[project.id]), {"role": "annotator"})
+    link = reverse("annotation:join", args=[Invitation.objects.get().token])
+    assert b"Taste" in annotator.get(link).content
+    assert annotator.post(link).headers["Location"] == reverse("annotation:consent", args=[project.id])
+    annotator.post(reverse("annotation:consent", args=[project.id]), {"may_train": "on"})
+    page = annotator.post(reverse("annotation:next", args=[project.id])).headers["Location"]
+    assert b"Not so." in annotator.get(page).content
+    nothing = annotator.post(page, {"free-comment": "Typed already."})
+    assert nothing.status_code == 400
+    assert b"Typed already." in nothing.content
+    order = Assignment.objects.get().order
+    done = annotator.post(page, {"pick-1-of-n": order[0], "free-comment": "Both short."})
+    assert done.headers["Location"] == reverse("annotation:project", args=[project.id])
+    assert Annotation.objects.current().count() == 2
+    assert b"checked" in annotator.get(page).content
+    assert b"Both short." in manager.get(reverse("annotation:item", args=[item.id])).content
+
+
+def test_a_wrong_setting_says_so_and_keeps_what_was_typed(owner, client_of):
+    answer = new_project(client_of(owner), **{"ask_pick-1-of-n": "", "ask_free-comment": "", "name": "Kept"})
+    assert answer.status_code == 400
+    assert b"at least one way to ask" in answer.content
+    assert b"Kept" in answer.content
+    assert not Project.objects.exists()
+
+
+def test_an_invitation_works_once_not_too_late_and_for_its_address(owner, other, client_of):
+    project = project_of(owner)
+    make = project.invitations.create
+    client = client_of(other)
+    late = make(expires_at=timezone.now() - timedelta(days=1))
+    others = make(email="somebody@example.org")
+    for one in (late, others):
+        client.post(reverse("annotation:join", args=[one.token]))
+    assert not Membership.objects.filter(person=other).exists()
+    good = make(email=other.email)
+    client.post(reverse("annotation:join", args=[good.token]))
+    assert Membership.objects.get(person=other).role == "annotator"
+    assert client.get(reverse("annotation:join", args=[good.token])).status_code == 404
+
+
+def test_makers_are_shown_only_where_the_project_says_so(owner, client_of):
+    for blind in (True, False):
+        project = project_of(owner, blind=blind)
+        member = member_of(project, f"blind-{blind}")
+        page = reverse("annotation:work", args=[claimed(member).id])
+        assert (b"m0" in client_of(member.person).get(page).content) is not blind
+
+
+def test_scripts_get_json_and_drafts_of_an_old_number_are_refused(owner, client_of):
+    member = member_of(project_of(owner), "a")
+    client, one = client_of(member.person), claimed(member)
+    draft = reverse("annotation:draft", args=[one.id])
+    form = {"pick-1-of-n": one.order[0], "draft_number": "0", "active_ms": "1500"}
+    assert client.post(draft, form, headers={"Accept": "application/json"}).json() == {"draft_number": 1}
+    assert client.post(draft, form, headers={"Accept": "application/json"}).status_code == 409
+    sent = client.post(reverse("annotation:work", args=[one.id]), {}, headers={"Accept": "application/json"})
+    assert sent.status_code == 400
+    assert "pick-1-of-n" in sent.json()["errors"]
+
+
+def test_flagged_items_are_seen_by_managers_who_give_them_to_somebody_else(owner, client_of):
+    project = project_of(owner)
+    one, two = member_of(project, "one"), member_of(project, "two")
+    held = claimed(one)
+    client_of(one.person).post(reverse("annotation:flag", args=[held.id]), {"note": "It is empty."})
+    manager = client_of(owner)
+    assert b"It is empty." in manager.get(reverse("annotation:project", args=[project.id])).content
+    manager.post(reverse("annotation:offer_again", args=[held.id]))
+    assert claimed(two).item == held.item
+
+
+def test_whoever_is_removed_sees_nothing_and_what_they_said_stays(owner, client_of):
+    project = project_of(owner, count=2)
+    member = member_of(project, "a")
+    client = client_of(member.person)
+    done = claimed(member)
+    answers.submit(done, pick(done))
+    claimed(member)
+    client_of(owner).post(reverse("annotation:remove", args=[member.id]))
+    assert client.get(reverse("annotation:work", args=[done.id])).status_code == 404
+    assert client.get(reverse("annotation:project", args=[project.id])).status_code == 404
+    assert Annotation.objects.count() == 1
+    assert sorted(Item.objects.values_list("taken", flat=True)) == [0, 1]
+
+
+def test_a_project_is_deleted_by_its_owner_who_types_its_name(owner, client_of):
+    project = project_of(owner)
+    url = reverse("annotation:delete", args=[project.id])
+    client = client_of(owner)
+    assert client.post(url, {"name": "Something"}).status_code == 400
+    assert client.post(url, {"name": "Eggs"}).status_code == 302
+    assert not Item.objects.exists()
+
+
+def test_an_annotator_who_is_erased_leaves_their_place_to_others(owner):
+    project = project_of(owner)
+    one, two = member_of(project, "one"), member_of(project, "two")
+    done = claimed(one)
+    answers.submit(done, pick(done))
+    erase(one.person)
+    assert not Annotation.objects.exists()
+    assert claimed(two).item == done.item
+
+
+def test_a_project_outlives_its_owner_where_it_has_a_manager(owner):
+    project = project_of(owner)
+    alone = project_of(owner, name="Nobody else's")
+    manager = member_of(project, "m", "manager")
+    erase(owner)
+    project.refresh_from_db()
+    manager.refresh_from_db()
+    assert (project.owner, manager.role) == (manager.person, "owner")
+    assert not Project.objects.filter(pk=alone.pk).exists()
