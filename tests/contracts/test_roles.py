@@ -32,7 +32,7 @@ def team(rows, owner, other):
 
 
 def project_routes():
-    return [route for route in ROUTES if route.name.startswith("annotation:") and route.ids]
+    return [route for route in ROUTES if route.name.startswith(("annotation:", "quality:")) and route.ids]
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
@@ -36,12 +36,12 @@ def quality(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
 
 @login_required
 @require_GET
-def export(request: PersonRequest, project_id: uuid.UUID, table: str, kind: str) -> StreamingHttpResponse:
+def export(request: PersonRequest, project_id: uuid.UUID, table: str, kind: str) -> HttpResponse:
     """Send one figure, all of them, or the judgements behind them, as a file."""
     project = managed_project(request, project_id)
     if table not in KEYS or kind not in TYPES:
         raise Http404
-    response = StreamingHttpResponse(_writer(table, kind)(project), content_type=TYPES[kind])
+    response = HttpResponse(_writer(table, kind)(project), content_type=TYPES[kind])
     response["Content-Disposition"] = f'attachment; filename="{table}.{kind}"'
     return response
 
