@@ -27,12 +27,12 @@ class AdjudicationQuerySet(InProjectQuerySet):
 class Adjudication(OwnedModel):
     """One decision on one item, with its reason. A change of mind is a new row."""
 
-    owner_path = "item__project__owner"
+    owner_path = "decided_by"  # the reason is this person's words, and leaves with them
     project_path = "item__project"
 
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="adjudications")
     decided_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="adjudications"
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="adjudications"
     )
     ranking = models.JSONField()  # [[candidate id, ...], ...] best first; alike ones share a list
     reason = models.CharField(max_length=1_000)
