@@ -25,7 +25,7 @@ WORD = re.compile(r"\w+")
 def judgements_of(project: Project, person: Person | None = None) -> list[Judgement]:
     """Return the current answers to a project's items, of one person or of all, and what was put aside.
 
-    Four queries, whatever the number of answers. Free text and marked places are no judgements. A gold item
+    Three queries, whatever the number of answers. Free text and marked places are no judgements. A gold item
     counts with those protocols of which its answer is known.
     """
     acts: dict[tuple[object, str], list[Annotation]] = defaultdict(list)
@@ -59,8 +59,10 @@ class _Reader:
         shown = [str(one["candidate"]) for one in submission.shown]
         candidates = {str(one.id): one for one in self._item.candidates.all()}
         self._shown = tuple(one for one in shown if one in candidates)
-        self._lengths = {one: len(WORD.findall(candidates[one].text)) for one in self._shown}
-        self._makers = {one: candidates[one].maker for one in self._shown}
+        # Of imported answers it may not be known how they stood on the screen.
+        self._asked = self._shown or tuple(candidates)
+        self._lengths = {one: len(WORD.findall(candidates[one].text)) for one in self._asked}
+        self._makers = {one: candidates[one].maker for one in self._asked}
 
     def judgement(self, name: str, acts: Sequence[Annotation]) -> Judgement | None:
         """Return what these acts of one protocol say; None where they order nothing."""
@@ -72,7 +74,7 @@ class _Reader:
         right = self._is_right(acts)
         if right is None and self._item.purpose != Item.Purpose.ORDINARY:
             return None
-        values, uncompared = _values(form, acts, self._shown)
+        values, uncompared = _values(form, acts, self._asked)
         duration = self._submission.duration_ms
         return Judgement(
             person=str(self._assignment.annotator),
@@ -98,11 +100,13 @@ class _Reader:
         if self._item.purpose == Item.Purpose.ORDINARY:
             return None
         name = acts[0].protocol
-        return protocols.get(name).is_right(self._item.expected.get(name) or {}, acts)
+        protocol = protocols.found().get(name)
+        return protocol.is_right(self._item.expected.get(name) or {}, acts) if protocol else None
 
 
 def _form(act: Annotation) -> Form | None:
-    scale = protocols.get(act.protocol).scale
+    protocol = protocols.found().get(act.protocol)  # imported answers may name one that we do not have
+    scale = protocol.scale if protocol else ""
     if act.kind == Annotation.Kind.RATING:
         return "attributes" if act.attribute else "steps" if scale == "ordinal" else "rating"
     if act.kind == Annotation.Kind.THUMB:
@@ -115,16 +119,16 @@ def _form(act: Annotation) -> Form | None:
 
 
 def _values(
-    form: Form, acts: Sequence[Annotation], shown: Sequence[str]
+    form: Form, acts: Sequence[Annotation], asked: Sequence[str]
 ) -> tuple[dict[str, float], frozenset[str]]:
     """Return each candidate's value, and which of them were not compared with each other."""
     act = acts[-1]
     if form == "pick":
         first = act.ranking[0] if act.ranking else [str(act.candidate_id)]
         picked = {str(one) for one in first}
-        values = {one: float(one in picked) for one in shown}
-        left = frozenset(one for one in shown if one not in picked)
-        return values, left if picked & set(shown) else frozenset()
+        values = {one: float(one in picked) for one in asked}
+        left = frozenset(one for one in asked if one not in picked)
+        return values, left if len(left) < len(asked) else frozenset()  # all are bad alike
     if form == "ranking":
         places = [[str(one) for one in place] for place in act.ranking or []]
         values = {one: float(len(places) - i) for i, place in enumerate(places) for one in place}

@@ -14,7 +14,15 @@ from django.urls import reverse
 
 from alignapp.accounts.models import Person
 from alignapp.annotation.access import Role
-from alignapp.annotation.models import Assignment, Candidate, Item, Membership, Project
+from alignapp.annotation.models import (
+    Annotation,
+    Assignment,
+    Candidate,
+    Item,
+    Membership,
+    Project,
+    Submission,
+)
 from alignapp.annotation.services import answers, items, projects
 from alignapp.audit.models import AuditEvent
 from alignapp.quality.differences import decide
@@ -314,3 +322,18 @@ def test_a_decision_is_never_changed_and_one_is_in_force(project, owner):
         Adjudication.objects.create(item=item, decided_by=owner, ranking=[["x"]], reason="Too.")
     with pytest.raises(ValueError, match="not an answer of this item"):
         decide(item, owner, "nobody", "It is.")
+
+
+def test_imported_answers_without_an_order_and_of_an_unknown_protocol_count_too(project):
+    submission = Submission.objects.current().first()
+    Submission.objects.filter(pk=submission.pk).update(shown=[])
+    Annotation.objects.filter(submission=submission, kind="pick").update(protocol="their-own")
+    found = [one for one in judgements_of(project) if one.shown == ()]
+    assert {one.name for one in found} == {"their-own", "slider-1-100"}
+    assert all(len(one.values) == len(one.lengths) == 2 for one in found)
+    assert figures_of(project)
+
+
+def test_judgements_take_three_queries_whatever_the_number_of_answers(project, django_assert_num_queries):
+    with django_assert_num_queries(3):
+        judgements_of(project)
