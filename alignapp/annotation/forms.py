@@ -34,13 +34,16 @@ class ProjectForm(forms.ModelForm):
         model = Project
         fields = (
             "name", "description", "languages", "consent_text", "overlap", "double_share", "candidates_shown",
-            "strategy", "blind", "shuffled", "repeat_share", "gold_share", "time_limit_seconds", "payment",
+            "generated", "temperature", "strategy", "blind", "shuffled", "repeat_share", "gold_share",
+            "time_limit_seconds", "payment",
         )  # fmt: skip
         labels = {
             "consent_text": _("What annotators agree to"),
             "overlap": _("People who judge each item"),
             "double_share": _("Share of the items that two people judge, where it is one"),
             "candidates_shown": _("Answers shown at a time (0: all; 2: pairs)"),
+            "generated": _("Answers that the base model writes for a prompt that comes without (0: none)"),
+            "temperature": _("Temperature of these answers"),
             "strategy": _("Which item comes next"),
             "blind": _("Hide which model made an answer"),
             "shuffled": _("Show the answers in a random order"),
@@ -138,11 +141,12 @@ class ItemForm(forms.Form):
     prompt = forms.CharField(label=_("Prompt"), max_length=100_000, widget=forms.Textarea(attrs={"rows": 3}))
     answers = forms.CharField(
         label=_("Answers"),
+        required=False,
         max_length=400_000,
         widget=forms.Textarea(attrs={"rows": 8}),
         help_text=_(
             "One after the other, with a line of three dashes (---) between. A first line like "
-            "“[model: name]” says who made one; annotators do not see it."
+            "“[model: name]” says who made one. Left empty, the base model writes them."
         ),
     )
     purpose = forms.ChoiceField(label=_("Kind"), choices=Item.Purpose.choices, required=False)
@@ -160,8 +164,8 @@ class ItemForm(forms.Form):
         text = self.cleaned_data["answers"].replace("\r\n", "\n")
         parts = [part.strip() for part in f"\n{text}\n".replace("\n---\n", "\n\0\n").split("\0")]
         found = [_candidate(part) for part in parts if part]
-        if not 1 <= len(found) <= MOST_CANDIDATES:
-            words = _("Give between 1 and %(most)d answers; these are %(n)d.")
+        if len(found) > MOST_CANDIDATES:
+            words = _("Give at most %(most)d answers; these are %(n)d.")
             raise forms.ValidationError(words, params={"most": MOST_CANDIDATES, "n": len(found)})
         return found
 

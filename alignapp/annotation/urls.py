@@ -18,6 +18,7 @@ urlpatterns = [
     path("<uuid:project_id>/consent", people.consent, name="consent"),
     path("<uuid:project_id>/people", people.people, name="people"),
     path("<uuid:project_id>/items", items.items, name="items"),
+    path("<uuid:project_id>/items/write-again", items.write_again, name="write_again"),
     path("<uuid:project_id>/next", work.claim, name="next"),
     path("members/<uuid:member_id>/remove", people.remove, name="remove"),
     path("invitations/<uuid:invitation_id>/withdraw", people.withdraw, name="withdraw"),

@@ -158,6 +158,7 @@ ROUTES = [
     _project("settings", "managed", "GET POST"),
     _project("people", "managed", "GET POST"),
     _project("items", "managed", "GET POST"),
+    _project("write_again", "managed", "POST"),
     _project("switch", "managed", "POST"),
     _project("delete", "led", "GET POST"),
     _project("add_guidelines", "managed", "POST"),

@@ -19,6 +19,7 @@ from django.utils import timezone
 from alignapp.accounts.erase import repeat_purges
 from alignapp.adapters import dispatch
 from alignapp.adapters.models import Job
+from alignapp.annotation.services.generation import go_on_everywhere
 from alignapp.chat import streams
 from alignapp.chat.models import Conversation, Reply
 from alignapp.chat.services import delete
@@ -37,6 +38,7 @@ def sweep() -> None:
     rescue_jobs()
     wake_waiting_jobs()
     rescue_replies()
+    go_on_everywhere()
     delete_expired()
     remove_leftovers()
     repeat_purges()

@@ -58,7 +58,7 @@ def add_items(project: Project, rows: Iterable[NewItem]) -> Added:
     Can be stopped and begun again anywhere. Memory does not grow with the number of rows.
     """
     new = known = 0
-    for batch in itertools.batched(rows, BATCH) if hasattr(itertools, "batched") else _batches(rows):
+    for batch in _batches(rows):
         unique = {row.key: row for row in batch}
         with transaction.atomic():
             there = project.items.filter(key__in=unique).values_list("key", flat=True)

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from alignapp.annotation.errors import Refused
 from alignapp.annotation.models import Assignment, Candidate, Item, Membership, Project, Submission
 from alignapp.annotation.services import items
-from alignapp.annotation.services.strategies import STRATEGIES, Choice
+from alignapp.annotation.services.strategies import STRATEGIES, Choice, random_reason
 
 LEASE = timedelta(minutes=30)  # from the last sign of life
 DRAFT_LEASE = timedelta(days=3)  # what somebody began is kept longer
@@ -96,7 +96,7 @@ def _gold(member: Membership, rng: random.Random) -> Assignment | None:
         purpose__in=[Item.Purpose.GOLD, Item.Purpose.ATTENTION], is_ready=True
     ).exclude(assignments__annotator=member.person)
     left = list(hidden[:100])
-    return _assign(member, Choice(rng.choice(left), ""), "gold", rng) if left else None
+    return _assign(member, Choice(rng.choice(left), random_reason()), "gold", rng) if left else None
 
 
 def _repeat(mine: QuerySet[Assignment], rng: random.Random) -> Assignment | None:
@@ -121,6 +121,7 @@ def _repeat(mine: QuerySet[Assignment], rng: random.Random) -> Assignment | None
         order=order,
         repeat_of=first,
         strategy="repeat",
+        reason=random_reason(),
         lease_until=timezone.now() + LEASE,
     )
 

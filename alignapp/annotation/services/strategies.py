@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from alignapp.annotation.models import Annotation, Candidate, Item, Project
 
 LOOKED_AT = 200  # items among which the least certain is sought
+EXPLORED = 0.1  # of the items of an active project: so that the sample is not only what it sought
 LATEST = 5_000  # acts from which the certainty is computed
 
 
@@ -37,7 +38,12 @@ def at_random(project: Project, free: QuerySet[Item], rng: random.Random) -> Cho
     """Choose any free item: the first from a random id on. Two short queries, however many there are."""
     del project
     item = _from_random_id(free, rng, 1)
-    return Choice(item[0], _("Chosen at random.")) if item else None
+    return Choice(item[0], random_reason()) if item else None
+
+
+def random_reason() -> str:
+    """Return what is said of items chosen at random, and of those that nobody is to recognise."""
+    return _("Chosen at random.")
 
 
 def fill(project: Project, free: QuerySet[Item], rng: random.Random) -> Choice | None:
@@ -52,8 +58,11 @@ def active(project: Project, free: QuerySet[Item], rng: random.Random) -> Choice
     """Choose the pair whose makers are compared least certainly so far, among some free items.
 
     Each two makers' chance to win has a Beta(1 + wins, 1 + losses) distribution; the pair with the largest
-    variance teaches most about it. The reason names no maker, since annotators read it.
+    variance teaches most about it. The reason names no maker, since annotators read it; some items come at
+    random, which also hides the gold items and repeats among them.
     """
+    if rng.random() < EXPLORED:
+        return at_random(project, free, rng)
     wins = wins_between_makers(project)
     looked_at = _from_random_id(free.prefetch_related("candidates"), rng, LOOKED_AT)
     best: tuple[float, Choice] | None = None

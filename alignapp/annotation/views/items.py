@@ -15,8 +15,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from alignapp.annotation import forms
 from alignapp.annotation.models import Annotation, Assignment, Item
 from alignapp.annotation.rights import managed_project
+from alignapp.annotation.services import generation, queue
 from alignapp.annotation.services import items as services
-from alignapp.annotation.services import queue
 from alignapp.answers import PersonRequest, refusal
 from personalization.errors import AlignError
 
@@ -31,12 +31,29 @@ def items(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
     form = forms.ItemForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         added = services.add_items(project, [form.item()])
+        if not form.item().candidates:
+            generation.go_on(project)
         words = _("Added.") if added.new else _("The project has this item already.")
         messages.success(request, words, extra_tags="good")
         return redirect("annotation:items", project.id)
     page = Paginator(project.items.order_by("-created_at", "pk"), PER_PAGE)
-    context = {"project": project, "form": form, "page": page.get_page(request.GET.get("page"))}
+    context = {
+        "project": project,
+        "form": form,
+        "page": page.get_page(request.GET.get("page")),
+        "writing": generation.progress(project),
+    }
     return render(request, "annotation/items.html", context, status=400 if form.is_bound else 200)
+
+
+@login_required
+@require_POST
+def write_again(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
+    """Let the answers be written anew where all of an item's failed."""
+    project = managed_project(request, project_id)
+    generation.try_again(project)
+    generation.go_on(project)
+    return redirect("annotation:items", project.id)
 
 
 @login_required
