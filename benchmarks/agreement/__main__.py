@@ -20,7 +20,7 @@ from benchmarks.agreement.study import errors_against_wins, orders, published
 from benchmarks.kept import publish
 from benchmarks.machine import commit, machine
 from personalization.agreement.judgements import units
-from personalization.agreement.people import kappas
+from personalization.agreement.kappa import kappas
 from personalization.agreement.report import figures
 
 

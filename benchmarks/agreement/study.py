@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.agreement.data import ANNOTATORS, Marked
 from personalization.agreement.figures import finite
 from personalization.agreement.judgements import Judgement, comparisons
-from personalization.agreement.people import Kappa
+from personalization.agreement.kappa import Kappa
 from personalization.statistics import clustered_mean, wilson
 
 # The README of WeOpenML/PandaLM at 05ad95b, of the whole test set (999 rows; ours are 500 of them).

@@ -13,8 +13,9 @@ from personalization.agreement.contradictions import contradictions_figure
 from personalization.agreement.cycles import preferences_figure
 from personalization.agreement.figures import Figure
 from personalization.agreement.judgements import Judgement
+from personalization.agreement.kappa import kappa_figure
 from personalization.agreement.pace import fast_figure, progress_figure, skips_figure, time_figure
-from personalization.agreement.people import alpha_figure, concordance_figure, kappa_figure
+from personalization.agreement.people import alpha_figure, concordance_figure
 from personalization.agreement.repeats import consistency_figure, taste_figure
 from personalization.agreement.strengths import strengths_figure
 
@@ -31,7 +32,7 @@ def figures(judgements: Sequence[Judgement], *, seed: int = 0) -> list[Figure]:
         consistency_figure(asked),
         taste_figure(asked, seed=seed),
         alpha_figure(asked, seed=seed),
-        concordance_figure(asked, seed=seed),
+        concordance_figure(asked),
         kappa_figure(asked, seed=seed),
         contradictions_figure(asked),
         left_figure(asked),

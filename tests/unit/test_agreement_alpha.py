@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from personalization.agreement.alpha import krippendorff
 from personalization.agreement.concordance import kendall_w
-from personalization.agreement.people import kappas
+from personalization.agreement.kappa import kappas
 
 # Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability": A, B, and the four observers of C.
 BINARY = ["0 1 0 0 0 0 0 0 1 0", "1 1 1 0 0 1 0 0 0 0"]

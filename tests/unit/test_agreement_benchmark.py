@@ -10,7 +10,7 @@ from benchmarks.agreement import data
 from benchmarks.agreement.page import verdict, write_page
 from benchmarks.agreement.study import errors_against_wins, orders, published
 from personalization.agreement.judgements import comparisons, units
-from personalization.agreement.people import kappas
+from personalization.agreement.kappa import kappas
 from personalization.agreement.report import figures
 
 
