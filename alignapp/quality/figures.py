@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.cache import cache
 from django.db.models import Count, Max
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from alignapp import charts
 from alignapp.annotation.models import Annotation, Assignment, Project
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from alignapp.accounts.models import Person
 
 KEPT_SECONDS = 24 * 3600
+_CAPTIONS = {
+    "share": gettext_lazy("Share"),
+    "agreement": gettext_lazy("Coefficient; 1 is perfect agreement"),
+    "seconds": gettext_lazy("Seconds, median"),
+    "count": gettext_lazy("Answers"),
+}
 DRAWN_ROWS = 40  # more than a page reads; an export has all
 PARTS = (
     ("people", ("progress", "consistency", "taste", "alpha", "concordance", "kappa")),
@@ -85,7 +92,11 @@ def shown(figure: dict[str, Any]) -> Shown:
         )
         for row in rows
     ]
-    chart = charts.bar_chart(figure["title"], bars, scale=_scale(figure)) if bars else None
+    chart = None
+    if bars:
+        quartiles = _("quartiles") if figure["unit"] == "seconds" else ""
+        caption = _CAPTIONS[figure["unit"]]
+        chart = charts.bar_chart(str(caption), bars, scale=_scale(figure), interval_name=quartiles)
     return Shown(figure["key"], figure["title"], figure["words"], chart, len(figure["rows"]) - len(rows))
 
 

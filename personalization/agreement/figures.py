@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from personalization.statistics import Estimate, clustered_share, wilson
 
-# share: 0 to 1; agreement: -1 to 1, 1 is perfect; seconds; change: around 0; count.
-Unit = Literal["share", "agreement", "seconds", "change", "count"]
+# share: 0 to 1; agreement: -1 to 1, 1 is perfect; seconds: the interval is the quartiles; count: it has none.
+Unit = Literal["share", "agreement", "seconds", "count"]
 
 
 @dataclass(frozen=True, slots=True)
