@@ -271,7 +271,7 @@ def test_a_decision_is_recorded_beside_the_answers_and_changes_no_figure(project
     before = figures_of(project)
     client.force_login(owner, backend=BACKEND)
     page = client.get(reverse("quality:differences", args=[project.id])).content.decode()
-    assert page.count("100 %") == 10  # anna and bert always differ
+    assert page.count("100 % disagreement among 2 people") == 10  # anna and bert always differ
     item = project.items.first()
     url = reverse("quality:decide", args=[item.id])
     best = item.candidates.get(maker="long")
