@@ -57,12 +57,13 @@ async function submit() {
   form.dataset.sent = "yes";
   await cancelSaving();
   keepAtHome();
-  const answer = await post(form.action, formData(form));
-  delete form.dataset.sent;
-  if (!answer) return;
-  const body = await answer.json();
-  showErrors(body.errors ?? (answer.ok ? {} : { "": body.error }));
-  if (!answer.ok) return;
+  const answer = await post(form.action, new FormData(form));
+  const body = await answer?.json();
+  if (body) showErrors(body.errors ?? (answer.ok ? {} : { "": body.error }));
+  if (!answer?.ok) {
+    delete form.dataset.sent; // once it went well, a second press would only make a second version
+    return;
+  }
   keepAtHome(null);
   const done = Number(document.querySelector("[data-done]").textContent);
   const { following, open } = work().dataset;
@@ -156,8 +157,4 @@ function showErrors(errors) {
   }
   const first = document.querySelector("[data-error]:not([hidden])");
   first?.scrollIntoView({ block: "nearest" });
-}
-
-function formData(form) {
-  return new FormData(form);
 }
