@@ -63,7 +63,7 @@ def test_every_kind_of_access_occurs():
 def test_no_page_of_an_annotator_shows_what_others_said(rows, team, client_of):
     people, own = team
     client = client_of(people["annotator"])
-    others = [str(people["owner"]), str(people["manager"]), people["owner"].email, "m0", "m1"]
+    others = [str(people["owner"]), str(people["manager"]), people["owner"].email, "model-m0", "model-m1"]
     for route in project_routes():
         if "GET" in route.methods and route.access in ("joined", "owned"):
             these = replace(rows, assignment=own["annotator"])
