@@ -124,7 +124,9 @@ def _table(pairable: list[Mapping[str, float]], metric: Metric) -> tuple[_Counts
     if metric == "interval":
         # Alpha does not depend on zero and size of the scale: around 0 and of size 1, no digits are lost.
         centred = (given - given.mean()) / (given.std() or 1.0)
-        sums, squares = (np.bincount(of, weights=one) for one in (centred, centred**2))
+        sums, squares = np.zeros(len(sizes)), np.zeros(len(sizes))
+        np.add.at(sums, of, centred)
+        np.add.at(squares, of, centred**2)
         return _Moments(np.array(sizes, dtype=np.float64), sums, squares), scale
     counts = np.zeros((len(pairable), len(scale)))
     np.add.at(counts, (of, place), 1.0)

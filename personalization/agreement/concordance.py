@@ -10,10 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import rankdata
 
 from personalization.agreement.judgements import Judgement
 from personalization.statistics import Estimate, clustered_mean
+
+Array = npt.NDArray[np.float64]
 
 ORDERED = ("rating", "steps", "ranking")
 MIN_CANDIDATES = 3  # two candidates are a pair, which alpha tells better
@@ -63,5 +66,5 @@ def concordance(judgements: Iterable[Judgement]) -> Concordance | None:
     return Concordance(clustered_mean(ws, items), sum(chances) / len(chances))
 
 
-def _groups(ranks: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _groups(ranks: Array) -> Array:
     return np.unique(ranks, return_counts=True)[1].astype(np.float64)

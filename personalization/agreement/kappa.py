@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 
 from personalization.agreement.figures import Figure, Row, listed
 from personalization.agreement.judgements import METRICS, Judgement, by_protocol, units
 from personalization.statistics import Estimate
+
+Array = npt.NDArray[np.float64]
 
 RESAMPLES = 1_000
 APART = 0.2  # a whole interval below this is flagged
@@ -87,7 +90,7 @@ def _kappa_estimate(both: Sequence[tuple[float, float]], seed: int) -> Estimate 
     return Estimate(value, n, float(low), float(high))
 
 
-def _kappa(tables: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _kappa(tables: Array) -> Array:
     """Return kappa for each table of (tables, values, values); NaN where chance alone agrees always."""
     n = tables.sum(axis=(1, 2))
     observed = np.trace(tables, axis1=1, axis2=2) / n

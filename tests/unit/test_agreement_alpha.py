@@ -83,7 +83,7 @@ tables = st.dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(tables, st.sampled_from(["nominal", "ordinal", "interval"]), st.integers(2, 9), st.integers(-50, 50))
 def test_alpha_knows_neither_names_nor_the_zero_and_size_of_the_scale(table, metric, factor, shift):
     plain = krippendorff(table, metric, resamples=1).estimate

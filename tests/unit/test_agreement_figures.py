@@ -218,7 +218,7 @@ judgement = st.builds(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.lists(judgement, max_size=25))
 def test_every_figure_has_a_sentence_and_can_be_exported_whatever_was_said(said):
     found = figures(said)
