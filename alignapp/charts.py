@@ -111,6 +111,7 @@ class BarChart:
     ticks: list[Tick]
     reference: str
     note: str
+    interval_name: str = ""  # what the intervals are, where they are not those of 95 %
 
     @property
     def has_intervals(self) -> bool:
@@ -128,7 +129,14 @@ class BarChart:
         return 3 + self.has_intervals + self.has_counts
 
 
-def bar_chart(title: str, bars: Sequence[Bar], *, scale: Scale | None = None, note: str = "") -> BarChart:
+def bar_chart(
+    title: str,
+    bars: Sequence[Bar],
+    *,
+    scale: Scale | None = None,
+    note: str = "",
+    interval_name: str = "",
+) -> BarChart:
     """Lay out horizontal bars; `note` says what the reference line is."""
     scale = scale or Scale()
     return BarChart(
@@ -137,6 +145,7 @@ def bar_chart(title: str, bars: Sequence[Bar], *, scale: Scale | None = None, no
         ticks=_ticks(scale),
         reference=scale.reference_at,
         note=note,
+        interval_name=interval_name,
     )
 
 

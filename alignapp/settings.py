@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "alignapp.feedback",
     "alignapp.annotation",
     "alignapp.exchange",
+    "alignapp.quality",
     "alignapp.adapters",
     "alignapp.instant",
     "alignapp.api",

@@ -13,6 +13,7 @@ urlpatterns = [
     path("annotate/", include("alignapp.exchange.urls")),
     path("alignment/ratings/", include("alignapp.instant.urls")),
     path("alignment/", include("alignapp.adapters.urls")),
+    path("annotate/", include("alignapp.quality.urls")),
     path("", include("alignapp.api.urls")),
     path("admin/", admin.site.urls),
 ]

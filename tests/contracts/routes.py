@@ -52,7 +52,8 @@ def _owned(name: str, methods: str, ids: str, **fields) -> Route:
 
 def _project(name: str, access: str, methods: str, ids: str = "project_id=project", **fields) -> Route:
     ids_ = dict(pair.split("=") for pair in ids.split())
-    return Route(f"annotation:{name}", access, methods, ids=ids_, **fields)
+    full = name if ":" in name else f"annotation:{name}"
+    return Route(full, access, methods, ids=ids_, **fields)
 
 
 def _managed(name: str, methods: str, ids: str) -> Route:
@@ -181,4 +182,9 @@ ROUTES = [
     _owned("annotation:skip", "POST", ASSIGNMENT),
     _owned("annotation:flag", "POST", ASSIGNMENT),
     _owned("annotation:reopen", "POST", ASSIGNMENT),
+    _project("quality:quality", "managed", "GET"),
+    _project("quality:export", "managed", "GET", fixed={"table": "all", "kind": "csv"}),
+    _project("quality:differences", "managed", "GET"),
+    _project("quality:decide", "managed", "GET POST", "item_id=item"),
+    _project("quality:mine", "joined", "GET"),
 ]

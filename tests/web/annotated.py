@@ -22,8 +22,8 @@ def project_of(person: Person, *, count: int = 1, candidates: int = 2, **fields:
 
 
 def new_item(key: str, candidates: int = 2, **fields: Any) -> NewItem:
-    """Return an item to add; its candidates are made by m0, m1, and so on."""
-    made = [NewCandidate(f"Answer {n} to {key}", maker=f"m{n}") for n in range(candidates)]
+    """Return an item to add; its candidates are made by model-m0, model-m1, and so on."""
+    made = [NewCandidate(f"Answer {n} to {key}", maker=f"model-m{n}") for n in range(candidates)]
     messages = [{"role": "user", "content": f"About {key}?"}]
     return NewItem(key=key, messages=messages, candidates=made, **fields)
 

@@ -31,6 +31,7 @@ from alignapp.exchange.models import Import, ImportedPerson
 from alignapp.feedback.models import Feedback, GapResolution
 from alignapp.instant import services as instant
 from alignapp.profiles.models import InventoryAnswer, ProfileVersion
+from alignapp.quality.differences import decide
 from personalization import artifacts
 from tests.web import annotated, learned
 from tests.web.rows import answered_turn, conversation_of, states_of
@@ -109,6 +110,7 @@ def everything_of(person: Person) -> Everything:
     record(person, "something.done", conversation, reason="because", note="a note")
     token, _ = ApiToken.issue(person, name="notebook", scopes=["chat"])
     project = annotated.project_with_answers(person)
+    decide(project.items.get(), person, "", "alike to me")
     return Everything(
         conversation,
         turn,

@@ -83,7 +83,7 @@ def test_makers_are_shown_only_where_the_project_says_so(owner, client_of):
         project = project_of(owner, blind=blind)
         member = member_of(project, f"blind-{blind}")
         page = reverse("annotation:work", args=[claimed(member).id])
-        assert (b"m0" in client_of(member.person).get(page).content) is not blind
+        assert (b"model-m0" in client_of(member.person).get(page).content) is not blind
 
 
 def test_scripts_get_json_and_drafts_of_an_old_number_are_refused(owner, client_of):

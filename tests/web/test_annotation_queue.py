@@ -217,7 +217,7 @@ def test_active_asks_for_the_makers_least_compared_and_says_so_without_names(own
         found = claimed(member, seed)
         assert len(found.order) == 2
         assert "least certain" in found.reason
-        assert "m0" not in found.reason
+        assert "model-m0" not in found.reason
         pairs[frozenset(c.maker for c in found.candidates())] += 1
         best = min(range(2), key=lambda at: found.candidates()[at].maker)
         answers.submit(found, pick(found, best))
