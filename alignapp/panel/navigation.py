@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from alignapp.panel.roles import EVERYBODY
+from alignapp.panel.roles import EVERYBODY, READERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,10 @@ class Entry:
 
 
 ENTRIES = [
-    Entry("overview", _("Overview"), "panel:overview", EVERYBODY),
+    Entry("overview", _("Overview"), "panel:overview", READERS),
+    Entry("jobs", _("Jobs"), "panel:jobs", READERS),
+    Entry("people", _("People"), "panel:people", EVERYBODY),
+    Entry("audit", _("Audit"), "panel:audit", READERS),
 ]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from allauth.account.internal.flows.login import get_authentication_records
 from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
@@ -59,13 +60,19 @@ def needs(*roles: str, fresh: bool = False) -> Callable[[View], View]:
             if refused := _refused(request, roles):
                 return refused
             if fresh and not did_recently_reauthenticate(request):
-                back = request.get_full_path() if request.method == "GET" else reverse("panel:overview")
+                back = request.get_full_path() if request.method == "GET" else _page_before(request)
                 return redirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': back})}")
             return view(request, *args, **kwargs)
 
         return guarded
 
     return guard
+
+
+def _page_before(request: HttpRequest) -> str:
+    """Return the page of the panel that a form was sent from."""
+    path = urlsplit(request.headers.get("Referer", "")).path
+    return path if path.startswith(reverse("panel:overview")) else reverse("panel:overview")
 
 
 def _refused(request: PanelRequest, roles: tuple[str, ...]) -> HttpResponse | None:
