@@ -80,7 +80,7 @@ def verify(folder: Path) -> dict[str, Any]:
 
 
 def restore(folder: Path) -> dict[str, Any]:
-    """Replace the database and the artifacts with a backup's, and erase whoever left since. Web and workers stopped.
+    """Replace database and artifacts with a backup's, and erase whoever left since. Web and workers.
 
     Raises AlignError, and then nothing was replaced, unless it says so.
     """

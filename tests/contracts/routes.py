@@ -4,7 +4,7 @@ Access is one of
 - `public`: everybody.
 - `private`: whoever signed in, on rows of their own; others are sent to sign in.
 - `token`: whoever shows a token; a session opens nothing, so there is no form to forge.
-- `panel`: people with one of `roles` in the operators' panel, signed in with two factors; with another one 403,
+- `panel`: people with one of `roles` in the operators' panel, who showed two factors; with another role 403,
   without any 404.
 - `owned`: has ids in its address, and answers 404 to everybody but the owner of all of them.
 `ids` names the row (a field of `tests.web.everything.Everything`) for each id in the address.

@@ -1,4 +1,4 @@
-"""Jobs in the operators' panel and on the terminal: found, cancelled, tried again, put first, many at once."""
+"""Jobs in the panel and on the terminal: found, cancelled, tried again, put first, many at once."""
 
 from __future__ import annotations
 

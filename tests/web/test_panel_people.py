@@ -1,4 +1,4 @@
-"""People in the operators' panel: by pseudonym; their words for a reason, on record, with leave for supporters."""
+"""People in the panel: by pseudonym; their words for a reason, on record, with leave for supporters."""
 
 from __future__ import annotations
 
