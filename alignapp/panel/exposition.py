@@ -1,4 +1,4 @@
-"""The measured numbers in Prometheus' text format. Counts go on over restarts: they come from the database."""
+"""The measured numbers in Prometheus' text format. Counts outlive restarts: they are in the database."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Measure what the panel shows over time: by the minute, rolled up to hours and days.
 
-Counts are taken from rows by the time they ended, so that a pause of the housekeeping loses none of them (up to
-a day is caught up); levels are what they are at the moment. Knows nothing of pages.
+Counts are taken from rows by the time they ended, so that a pause of the housekeeping loses none of them (up
+to a day is caught up); levels are what they are at the moment. Knows nothing of pages.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Who may open which page of the panel, and how roles are given and taken.
 
-`@needs(Role.OPERATOR)` is the one guard of every view. Whoever has no role at all is told that there is no such
-page; two-factor authentication is required of everybody who has one.
+`@needs(Role.OPERATOR)` is the one guard of every view. Whoever has no role at all is told that there is no
+such page; two-factor authentication is required of everybody who has one.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def needs(*roles: str, fresh: bool = False) -> Callable[[View], View]:
 
 
 def _ask_again(request: HttpRequest, url_name: str) -> HttpResponse:
-    """Ask for the password or a code, and go back here, or to the page that a form was sent from."""
+    """Ask for the password or a code, and go back here, or to the page of the form."""
     back = request.get_full_path()
     if request.method != "GET":
         before = urlsplit(request.headers.get("Referer", "")).path
