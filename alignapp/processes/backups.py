@@ -2,8 +2,9 @@
 
 A backup is the database, the artifact store, the value directions and (where it lies in `var/`) the secret
 key, with a manifest of sha256 sums. The database comes first and artifacts never change, so that every
-artifact that its rows name is in the copy, unless its person deleted it meanwhile. Broker and checkpoints are not
-in it: rows say what there is to do. Whoever left after the backup is erased again when it is brought back.
+artifact that its rows name is in the copy, unless its person deleted it meanwhile. Broker and checkpoints
+are not in it: rows say what there is to do. Whoever left after the backup is erased again when it is brought
+back.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def _operator() -> Client:
 
 
 def _addresses() -> Iterator[tuple[str, str]]:
-    """Yield every page of the panel, found in its routes, and the lists with their filters and further down."""
+    """Yield every page of the panel, found in its routes, and lists with filters and further down."""
     from django.urls import reverse
 
     from alignapp.adapters.models import Artifact, Job

@@ -74,8 +74,7 @@ def _learned(person: Person, people: int, adapters: int) -> None:
         curve=[{"step": i, "loss": 1 / (i + 1)} for i in range(200)],
     )
     artifact = Artifact.objects.create(
-    safe = {"safety": {"objection": ""}}
-    card = ReportCard.objects.create(artifact=artifact, proven=True, verdict="v", results=safe)
+        person=person, job=job, number=1, kind="adapter", state="proven", digest="0" * 64, size_bytes=4_000_000,
         model_revision="made@1",
     )  # fmt: skip
     card = ReportCard.objects.create(
@@ -148,7 +147,8 @@ def _measures() -> None:
     Measure.objects.bulk_create(
         [
             Measure(
-                name=name, period=period, at=now - i * Measure.LENGTH[period], total=i % 60, samples=1, most=i % 60,
+                name=name, period=period, at=now - i * Measure.LENGTH[period],
+                total=i % 60, samples=1, most=i % 60,
                 histogram={str(i % len(EDGES)): 5} if name == "first_token_ms" else {},
             )
             for period, count in many
@@ -182,8 +182,8 @@ def _number(model: type[models.Model], name: str, where: str = "true") -> None:
     """Number the rows of a model from 1, in a temporary table."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"CREATE TEMPORARY TABLE {name} AS SELECT row_number() OVER () AS i, {model._meta.pk.column} AS id "
-            f"FROM {model._meta.db_table} WHERE {where}"
+            f"CREATE TEMPORARY TABLE {name} AS "
+            f"SELECT row_number() OVER () AS i, {model._meta.pk.column} AS id FROM {model._meta.db_table} WHERE {where}"
         )
         cursor.execute(f"CREATE UNIQUE INDEX ON {name} (i)")
         cursor.execute(f"ANALYZE {name}")
