@@ -49,8 +49,8 @@ View = Callable[..., HttpResponse]
 def needs(*roles: str, fresh: bool = False) -> Callable[[View], View]:
     """Let only people with one of these roles in, signed in with two factors.
 
-    With `fresh`, for dangerous acts, password or code must have been entered in the last five minutes. Who sends
-    a form later than that enters it again and comes back to the page of the form, not to its act.
+    With `fresh`, for dangerous acts, password or code must have been entered in the last five minutes. Who
+    sends a form later than that enters it again and comes back to the page of the form, not to its act.
     """
 
     def guard(view: View) -> View:

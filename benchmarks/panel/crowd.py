@@ -74,7 +74,8 @@ def _learned(person: Person, people: int, adapters: int) -> None:
         curve=[{"step": i, "loss": 1 / (i + 1)} for i in range(200)],
     )
     artifact = Artifact.objects.create(
-        person=person, job=job, number=1, kind="adapter", state="proven", digest="0" * 64, size_bytes=4_000_000,
+        person=person, job=job, number=1, kind="adapter", state="proven", digest="0" * 64,
+        size_bytes=4_000_000,
         model_revision="made@1",
     )  # fmt: skip
     card = ReportCard.objects.create(
@@ -183,7 +184,8 @@ def _number(model: type[models.Model], name: str, where: str = "true") -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"CREATE TEMPORARY TABLE {name} AS "
-            f"SELECT row_number() OVER () AS i, {model._meta.pk.column} AS id FROM {model._meta.db_table} WHERE {where}"
+            f"SELECT row_number() OVER () AS i, {model._meta.pk.column} AS id "
+            f"FROM {model._meta.db_table} WHERE {where}"
         )
         cursor.execute(f"CREATE UNIQUE INDEX ON {name} (i)")
         cursor.execute(f"ANALYZE {name}")
