@@ -27,6 +27,7 @@ Period = Measure.Period
 CAUGHT_UP = timedelta(days=1)
 KEPT = {Period.MINUTE: timedelta(days=2), Period.HOUR: timedelta(days=62)}  # days are kept for ever
 PARTS = {Period.HOUR: Period.MINUTE, Period.DAY: Period.HOUR}  # what a longer period is made of
+GONE = timedelta(days=1)  # a worker that is silent for so long is not listed any more
 FIRST_TOKEN = "first_token_ms"  # noqa: S105 - no secret
 # The upper ends of a histogram's buckets, in ms, each a quarter above the one before; the last has none.
 EDGES = [round(10 * 1.25**i) for i in range(45)]
@@ -48,6 +49,7 @@ def measure(now: datetime | None = None) -> None:
         minute += timedelta(minutes=1)
     for period in (Period.HOUR, Period.DAY):
         roll_up(period, now)
+    Worker.objects.filter(seen_at__lt=now - GONE).delete()
     for period, kept in KEPT.items():
         Measure.objects.filter(period=period, at__lt=now - kept).delete()
 
