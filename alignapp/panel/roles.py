@@ -72,8 +72,9 @@ def _ask_again(request: HttpRequest, url_name: str) -> HttpResponse:
     """Ask for the password or a code, and go back here, or to the page of the form."""
     back = request.get_full_path()
     if request.method != "GET":
-        before = urlsplit(request.headers.get("Referer", "")).path
-        back = before if before.startswith(reverse("panel:overview")) else reverse("panel:overview")
+        before = urlsplit(request.headers.get("Referer", ""))
+        is_ours = before.path.startswith(reverse("panel:overview"))
+        back = before._replace(scheme="", netloc="").geturl() if is_ours else reverse("panel:overview")
     return redirect(f"{reverse(url_name)}?{urlencode({'next': back})}")
 
 
