@@ -40,9 +40,7 @@ def measure(now: datetime | None = None) -> None:
     now = now or timezone.now()
     this_minute = now.replace(second=0, microsecond=0)
     last = Measure.objects.filter(period=Period.MINUTE).aggregate(last=Max("at"))["last"]
-    minute = max(
-        last + timedelta(minutes=1) if last else this_minute - timedelta(minutes=1), this_minute - CAUGHT_UP
-    )
+    minute = max(last + ONE if last else this_minute - ONE, this_minute - CAUGHT_UP)
     if minute < this_minute:
         rows = _counts(minute, this_minute)
         rows += [_row(name, this_minute - ONE, value) for name, value in levels(now).items()]
