@@ -15,5 +15,7 @@ urlpatterns = [
     path("alignment/", include("alignapp.adapters.urls")),
     path("annotate/", include("alignapp.quality.urls")),
     path("", include("alignapp.api.urls")),
+    path("", include("alignapp.panel.site_urls")),
+    path("operate/", include("alignapp.panel.urls")),
     path("admin/", admin.site.urls),
 ]

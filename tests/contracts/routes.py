@@ -4,6 +4,8 @@ Access is one of
 - `public`: everybody.
 - `private`: whoever signed in, on rows of their own; others are sent to sign in.
 - `token`: whoever shows a token; a session opens nothing, so there is no form to forge.
+- `panel`: people with one of `roles` in the operators' panel, who showed two factors; with another role 403,
+  without any 404.
 - `owned`: has ids in its address, and answers 404 to everybody but the owner of all of them.
 - `joined`, `managed`, `led`: has ids of a project of several people, and answers 404 to all but its members,
   its managers and owner, or its owner (`test_roles.py`).
@@ -21,12 +23,13 @@ class Route:
     """One named route: its methods, and what an owner's request without any data may answer."""
 
     name: str
-    access: Literal["public", "private", "token", "owned", "joined", "managed", "led"]
+    access: Literal["public", "private", "token", "owned", "joined", "managed", "led", "panel"]
     methods: str = "GET"
     ids: dict[str, str] = field(default_factory=dict)
     fixed: dict[str, object] = field(default_factory=dict)  # arguments that are no row
     answers: tuple[int, ...] = (200, 302, 400)
     anonymous: tuple[int, ...] = (302,)
+    roles: tuple[str, ...] = ()
 
     @property
     def is_hidden(self) -> bool:
@@ -60,12 +63,20 @@ def _managed(name: str, methods: str, ids: str) -> Route:
     return Route(name, "managed", methods, ids=dict(pair.split("=") for pair in ids.split()))
 
 
+def _panel(
+    name: str, methods: str = "GET", roles: str = "operator auditor", ids: str = "", **fields
+) -> Route:
+    rows = dict(pair.split("=") for pair in ids.split())
+    return Route(name, "panel", methods, ids=rows, roles=tuple(roles.split()), **fields)
+
+
 PROJECT = "project_id=project"
 IMPORT = "import_id=uploaded"
 CONVERSATION = "conversation_id=conversation"
 TURN = "turn_id=turn"
 REPLY = "reply_id=reply"
 JOB = "job_id=job"
+PERSON = "person_id=person"
 ARTIFACT = "artifact_id=artifact"
 ASSIGNMENT = "assignment_id=assignment"
 
@@ -73,6 +84,8 @@ ROUTES = [
     _public("home"),
     _public("consent"),
     _public("healthz"),
+    _public("readyz", answers=(200, 503)),
+    _public("metrics"),
     _public("account_signup", "GET POST"),
     _public("account_login", "GET POST"),
     _public("account_logout", "GET POST"),
@@ -84,10 +97,22 @@ ROUTES = [
     _public("account_reset_password_from_key", "GET POST", fixed={"uidb36": "zz", "key": "no-such-key"}),
     _public("account_reset_password_from_key_done"),
     _private("account_reauthenticate", "GET POST"),
+    _public("mfa_authenticate", "GET POST"),
+    _private("mfa_index"),
+    _private("mfa_reauthenticate", "GET POST"),
+    _private("mfa_activate_totp", "GET POST"),
+    _private("mfa_qr_code", answers=(200, 404)),
+    _private("mfa_deactivate_totp", "GET POST", answers=(302, 404)),
+    _private("mfa_view_recovery_codes", answers=(200, 302, 404)),
+    _private("mfa_generate_recovery_codes", "GET POST"),
+    _private("mfa_download_recovery_codes", answers=(200, 302, 404)),
     _private("account_change_password", "GET POST"),
     _private("account", "GET POST"),
     _private("change_consent", "POST"),
     _private("account_export"),
+    _private("looks"),
+    _private("give_leave", "POST"),
+    _private("take_back_leave", "POST"),
     _private("account_delete", "GET POST"),
     _token("api:models"),
     _token("api:chat_completions", "POST"),
@@ -187,4 +212,20 @@ ROUTES = [
     _project("quality:differences", "managed", "GET"),
     _project("quality:decide", "managed", "GET POST", "item_id=item"),
     _project("quality:mine", "joined", "GET"),
+    _panel("panel:overview", roles="operator auditor support"),
+    _panel("panel:jobs"),
+    _panel("panel:preview_jobs", "POST", "operator"),
+    _panel("panel:act_on_jobs", "POST", "operator"),
+    _panel("panel:job", ids=JOB),
+    _panel("panel:cancel_job", "POST", "operator", JOB),
+    _panel("panel:retry_job", "POST", "operator", JOB),
+    _panel("panel:prioritise_job", "POST", "operator", JOB),
+    _panel("panel:people", roles="operator auditor support"),
+    _panel("panel:person", roles="operator auditor support", ids=PERSON),
+    _panel("panel:reveal", "POST", "operator support", PERSON),
+    _panel("panel:take_up", "POST", "support", PERSON),
+    _panel("panel:close_case", "POST", "support", PERSON),
+    _panel("panel:audit"),
+    _panel("panel:verify_audit", "POST"),
+    _panel("panel:export_audit"),
 ]
