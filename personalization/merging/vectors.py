@@ -14,8 +14,8 @@ def apart(tasks: Sequence[Triples]) -> Change:
     """Return the sum of the tasks' triples with their singular vectors made orthogonal over all tasks.
 
     Gargiulo et al. 2025 (TSV-M), section 4.3: U = [U_1 ... U_T] becomes the nearest matrix with orthonormal
-    columns, and so does V. Ours: where columns depend on each other (the same adapter twice), the polar
-    factor is not unique, and only the part that U spans is used, so that a change merged with itself is itself.
+    columns, and so does V. Ours: where columns depend on each other (an adapter twice), the polar
+    factor is not unique, and only the part that U spans is used: a change merged with itself is itself.
     """
     left = _orthogonal(torch.cat([task.left for task in tasks], dim=1))
     right = _orthogonal(torch.cat([task.right for task in tasks]).T).T
