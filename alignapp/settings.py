@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "alignapp.adapters",
     "alignapp.instant",
     "alignapp.api",
+    "alignapp.panel",
     "alignapp.demo",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -64,6 +65,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "django_htmx",
     "template_partials",
     "csp",
@@ -174,6 +176,13 @@ ACCOUNT_FORMS = {
     "signup": "alignapp.accounts.forms.SignupForm",
     "login": "alignapp.accounts.forms.LoginForm",
 }
+# A second factor is for whoever wants one, and for everybody with a role in the panel.
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "alignapp"
+MFA_TOTP_TOLERANCE = 1  # clocks differ; a code is good for one use anyway
+MFA_ADAPTER = "alignapp.accounts.two_factor.Adapter"
+# Without a mail server no address is ever confirmed (see above).
+MFA_ALLOW_UNVERIFIED_EMAIL = not EMAIL_URL
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_EMAIL_NOTIFICATIONS = False
 SESSION_COOKIE_AGE = 12 * 60 * 60  # from signing in, however busy the session is

@@ -12,5 +12,6 @@ urlpatterns = [
     path("alignment/ratings/", include("alignapp.instant.urls")),
     path("alignment/", include("alignapp.adapters.urls")),
     path("", include("alignapp.api.urls")),
+    path("operate/", include("alignapp.panel.urls")),
     path("admin/", admin.site.urls),
 ]

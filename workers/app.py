@@ -8,6 +8,7 @@ job alive by itself (measured: `docs/decisions/0001-jobs-live-in-the-database.md
 import os
 
 from celery import Celery
+from celery.schedules import crontab
 from django.conf import settings
 from kombu import Queue
 
@@ -41,8 +42,20 @@ app.conf.update(
     worker_redirect_stdouts=False,
     task_default_queue=queues.HOUSEKEEPING,
     task_queues=[Queue(name) for name in queues.ALL],
-    imports=["workers.tasks.train", "workers.tasks.generate", "workers.tasks.instant", "workers.tasks.sweep"],
+    imports=[
+        "workers.tasks.train",
+        "workers.tasks.generate",
+        "workers.tasks.instant",
+        "workers.tasks.sweep",
+        "workers.tasks.watch",
+    ],
     beat_schedule={
-        "sweep": {"task": "workers.sweep", "schedule": 10.0, "options": {"queue": queues.HOUSEKEEPING}}
+        "sweep": {"task": "workers.sweep", "schedule": 10.0, "options": {"queue": queues.HOUSEKEEPING}},
+        "measure": {"task": "workers.measure", "schedule": 30.0, "options": {"queue": queues.HOUSEKEEPING}},
+        "verify the audit chain": {
+            "task": "workers.verify_audit",
+            "schedule": crontab(hour="3", minute="10"),
+            "options": {"queue": queues.HOUSEKEEPING},
+        },
     },
 )

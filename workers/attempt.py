@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.conf import settings
 from django.db import DatabaseError
 
 from alignapp.adapters.models import Artifact, Job
@@ -19,6 +21,8 @@ from workers import shutdown
 from workers.lease import Heartbeat
 
 log = logging.getLogger(__name__)
+
+TRACEBACK_CHARACTERS = 20_000
 
 
 class Attempt:
@@ -75,10 +79,10 @@ class Attempt:
             case shutdown.ShuttingDown():
                 job.release()
             case AlignError():
-                job.fail(str(error), retryable=error.retryable)
+                job.fail(str(error), retryable=error.retryable, traceback=where_it_broke(error))
             case _:
                 log.error("job %s failed", job.id, exc_info=error)
-                job.fail(f"{type(error).__name__}: {error}")
+                job.fail(f"{type(error).__name__}: {error}", traceback=where_it_broke(error))
 
     def __enter__(self) -> Attempt:
         self._heartbeat.__enter__()
@@ -86,3 +90,21 @@ class Attempt:
 
     def __exit__(self, *exception: object) -> None:
         self._heartbeat.__exit__(*exception)
+
+
+def where_it_broke(error: Exception) -> str:
+    """Return the traceback without messages, which may quote a person: kinds of errors, files, lines, code."""
+    parts = []
+    cause: BaseException | None = error
+    while cause is not None:
+        frames = traceback.extract_tb(cause.__traceback__)
+        lines = [f"  {_short(f.filename)}:{f.lineno} in {f.name}\n    {f.line}" for f in frames]
+        parts.append("\n".join([*lines, type(cause).__name__]))
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return "\n\nbecause of\n\n".join(parts)[:TRACEBACK_CHARACTERS]
+
+
+def _short(path: str) -> str:
+    """Return a file's path within the program or its package, without where that is installed."""
+    inside = path.partition("/site-packages/")[2]
+    return inside or path.removeprefix(f"{settings.BASE_DIR}/")

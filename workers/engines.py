@@ -37,6 +37,16 @@ def engine_for_process() -> Engine:
         return _engine()
 
 
+def loaded_base() -> BaseModel | None:
+    """Return the base model if it was loaded already."""
+    return _base() if _base.cache_info().currsize else None
+
+
+def loaded_engine() -> Engine | None:
+    """Return the engine if it was made already."""
+    return _engine() if _engine.cache_info().currsize else None
+
+
 @cache
 def _base() -> BaseModel:
     from personalization.models.base import load

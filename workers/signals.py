@@ -1,4 +1,4 @@
-"""What a worker does when it starts and stops: lists its methods, loads its model, gives back its jobs."""
+"""What a worker does when it starts and stops: lists its methods, loads its model, tells that it lives."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from celery.signals import worker_ready, worker_shutting_down
 
 from alignapp.adapters.models import MethodInfo
-from workers import queues, shutdown
+from workers import heartbeat, queues, shutdown
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,7 @@ def prepare(sender: Any, **_: Any) -> None:
         from workers.engines import engine_for_process
 
         engine_for_process()
+    heartbeat.start(str(sender.hostname), sorted(taken))
     log.info("ready: %s", ", ".join(sorted(taken)))
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # key and are ended, not exported.
 NOT_EXPORTED = {
     "account.emailconfirmation": "holds only the key of a link that was mailed",
+    "mfa.authenticator": "holds only the secrets of the second factor",
 }
 # Never written out, whatever the model: the password's hash, and what keeps the audit chain together.
 SECRET_FIELDS = frozenset({"password", "salt", "hash", "previous_hash", "detail_digest"})

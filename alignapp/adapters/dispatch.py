@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from alignapp.adapters.models import Job
+    from alignapp.audit.models import AuditCheck
     from alignapp.chat.models import Reply
     from alignapp.instant.models import InstantVector
 
@@ -54,16 +55,29 @@ def wake_for_gate(vector: InstantVector) -> None:
     transaction.on_commit(ask)
 
 
+def wake_for_audit_check(check: AuditCheck) -> None:
+    """Have the housekeeping walk over the audit chain when the transaction commits."""
+    transaction.on_commit(partial(_send, "workers.verify_audit", check.pk, queues.HOUSEKEEPING))
+
+
 def messages_to_generation() -> int:
     """Return how many messages wait for a generation worker; 0 where the broker does not answer."""
+    return messages_by_queue()[queues.GENERATE]
+
+
+def messages_by_queue() -> dict[str, int]:
+    """Return how many messages wait in each queue; 0 where the broker does not answer."""
+    pipe = streams.connection().pipeline(transaction=False)
+    for name in queues.ALL:
+        pipe.llen(name)
     try:
-        return int(str(streams.connection().llen(queues.GENERATE)))
+        return dict(zip(queues.ALL, map(int, pipe.execute()), strict=True))
     except redis.RedisError as error:
         log.warning("broker unreachable, its messages are not counted: %s", error)
-        return 0
+        return dict.fromkeys(queues.ALL, 0)
 
 
-def _send(task: str, row_id: str, queue: str, *, after: timedelta = timedelta(0)) -> None:
+def _send(task: str, row_id: str | int, queue: str, *, after: timedelta = timedelta(0)) -> None:
     try:
         app.send_task(task, args=[row_id], queue=queue, retry=False, countdown=after.total_seconds() or None)
     except (OperationalError, OSError) as error:

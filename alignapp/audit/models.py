@@ -33,6 +33,7 @@ class AuditEvent(models.Model):
 
     class Meta:
         ordering = ("id",)
+        indexes = [models.Index(fields=["verb", "id"], name="audit_by_verb")]
 
     def __str__(self) -> str:
         return f"{self.verb} by {self.actor_label}"
@@ -44,3 +45,18 @@ class ChainHead(models.Model):
     count = models.PositiveBigIntegerField(default=0)
     hash = models.CharField(max_length=64)
     signature = models.CharField(max_length=64, blank=True)  # by SECRET_KEY, which the database does not hold
+
+
+class AuditCheck(models.Model):
+    """One walk over the whole chain, by a worker: what it found. See `chain.verify_chain`."""
+
+    asked_at = models.DateTimeField(auto_now_add=True)
+    asked_by = models.CharField(max_length=40)  # a pseudonym, or "system"
+    finished_at = models.DateTimeField(null=True, blank=True)
+    events = models.PositiveBigIntegerField(default=0)
+    problems = models.JSONField(default=list)  # [{"event": 12, "what": "it was edited"}], the first ones
+    problem_count = models.PositiveIntegerField(default=0)
+    head = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        ordering = ("-id",)

@@ -15,11 +15,12 @@ from django.db.models import Q
 from django.utils import timezone
 
 from alignapp.audit import chain
-from alignapp.audit.models import AuditEvent, ChainHead
+from alignapp.audit.models import AuditCheck, AuditEvent, ChainHead
 
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
 
+PROBLEMS_KEPT = 20
 ERASED = "account.erased"  # the verb that allows a person's events to be masked
 
 
@@ -67,6 +68,18 @@ def record(
 def events_about(person: Person) -> models.QuerySet[AuditEvent]:
     """Return what this person did and what was done with their data, latest first."""
     return AuditEvent.objects.filter(Q(actor=person) | Q(subject=person)).order_by("-id")
+
+
+def check(*, asked_by: str = "system", waiting: AuditCheck | None = None) -> AuditCheck:
+    """Walk over the whole chain and keep what was found. Reads every event."""
+    row = waiting or AuditCheck.objects.create(asked_by=asked_by)
+    problems = chain.verify_chain()
+    head = ChainHead.objects.filter(pk=1).first()
+    row.events, row.head = (head.count, head.hash) if head else (0, "")
+    row.problems = [{"event": p.event_id, "what": p.what} for p in problems[:PROBLEMS_KEPT]]
+    row.problem_count, row.finished_at = len(problems), timezone.now()
+    row.save()
+    return row
 
 
 def mask(person: Person) -> int:

@@ -195,7 +195,9 @@ class Reply(OwnedModel):
                 fields=["lease_until"],
                 name="reply_open",
                 condition=models.Q(status__in=["queued", "running"]),
-            )
+            ),
+            # What is measured by the minute.
+            models.Index(fields=["finished_at"], name="reply_by_end"),
         ]
 
 

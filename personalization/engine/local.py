@@ -114,6 +114,10 @@ class LocalEngine:
             time.sleep(time.monotonic() - begun)
         return found
 
+    def resident(self) -> list[str]:
+        """Return the digests of what was read from disk and is kept."""
+        return self._artifacts.resident()
+
     def forget(self, names: Iterable[str]) -> None:
         """Drop from memory what was deleted. See `Engine.forget`."""
         gone = list(names)
@@ -183,6 +187,11 @@ class _Artifacts:
             return found
         vectors = load_vectors(intervention.path)
         return self._keep(intervention.digest, vectors, list(vectors.sites.values()))
+
+    def resident(self) -> list[str]:
+        """Return the digests, the least recently used first."""
+        with self._lock:
+            return [digest for digest, _kind in self._kept]
 
     def forget(self, digests: Iterable[str]) -> None:
         """Drop these; unknown ones are no error."""

@@ -129,6 +129,10 @@ class Engine(Protocol):
         for what does not fit, EngineBusy when the engine closes, and whatever `tick` raises.
         """
 
+    def resident(self) -> list[str]:
+        """Return the digests of the artifacts that this process holds in memory, latest used last."""
+        ...
+
     def forget(self, names: Iterable[str]) -> None:
         """Drop from memory what was deleted: artifacts by digest, and what owners' answers left behind.
 

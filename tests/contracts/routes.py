@@ -4,6 +4,8 @@ Access is one of
 - `public`: everybody.
 - `private`: whoever signed in, on rows of their own; others are sent to sign in.
 - `token`: whoever shows a token; a session opens nothing, so there is no form to forge.
+- `panel`: people with one of `roles` in the operators' panel, signed in with two factors; with another role 403,
+  without any 404.
 - `owned`: has ids in its address, and answers 404 to everybody but the owner of all of them.
 `ids` names the row (a field of `tests.web.everything.Everything`) for each id in the address.
 """
@@ -19,12 +21,13 @@ class Route:
     """One named route: its methods, and what an owner's request without any data may answer."""
 
     name: str
-    access: Literal["public", "private", "token", "owned"]
+    access: Literal["public", "private", "token", "owned", "panel"]
     methods: str = "GET"
     ids: dict[str, str] = field(default_factory=dict)
     fixed: dict[str, object] = field(default_factory=dict)  # arguments that are no row
     answers: tuple[int, ...] = (200, 302, 400)
     anonymous: tuple[int, ...] = (302,)
+    roles: tuple[str, ...] = ()
 
 
 def _public(name: str, methods: str = "GET", **fields) -> Route:
@@ -41,6 +44,11 @@ def _token(name: str, methods: str = "GET") -> Route:
 
 def _owned(name: str, methods: str, ids: str, **fields) -> Route:
     return Route(name, "owned", methods, ids=dict(pair.split("=") for pair in ids.split()), **fields)
+
+
+def _panel(name: str, methods: str = "GET", roles: str = "operator auditor", ids: str = "", **fields) -> Route:
+    rows = dict(pair.split("=") for pair in ids.split())
+    return Route(name, "panel", methods, ids=rows, roles=tuple(roles.split()), **fields)
 
 
 CONVERSATION = "conversation_id=conversation"
@@ -64,6 +72,15 @@ ROUTES = [
     _public("account_reset_password_from_key", "GET POST", fixed={"uidb36": "zz", "key": "no-such-key"}),
     _public("account_reset_password_from_key_done"),
     _private("account_reauthenticate", "GET POST"),
+    _public("mfa_authenticate", "GET POST"),
+    _private("mfa_index"),
+    _private("mfa_reauthenticate", "GET POST"),
+    _private("mfa_activate_totp", "GET POST"),
+    _private("mfa_qr_code", answers=(200, 404)),
+    _private("mfa_deactivate_totp", "GET POST", answers=(302, 404)),
+    _private("mfa_view_recovery_codes", answers=(200, 302, 404)),
+    _private("mfa_generate_recovery_codes", "GET POST"),
+    _private("mfa_download_recovery_codes", answers=(200, 302, 404)),
     _private("account_change_password", "GET POST"),
     _private("account", "GET POST"),
     _private("change_consent", "POST"),
@@ -134,4 +151,5 @@ ROUTES = [
     _owned("adapters:model_card", "GET", ARTIFACT),
     _owned("adapters:duel", "GET POST", ARTIFACT),
     _owned("adapters:delete", "GET POST", ARTIFACT),
+    _panel("panel:overview", roles="operator auditor support"),
 ]

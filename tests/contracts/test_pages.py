@@ -16,6 +16,7 @@ from alignapp.accounts.models import Person
 from tests.contracts.routes import ROUTES
 from tests.contracts.test_routes import admin_addresses
 from tests.contracts.walk import address, ask
+from tests.web.operating import signed_in_with
 
 pytestmark = pytest.mark.django_db
 POLICY = {
@@ -76,6 +77,10 @@ def pages(rows, owner) -> Iterator[tuple[str, object]]:
     session.save()
     root = Person.objects.create_superuser("root@example.org", "a long pass phrase")
     operator.force_login(root, backend="django.contrib.auth.backends.ModelBackend")
+    in_the_panel = signed_in_with("operator", root)
+    for route in ROUTES:
+        if route.access == "panel" and "GET" in route.methods:
+            yield route.name, ask(in_the_panel, "GET", address(route, rows))
     for route in ROUTES:
         if "GET" in route.methods:
             for client in (Client(), signed_in):

@@ -1,15 +1,21 @@
-"""Every route x {anonymous, owner, other person, staff without rights} x {GET, POST}."""
+"""Every route x {anonymous, owner, other person, staff without rights, each role} x {GET, POST}."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.contrib import admin
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
 
 from alignapp.accounts.models import Person
+from alignapp.panel import roles
+from alignapp.panel.models import SupportLeave
 from tests.contracts.routes import ROUTES
 from tests.contracts.walk import address, ask, route_names
+from tests.web.operating import signed_in_with
 
 pytestmark = pytest.mark.django_db
 METHODS = ("GET", "POST")
@@ -25,6 +31,11 @@ def unlimited(settings):
 @pytest.fixture
 def staff(db) -> Person:
     return Person.objects.create_user("staff@example.org", "a long pass phrase", is_staff=True)
+
+
+def hidden(route, method):
+    """What somebody without any role is told of the panel: that there is no such page."""
+    return (404,) if method in route.methods else (404, 405)
 
 
 def wrong_answers(client, rows, expected) -> list[str]:
@@ -59,6 +70,8 @@ def test_visitors_are_sent_to_sign_in(rows):
 
 def test_the_owner_is_served_and_nothing_breaks(rows, owner, client_of):
     def expected(route, method):
+        if route.access == "panel":
+            return hidden(route, method)
         return route.answers if method in route.methods else (405,)
 
     assert wrong_answers(client_of(owner), rows, expected) == []
@@ -67,8 +80,8 @@ def test_the_owner_is_served_and_nothing_breaks(rows, owner, client_of):
 @pytest.mark.parametrize("who", ["other", "staff"])
 def test_ids_of_somebody_else_are_not_found(who, rows, client_of, request):
     def expected(route, method):
-        if route.access == "owned":
-            return (404,) if method in route.methods else (404, 405)
+        if route.access in ("owned", "panel"):
+            return hidden(route, method)
         return route.answers if method in route.methods else (405,)
 
     assert wrong_answers(client_of(request.getfixturevalue(who)), rows, expected) == []
@@ -76,11 +89,49 @@ def test_ids_of_somebody_else_are_not_found(who, rows, client_of, request):
 
 def test_ids_of_nothing_are_not_found(owner, client_of):
     def expected(route, method):
-        if route.access == "owned":
-            return (404,) if method in route.methods else (404, 405)
+        if route.access in ("owned", "panel"):
+            return hidden(route, method)
         return route.answers if method in route.methods else (405,)
 
     assert wrong_answers(client_of(owner), None, expected) == []
+
+
+@pytest.mark.parametrize("role", ["operator", "auditor", "support"])
+def test_each_role_opens_its_pages_and_no_others(role, rows, other):
+    client = signed_in_with(role, other)
+    if role == "support":
+        SupportLeave.give(rows.artifact.person, timedelta(hours=1)).take_up(other)
+
+    def expected(route, method):
+        if route.access != "panel":
+            return range(200, 500)
+        if role in route.roles:
+            return route.answers if method in route.methods else (405,)
+        return (403,) if method in route.methods else (403, 405)
+
+    assert wrong_answers(client, rows, expected) == []
+
+
+def test_a_role_without_a_second_factor_opens_nothing(rows, other, client_of):
+    roles.grant(other, "operator", "for the test")
+    panel = [route for route in ROUTES if route.access == "panel"]
+    for route in panel:
+        method = route.methods.split()[0]
+        response = ask(client_of(other), method, address(route, rows))
+        assert response.status_code == 302, route.name
+        assert response.headers["Location"] == reverse("mfa_activate_totp")
+    TOTP.activate(other, generate_totp_secret())
+    for route in panel:
+        method = route.methods.split()[0]
+        response = ask(client_of(other), method, address(route, rows))
+        assert response.headers["Location"].startswith(reverse("mfa_reauthenticate")), route.name
+
+
+def test_a_role_ends_with_the_next_request(rows, other):
+    client = signed_in_with("operator", other)
+    assert client.get(reverse("panel:overview")).status_code == 200
+    roles.revoke(other, "operator", "left the team")
+    assert client.get(reverse("panel:overview")).status_code == 404
 
 
 def test_no_form_is_taken_without_its_token(rows, owner):

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.conf import settings
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.test import Client
+from django.utils import timezone
 
 from alignapp.accounts.belongings import rows_of
 from alignapp.accounts.consent import give_consent
@@ -27,6 +29,7 @@ from alignapp.chat import streams
 from alignapp.chat.models import Conversation, Reply, Turn
 from alignapp.feedback.models import Feedback, GapResolution
 from alignapp.instant import services as instant
+from alignapp.panel.models import RoleGrant, SupportLeave
 from alignapp.profiles.models import InventoryAnswer, ProfileVersion
 from personalization import artifacts
 from tests.web import learned
@@ -65,6 +68,10 @@ def everything_of(person: Person) -> Everything:
     """Make one row of each personal model, with an artifact's files, a checkpoint and a stream."""
     give_consent(person)
     EmailAddress.objects.create(user=person, email=person.email, primary=True, verified=True)
+    TOTP.activate(person, generate_totp_secret())
+    now = timezone.now()
+    RoleGrant.objects.create(person=person, role="auditor", reason="It was so once.", ended_at=now)
+    SupportLeave.objects.create(person=person, until=now, ended_at=now)
     kind = ContentType.objects.get_for_model(Person)
     LogEntry.objects.create(
         user=person, content_type=kind, object_id="1", action_flag=CHANGE, object_repr="x"

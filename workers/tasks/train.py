@@ -27,10 +27,13 @@ TOGETHER_ON_CPU, TOGETHER_ON_GPU = 1, 8
 
 @app.task(name="workers.run_job")
 def run_job(job_id: str) -> None:
-    """Learn and prove what the job asks for, if nobody else does, together with others that wait."""
-    job = Job.claim(job_id, new_owner())
+    """Learn and prove what the job whose turn it is asks for, together with others that wait.
+
+    There is a message for each job that waits, so that each finds one; who comes next the rows say.
+    """
+    job = _claimed(job_id)
     if job is None:
-        log.info("job %s is not waiting; nothing to do", job_id)
+        log.info("woken for job %s, and none waits", job_id)
         return
     with ExitStack() as leases:
         attempts = [leases.enter_context(Attempt(job))]
@@ -43,6 +46,15 @@ def run_job(job_id: str) -> None:
         except Exception as error:
             for attempt in attempts:
                 attempt.settle(error)
+
+
+def _claimed(job_id: str) -> Job | None:
+    """Take the next job; where another worker was faster, the one after it."""
+    owner = new_owner()
+    while (next_id := Job.next_one(job_id)) is not None:
+        if job := Job.claim(next_id, owner):
+            return job
+    return None
 
 
 def _most() -> int:

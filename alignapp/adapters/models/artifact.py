@@ -46,6 +46,7 @@ class Artifact(OwnedModel):
     class Meta:
         ordering = ("-created_at",)
         constraints = [models.UniqueConstraint(fields=["person", "kind", "number"], name="artifact_number")]
+        indexes = [models.Index(fields=["state"], name="artifact_by_state")]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} v{self.number}"

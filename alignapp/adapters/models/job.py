@@ -8,15 +8,16 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import models
-from django.db.models import F, Q
+from django.db import IntegrityError, models, transaction
+from django.db.models import Case, F, Q, When
 from django.utils import timezone
 
 from alignapp.owned import OwnedModel
-from personalization.errors import Cancelled
+from personalization.errors import AlignError, Cancelled
 
 RETRY_AFTER = timedelta(seconds=10)  # times two to the power of the attempts so far
 CURVE_POINTS = 500
+STOPPED = "You stopped it."
 
 
 class LeaseLost(Exception):
@@ -57,7 +58,10 @@ class Job(OwnedModel):
     progress = models.FloatField(default=0.0)  # 0 to 1
     seconds_left = models.FloatField(null=True, blank=True)
     curve = models.JSONField(default=list, blank=True)  # [{"step": 3, "loss": 0.6, "held_out_accuracy": 0.7}]
+    priority = models.SmallIntegerField(default=0)  # higher is taken first; operators raise it
     reason = models.TextField(blank=True)  # why it is dead, or what it waits for
+    # Where the last attempt broke: files and lines of the program, never an error's message, which may quote.
+    traceback = models.TextField(blank=True)
     cancel_requested = models.BooleanField(default=False)
 
     attempts = models.PositiveSmallIntegerField(default=0)
@@ -82,7 +86,11 @@ class Job(OwnedModel):
             # The sweeper looks for jobs whose lease ran out.
             models.Index(
                 fields=["lease_until"], name="job_open", condition=Q(state__in=["queued", "running"])
-            )
+            ),
+            # Operators' lists, and the queue.
+            models.Index(fields=["-created_at"], name="job_newest"),
+            models.Index(fields=["state", "-created_at"], name="job_by_state"),
+            models.Index(fields=["finished_at"], name="job_by_end"),
         ]
 
     def __str__(self) -> str:
@@ -110,7 +118,7 @@ class Job(OwnedModel):
         return cls.objects.filter(pk=job_id).first() if taken else None
 
     def claim_company(self, most: int, owner: Callable[[], str]) -> Iterator[Job]:
-        """Take up to `most` other people's waiting jobs of this method, oldest first, as `claim` does.
+        """Take up to `most` other people's waiting jobs of this method, in the queue's order, as `claim` does.
 
         Each gets a lease of its own, in the name of a new `owner`. Only first attempts keep company: a job
         that killed its worker is tried again alone, and so are those that were with it.
@@ -118,7 +126,7 @@ class Job(OwnedModel):
         if self.attempts > 1:
             return
         alike = self._waiting().filter(method=self.method, attempts=0).exclude(person=self.person_id)
-        for job_id in alike.order_by("created_at").values_list("pk", flat=True)[:most]:
+        for job_id in alike.order_by("-priority", "created_at").values_list("pk", flat=True)[:most]:
             if job := Job.claim(job_id, owner()):
                 yield job
 
@@ -126,6 +134,20 @@ class Job(OwnedModel):
     def _waiting(cls) -> models.QuerySet[Job]:
         due = Q(not_before__isnull=True) | Q(not_before__lte=timezone.now())
         return cls.objects.filter(due, state=cls.State.QUEUED)
+
+    @classmethod
+    def next_one(cls, named: uuid.UUID | str) -> uuid.UUID | None:
+        """Return the job to do next, for a worker that was woken for the one named; None when none waits.
+
+        A higher priority comes first; then who has no job running, so that nobody fills every worker; of
+        equals the one named, then who waits longest. Two queries.
+        """
+        busy = list(cls.objects.filter(state=cls.State.RUNNING).order_by().values_list("person", flat=True))
+        has_one = Case(When(person__in=busy, then=1), default=0)
+        named_first = Case(When(pk=named, then=0), default=1)
+        order = ("-priority", has_one, named_first, "created_at")
+        found: uuid.UUID | None = cls._waiting().order_by(*order).values_list("pk", flat=True).first()
+        return found
 
     @property
     def has_ended(self) -> bool:
@@ -137,7 +159,8 @@ class Job(OwnedModel):
         """Its place among the waiting jobs, from 1; None when it does not wait. One query."""
         if self.state != self.State.QUEUED:
             return None
-        return Job.objects.filter(state=self.State.QUEUED, created_at__lt=self.created_at).count() + 1
+        before = Q(priority__gt=self.priority) | Q(priority=self.priority, created_at__lt=self.created_at)
+        return Job.objects.filter(before, state=self.State.QUEUED).count() + 1
 
     def _held(self) -> models.QuerySet[Job]:
         return Job.objects.filter(pk=self.pk, state=self.State.RUNNING, lease_owner=self.lease_owner)
@@ -192,11 +215,12 @@ class Job(OwnedModel):
             lease_until=None,
         )
 
-    def fail(self, reason: str, *, retryable: bool = True) -> None:
-        """Put the job back for another attempt, or end it dead with the reason.
+    def fail(self, reason: str, *, retryable: bool = True, traceback: str = "") -> None:
+        """Put the job back for another attempt, or end it dead with the reason; keep where it broke.
 
         A last attempt and an error that would come again end it.
         """
+        self._change(traceback=traceback)
         if retryable and self.attempts < self.MAX_ATTEMPTS:
             wait = RETRY_AFTER * 2 ** (self.attempts - 1)
             self._change(
@@ -221,8 +245,9 @@ class Job(OwnedModel):
         )
 
     def stop(self) -> None:
-        """End a running job that the person cancelled."""
-        self._end(self.State.CANCELLED, "You stopped it.")
+        """End a running job that was cancelled, with the reason that `cancel` left."""
+        reason = Job.objects.filter(pk=self.pk).values_list("reason", flat=True).first()
+        self._end(self.State.CANCELLED, reason or STOPPED)
 
     def _end(self, state: str, reason: str) -> None:
         self._change(
@@ -234,10 +259,36 @@ class Job(OwnedModel):
             lease_until=None,
         )
 
-    def cancel(self) -> None:
-        """Stop a waiting job at once and a running one at its next report; an ended one stays as it is."""
+    def cancel(self, reason: str = STOPPED) -> bool:
+        """Stop a waiting job at once and a running one at its next report; False for one that has ended."""
         ended = Job.objects.filter(pk=self.pk, state=self.State.QUEUED).update(
-            state=self.State.CANCELLED, reason="You stopped it.", finished_at=timezone.now()
+            state=self.State.CANCELLED, reason=reason, finished_at=timezone.now()
         )
-        if not ended:
-            Job.objects.filter(pk=self.pk, state=self.State.RUNNING).update(cancel_requested=True)
+        if ended:
+            return True
+        running = Job.objects.filter(pk=self.pk, state=self.State.RUNNING)
+        return bool(running.update(cancel_requested=True, reason=reason))
+
+    def put_back(self) -> None:
+        """Queue a job that failed or was cancelled, as if it were new; its split and parameters stay.
+
+        Raises AlignError for another state, and when the person has an open job of this method meanwhile.
+        """
+        ended = Job.objects.filter(pk=self.pk, state__in=(self.State.DEAD, self.State.CANCELLED))
+        fresh: dict[str, Any] = {
+            "state": self.State.QUEUED,
+            "phase": self.Phase.WAITING,
+            "progress": 0.0,
+            "attempts": 0,
+            "reason": "",
+            "traceback": "",
+            "cancel_requested": False,
+            "not_before": None,
+            "finished_at": None,
+        }
+        try:
+            with transaction.atomic():
+                if not ended.update(**fresh):
+                    raise AlignError("Only a job that failed or was cancelled can be tried again.")
+        except IntegrityError:
+            raise AlignError(f"{self.person} has another open job of {self.method}.") from None

@@ -101,6 +101,10 @@ class VllmEngine:
         self._gating.check(row)
         return self._gating.gate(row, tick)
 
+    def resident(self) -> list[str]:
+        """Return nothing: the vLLM server holds the artifacts, and its own metrics tell of them."""
+        return []
+
     def forget(self, names: Iterable[str]) -> None:
         """Have the server drop what was deleted; it is told again until it hears it. See `Engine.forget`."""
         # No person's id leaves this process: the server drops every prefix, whoever is gone.

@@ -1,0 +1,161 @@
+"""Measure what the panel shows over time: by the minute, rolled up to hours and days.
+
+Counts are taken from rows by the time they ended, so that a pause of the housekeeping loses none of them (up to
+a day is caught up); levels are what they are at the moment. Knows nothing of pages.
+"""
+
+from __future__ import annotations
+
+import bisect
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Max, Min, Q, Sum
+from django.utils import timezone
+
+from alignapp.accounts.models import Person
+from alignapp.adapters import dispatch
+from alignapp.adapters.models import Alignment, Artifact, Job, ReportCard
+from alignapp.chat.models import Reply
+from alignapp.panel.models import Measure, Worker
+
+Period = Measure.Period
+CAUGHT_UP = timedelta(days=1)
+KEPT = {Period.MINUTE: timedelta(days=2), Period.HOUR: timedelta(days=62)}  # days are kept for ever
+PARTS = {Period.HOUR: Period.MINUTE, Period.DAY: Period.HOUR}  # what a longer period is made of
+FIRST_TOKEN = "first_token_ms"  # noqa: S105 - no secret
+# The upper ends of a histogram's buckets, in ms, each a quarter above the one before; the last has none.
+EDGES = [round(10 * 1.25**i) for i in range(45)]
+
+
+def measure(now: datetime | None = None) -> None:
+    """Measure every minute that has ended and was not measured yet, then roll up and forget the oldest."""
+    now = now or timezone.now()
+    this_minute = now.replace(second=0, microsecond=0)
+    last = Measure.objects.filter(period=Period.MINUTE).aggregate(last=Max("at"))["last"]
+    minute = max(last + timedelta(minutes=1) if last else this_minute - timedelta(minutes=1), this_minute - CAUGHT_UP)
+    while minute < this_minute:
+        rows = _counts(minute)
+        if minute == this_minute - timedelta(minutes=1):
+            rows += [_row(name, minute, value) for name, value in levels(now).items()]
+        Measure.objects.bulk_create(rows, ignore_conflicts=True)
+        minute += timedelta(minutes=1)
+    for period in (Period.HOUR, Period.DAY):
+        roll_up(period, now)
+    for period, kept in KEPT.items():
+        Measure.objects.filter(period=period, at__lt=now - kept).delete()
+
+
+def levels(now: datetime) -> dict[str, float]:
+    """Return how much there is of everything now. About ten queries, each on an index."""
+    disk = shutil.disk_usage(settings.VAR_DIR)
+    shaped = Q()
+    for part in Artifact.Kind.values:
+        shaped |= Q(**{f"current__{part}__isnull": False})
+    jobs = dict(Job.objects.order_by().values_list("state").annotate(Count("pk")))
+    oldest = Job.objects.filter(state=Job.State.QUEUED).aggregate(at=Min("created_at"))["at"]
+    artifacts = dict(Artifact.objects.order_by().values_list("state").annotate(Count("pk")))
+    alive = list(Worker.alive())
+    return {
+        "people": Person.objects.count(),
+        "people_aligned": Alignment.objects.filter(shaped).count(),
+        **{f"jobs_{state}": jobs.get(state, 0) for state in Job.State.values},
+        "oldest_job_seconds": (now - oldest).total_seconds() if oldest else 0,
+        **{f"artifacts_{state}": artifacts.get(state, 0) for state in Artifact.State.values},
+        "replies_waiting": Reply.objects.filter(status=Reply.Status.QUEUED).count(),
+        **{f"queue_{name}": depth for name, depth in dispatch.messages_by_queue().items()},
+        "workers": len(alive),
+        "resident": sum(len(worker.resident) for worker in alive),
+        "disk_used_percent": 100 * disk.used / disk.total,
+    }
+
+
+def roll_up(period: str, now: datetime) -> None:
+    """Make the rows of every period of this length that has ended and was not made yet."""
+    length, part = Measure.LENGTH[Period(period)], PARTS[Period(period)]
+    last = Measure.objects.filter(period=period).aggregate(last=Max("at"))["last"]
+    first = Measure.objects.filter(period=part).aggregate(first=Min("at"))["first"]
+    if first is None:
+        return
+    begin = last + length if last else _begin_of(period, first)
+    while begin + length <= now:
+        parts = Measure.objects.filter(period=part, at__gte=begin, at__lt=begin + length)
+        Measure.objects.bulk_create(_added_up(parts, period, begin), ignore_conflicts=True)
+        begin += length
+
+
+def quantile(histogram: Mapping[str, int], share: float) -> float | None:
+    """Return the value below which this share lies, within a bucket of 25 %; None without any."""
+    total, below = sum(histogram.values()), 0.0
+    for bucket in sorted(map(int, histogram)):
+        count = histogram[str(bucket)]
+        if below + count >= share * total:
+            low = EDGES[bucket - 1] if bucket else 0
+            high = EDGES[bucket] if bucket < len(EDGES) else low
+            return low + (high - low) * (share * total - below) / count
+        below += count
+    return None
+
+
+def totals() -> dict[str, Measure]:
+    """Return everything that was ever counted, by name: days, then hours, then minutes after those."""
+    rows: list[Measure] = []
+    after = None
+    for period in (Period.DAY, Period.HOUR, Period.MINUTE):
+        of_period = Measure.objects.filter(period=period, **({"at__gte": after} if after else {}))
+        rows += of_period
+        if last := of_period.aggregate(last=Max("at"))["last"]:
+            after = last + Measure.LENGTH[period]
+    return {row.name: row for row in _added_up(rows, Period.DAY, timezone.now())}
+
+
+def _counts(minute: datetime) -> list[Measure]:
+    """Return what ended in one minute."""
+    ended = {"finished_at__gte": minute, "finished_at__lt": minute + timedelta(minutes=1)}
+    made = {"created_at__gte": minute, "created_at__lt": minute + timedelta(minutes=1)}
+    replies = Reply.objects.filter(**ended).order_by()
+    sums = replies.aggregate(n=Count("pk"), tokens=Sum("token_count"))
+    histogram: dict[str, int] = defaultdict(int)
+    milliseconds = 0
+    for ms in replies.exclude(first_token_ms=None).values_list("first_token_ms", flat=True):
+        histogram[str(bisect.bisect_left(EDGES, ms))] += 1
+        milliseconds += ms
+    jobs = Job.objects.filter(**ended).order_by()
+    refused = ReportCard.objects.filter(artifact__state=Artifact.State.QUARANTINED, **made)
+    first = _row(FIRST_TOKEN, minute, milliseconds)
+    first.histogram = dict(histogram)
+    return [
+        _row("replies", minute, sums["n"]),
+        _row("tokens", minute, sums["tokens"] or 0),
+        _row("jobs_ended_done", minute, jobs.filter(state=Job.State.DONE).count()),
+        _row("jobs_ended_dead", minute, jobs.filter(state=Job.State.DEAD).count()),
+        _row("gate_failures", minute, refused.count()),
+        first,
+    ]
+
+
+def _row(name: str, at: datetime, value: float) -> Measure:
+    return Measure(name=name, period=Period.MINUTE, at=at, total=value, samples=1, most=value)
+
+
+def _added_up(parts: Iterable[Measure], period: str, at: datetime) -> list[Measure]:
+    found: dict[str, Measure] = {}
+    for part in parts:
+        row: Any = found.get(part.name)
+        if row is None:
+            found[part.name] = row = Measure(
+                name=part.name, period=period, at=at, total=0.0, samples=0, most=part.most, histogram={}
+            )
+        row.total, row.samples, row.most = row.total + part.total, row.samples + part.samples, max(row.most, part.most)
+        for bucket, count in part.histogram.items():
+            row.histogram[bucket] = row.histogram.get(bucket, 0) + count
+    return list(found.values())
+
+
+def _begin_of(period: str, at: datetime) -> datetime:
+    at = at.replace(minute=0, second=0, microsecond=0)
+    return at.replace(hour=0) if period == Period.DAY else at

@@ -1,0 +1,24 @@
+"""What every page of the panel is rendered with: its navigation, and what can be undone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import render
+
+from alignapp.panel import undo
+from alignapp.panel.navigation import entries_for
+from alignapp.panel.roles import PanelRequest, Role
+
+
+def shown(
+    request: PanelRequest, template: str, part: str, context: dict[str, Any], *, status: int = 200
+) -> HttpResponse:
+    """Render a page of the panel; `part` is the entry of the navigation that it belongs to."""
+    frame = {
+        "entries": entries_for(request.roles, part),
+        "may_act": Role.OPERATOR in request.roles,
+        "undo": undo.offered(request),
+    }
+    return render(request, template, {**frame, **context}, status=status)

@@ -1,0 +1,157 @@
+"""The overview: what is the matter now, and each number over an hour, a day or a month."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Min
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from alignapp import charts
+from alignapp.adapters.models import Job
+from alignapp.panel.measures import FIRST_TOKEN, quantile
+from alignapp.panel.models import Measure, Worker
+
+Reading = Callable[[Measure], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How far back a trend goes, from which rows, and what its x axis counts."""
+
+    name: str
+    label: str | Promise
+    period: str
+    length: timedelta
+    x_name: str | Promise
+
+
+SPANS = [
+    Span("hour", gettext_lazy("an hour"), Measure.Period.MINUTE, timedelta(hours=1), gettext_lazy("Minutes")),
+    Span("day", gettext_lazy("a day"), Measure.Period.HOUR, timedelta(days=1), gettext_lazy("Hours")),
+    Span("month", gettext_lazy("a month"), Measure.Period.DAY, timedelta(days=31), gettext_lazy("Days")),
+]
+
+
+def _rate(row: Measure) -> float:
+    return row.mean / 60
+
+
+def _p95(row: Measure) -> float | None:
+    found = quantile(row.histogram, 0.95)
+    return None if found is None else found / 1000
+
+
+def _level(row: Measure) -> float:
+    return row.mean
+
+
+def _count(row: Measure) -> float:
+    return row.total
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number: its rows' name, how to read a row, and how to write the number."""
+
+    name: str
+    title: str | Promise
+    reading: Reading = _level
+    number: charts.Number = charts.plain()
+
+
+GROUPS: list[tuple[str | Promise, list[Figure]]] = [
+    (
+        gettext_lazy("Serving"),
+        [
+            Figure("replies", gettext_lazy("Answers a second"), _rate, charts.plain(2)),
+            Figure("tokens", gettext_lazy("Tokens a second"), _rate, charts.plain(1)),
+            Figure(FIRST_TOKEN, gettext_lazy("First token, p95, s"), _p95, charts.plain(2)),
+            Figure("replies_waiting", gettext_lazy("Answers that wait")),
+            Figure("resident", gettext_lazy("Artifacts in workers' memory")),
+        ],
+    ),
+    (
+        gettext_lazy("Learning"),
+        [
+            Figure("jobs_queued", gettext_lazy("Jobs that wait")),
+            Figure("jobs_running", gettext_lazy("Jobs that run")),
+            Figure("oldest_job_seconds", gettext_lazy("Oldest waiting job, s")),
+            Figure("jobs_ended_done", gettext_lazy("Jobs done"), _count),
+            Figure("jobs_ended_dead", gettext_lazy("Jobs failed"), _count),
+            Figure("gate_failures", gettext_lazy("Refused by the safety gate"), _count),
+        ],
+    ),
+    (
+        gettext_lazy("People and artifacts"),
+        [
+            Figure("people", gettext_lazy("People")),
+            Figure("people_aligned", gettext_lazy("People aligned")),
+            Figure("artifacts_proven", gettext_lazy("Proven artifacts")),
+            Figure("artifacts_candidate", gettext_lazy("Artifacts not yet proven")),
+            Figure("artifacts_not_proven", gettext_lazy("Artifacts that were not proven")),
+            Figure("artifacts_quarantined", gettext_lazy("Quarantined artifacts")),
+        ],
+    ),
+    (
+        gettext_lazy("Machines"),
+        [
+            Figure("workers", gettext_lazy("Workers alive")),
+            Figure("queue_train", gettext_lazy("Messages for training")),
+            Figure("queue_generate", gettext_lazy("Messages for generation")),
+            Figure("queue_housekeeping", gettext_lazy("Messages for housekeeping")),
+            Figure("disk_used_percent", gettext_lazy("Disk used, %"), _level, charts.plain(1)),
+        ],
+    ),
+]
+
+
+def overview_page(over: str) -> dict[str, Any]:
+    """Return the context of the overview. Four queries, however much there is."""
+    now = timezone.now()
+    span = next((each for each in SPANS if each.name == over), SPANS[0])
+    rows: dict[str, list[Measure]] = defaultdict(list)
+    for row in Measure.objects.filter(period=span.period, at__gte=now - span.length).order_by("at"):
+        rows[row.name].append(row)
+    groups = [(title, [c for f in figures if (c := _curve(f, rows[f.name], span, now))]) for title, figures in GROUPS]
+    workers = list(Worker.objects.all()[:100])
+    return {
+        "spans": SPANS,
+        "span": span,
+        "groups": [(title, curves) for title, curves in groups if curves],
+        "jobs": _jobs_by_state(),
+        "workers": workers,
+        "missing": _missing(workers),
+        "now": now,
+    }
+
+
+def _curve(figure: Figure, rows: list[Measure], span: Span, now: datetime) -> charts.Curve | None:
+    length = Measure.LENGTH[Measure.Period(span.period)]
+    read = [((row.at - now) / length, figure.reading(row)) for row in rows]
+    points = [(round(x), y) for x, y in read if y is not None]
+    x_name = _("%(periods)s from now") % {"periods": span.x_name}
+    return charts.curve(str(figure.title), points, number=figure.number, x_name=x_name)
+
+
+def _jobs_by_state() -> list[dict[str, Any]]:
+    """Return open jobs and those that failed, with the age of the oldest."""
+    shown = (Job.State.QUEUED, Job.State.RUNNING, Job.State.DEAD)
+    found = Job.objects.filter(state__in=shown).order_by().values("state")
+    by_state = {row["state"]: row for row in found.annotate(count=Count("pk"), oldest=Min("created_at"))}
+    return [
+        {"state": state, "label": state.label, **by_state.get(state, {"count": 0, "oldest": None})} for state in shown
+    ]
+
+
+def _missing(workers: list[Worker]) -> list[str]:
+    """Return the queues that no living worker takes anything from."""
+    taken = {queue for worker in workers if worker.is_alive for queue in worker.queues}
+    return [name for name in ("generate", "train", "housekeeping") if name not in taken]
