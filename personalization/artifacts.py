@@ -53,14 +53,15 @@ def seal(
     records: Sequence[str],
     metrics: Mapping[str, Any],
     key: bytes,
+    parents: Sequence[str] = (),
 ) -> Sealed:
     """Move a finished folder into the store, atomically, and return it.
 
     Writes the manifest, forces everything to disk and renames, so that a killed process leaves either
     nothing or the whole. `temporary` must lie on the store's file system; it is gone afterwards, also
-    when sealing fails. Sealing the same contents again returns the first one, or replaces it when it was
-    damaged. Raises ArtifactError for an empty folder, one with links or one that has a manifest already,
-    and OSError when the disk is full.
+    when sealing fails. `parents` are the digests of what it was merged from. Sealing the same contents
+    again returns the first one, or replaces it when it was damaged. Raises ArtifactError for an empty
+    folder, one with links or one that has a manifest already, and OSError when the disk is full.
     """
     try:
         files = _hashes(temporary)
@@ -82,6 +83,8 @@ def seal(
             "sealed_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "files": files,
         }
+        if parents:
+            manifest["parents"] = sorted(parents)
         manifest = json.loads(_canonical(manifest))  # as it will be read: keys are text, tuples are lists
         digest = _digest(manifest)
         target = path_of(store, digest)

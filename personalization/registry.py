@@ -18,7 +18,9 @@ from typing import Any, Literal
 
 from .errors import AlignError, UnknownName
 
-Data = Literal["pairs", "thumbs", "ratings", "edits", "critiques", "inventory", "prompts", "values"]
+Data = Literal[
+    "pairs", "thumbs", "ratings", "edits", "critiques", "inventory", "prompts", "values", "adapters"
+]
 Produces = Literal["adapter", "vector", "personality", "values"]
 
 

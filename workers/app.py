@@ -47,11 +47,18 @@ app.conf.update(
         "workers.tasks.generate",
         "workers.tasks.instant",
         "workers.tasks.sweep",
+        "workers.tasks.verify",
+        "workers.tasks.verify",
         "workers.tasks.watch",
     ],
     beat_schedule={
         "sweep": {"task": "workers.sweep", "schedule": 10.0, "options": {"queue": queues.HOUSEKEEPING}},
         "measure": {"task": "workers.measure", "schedule": 30.0, "options": {"queue": queues.HOUSEKEEPING}},
+        "verify artifacts": {
+            "task": "workers.verify_artifacts",
+            "schedule": crontab(hour="1-5", minute="*/10"),
+            "options": {"queue": queues.HOUSEKEEPING},
+        },
         "verify the audit chain": {
             "task": "workers.verify_audit",
             "schedule": crontab(hour="3", minute="10"),

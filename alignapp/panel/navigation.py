@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from alignapp.panel.roles import EVERYBODY
+from alignapp.panel.roles import EVERYBODY, READERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class Entry:
 
 ENTRIES = [
     Entry("overview", _("Overview"), "panel:overview", EVERYBODY),
+    Entry("adapters", _("Adapters and vectors"), "panel:adapters", READERS),
 ]
 
 

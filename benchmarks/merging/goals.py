@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.people.arms import Rated
 from benchmarks.people.pool import Pool, pool_of
-from benchmarks.people.study import PUBLISHED
+from benchmarks.people.study import PUBLISHED, VALUES
 from personalization import registry
 from personalization.engine.local import LocalEngine
 from personalization.models.base import BaseModel
@@ -30,7 +30,6 @@ GOALS: Mapping[str, SimulatedPerson] = dict(
     zip(("plain words", "brief", "lists"), population(), strict=False)
 )
 MIXED = "mixed data"
-VALUES = Path("var/values")  # the way to the subject, where it was built here and not shipped
 
 
 def draw(seed: int, engine: LocalEngine, folder: Path, *, rated: int, fresh: int) -> Pool:
