@@ -106,11 +106,14 @@ def table(found: Mapping[str, Any]) -> str:
     ]
     for row in found["rows"]:
         shown = [_words(row["goals"][goal]) for goal in goals]
-        lines.append(
-            f"| {row['arm']} | "
-            + " | ".join([*shown, _words(row["mean"]), f"{row['worst']['value']:.2f}"])
-            + f" | {row['relevance_change']:+.3f} | {row['words']:.0f} | {row['rank'] or 8} | {row['loss']:.2f} |"
-        )
+        numbers = [
+            f"{row['worst']['value']:.2f}",
+            f"{row['relevance_change']:+.3f}",
+            f"{row['words']:.0f}",
+            str(row["rank"] or 8),  # a trained adapter's
+            f"{row['loss']:.2f}",
+        ]
+        lines.append(f"| {row['arm']} | " + " | ".join([*shown, _words(row["mean"]), *numbers]) + " |")
     return "\n".join(lines)
 
 

@@ -86,7 +86,7 @@ def adapters_page(filters: Filters) -> dict[str, Any]:
 
 
 def adapter_page(artifact: Artifact) -> dict[str, Any]:
-    """Return the context of one artifact: what it is, where it comes from, how it did, what was done with it."""
+    """Return the context of one artifact: what it is, where it comes from, how it did, what was done."""
     aliases = aliases_of(artifact.person, artifact.kind)
     card = getattr(artifact, "report_card", None)
     naming = AlignmentVersion.objects.filter(**{artifact.kind: artifact})
@@ -172,7 +172,7 @@ def compare_page(artifacts: Sequence[Artifact]) -> dict[str, Any]:
         Line(
             name,
             [
-                f"{f.words} ({f.interval})" if (f := tables.get(a.pk, {}).get(name)) else "–"
+                f"{f.words} ({f.interval})" if (f := tables.get(a.pk, {}).get(name)) else "-"
                 for a in artifacts
             ],
         )
