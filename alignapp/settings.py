@@ -187,6 +187,9 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_EMAIL_NOTIFICATIONS = False
 SESSION_COOKIE_AGE = 12 * 60 * 60  # from signing in, however busy the session is
 
+# Who shows it reads /metrics; without one only this machine does, and only without https.
+METRICS_TOKEN = env.str("ALIGN_METRICS_TOKEN", default="")
+
 # --- Pages ----------------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"

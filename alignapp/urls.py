@@ -12,6 +12,7 @@ urlpatterns = [
     path("alignment/ratings/", include("alignapp.instant.urls")),
     path("alignment/", include("alignapp.adapters.urls")),
     path("", include("alignapp.api.urls")),
+    path("", include("alignapp.panel.site_urls")),
     path("operate/", include("alignapp.panel.urls")),
     path("admin/", admin.site.urls),
 ]

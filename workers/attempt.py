@@ -93,7 +93,7 @@ class Attempt:
 
 
 def where_it_broke(error: Exception) -> str:
-    """Return the traceback without messages, which may quote a person: kinds of errors, files, lines, code."""
+    """Return the traceback without messages, which may quote a person: kinds of errors, files, lines."""
     parts = []
     cause: BaseException | None = error
     while cause is not None:

@@ -37,7 +37,9 @@ def measure(now: datetime | None = None) -> None:
     now = now or timezone.now()
     this_minute = now.replace(second=0, microsecond=0)
     last = Measure.objects.filter(period=Period.MINUTE).aggregate(last=Max("at"))["last"]
-    minute = max(last + timedelta(minutes=1) if last else this_minute - timedelta(minutes=1), this_minute - CAUGHT_UP)
+    minute = max(
+        last + timedelta(minutes=1) if last else this_minute - timedelta(minutes=1), this_minute - CAUGHT_UP
+    )
     while minute < this_minute:
         rows = _counts(minute)
         if minute == this_minute - timedelta(minutes=1):
@@ -150,7 +152,11 @@ def _added_up(parts: Iterable[Measure], period: str, at: datetime) -> list[Measu
             found[part.name] = row = Measure(
                 name=part.name, period=period, at=at, total=0.0, samples=0, most=part.most, histogram={}
             )
-        row.total, row.samples, row.most = row.total + part.total, row.samples + part.samples, max(row.most, part.most)
+        row.total, row.samples, row.most = (
+            row.total + part.total,
+            row.samples + part.samples,
+            max(row.most, part.most),
+        )
         for bucket, count in part.histogram.items():
             row.histogram[bucket] = row.histogram.get(bucket, 0) + count
     return list(found.values())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from allauth.account.internal.flows.login import get_authentication_records
 from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
@@ -59,13 +60,21 @@ def needs(*roles: str, fresh: bool = False) -> Callable[[View], View]:
             if refused := _refused(request, roles):
                 return refused
             if fresh and not did_recently_reauthenticate(request):
-                back = request.get_full_path() if request.method == "GET" else reverse("panel:overview")
-                return redirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': back})}")
+                return _ask_again(request, "account_reauthenticate")
             return view(request, *args, **kwargs)
 
         return guarded
 
     return guard
+
+
+def _ask_again(request: HttpRequest, url_name: str) -> HttpResponse:
+    """Ask for the password or a code, and go back here, or to the page that a form was sent from."""
+    back = request.get_full_path()
+    if request.method != "GET":
+        before = urlsplit(request.headers.get("Referer", "")).path
+        back = before if before.startswith(reverse("panel:overview")) else reverse("panel:overview")
+    return redirect(f"{reverse(url_name)}?{urlencode({'next': back})}")
 
 
 def _refused(request: PanelRequest, roles: tuple[str, ...]) -> HttpResponse | None:
@@ -79,7 +88,7 @@ def _refused(request: PanelRequest, roles: tuple[str, ...]) -> HttpResponse | No
     if not Authenticator.objects.filter(user=request.user, type=Authenticator.Type.TOTP).exists():
         return redirect("mfa_activate_totp")
     if not signed_in_with_two_factors(request):
-        return redirect(f"{reverse('mfa_reauthenticate')}?{urlencode({'next': request.get_full_path()})}")
+        return _ask_again(request, "mfa_reauthenticate")
     return None
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from alignapp.panel.views import adapters, overview
+from alignapp.panel.views import adapters, audit, jobs, overview, people
 
 app_name = "panel"
 urlpatterns = [
@@ -15,4 +15,19 @@ urlpatterns = [
     path("adapters/<uuid:artifact_id>/", adapters.one, name="adapter"),
     path("adapters/<uuid:artifact_id>/verify/", adapters.verify, name="adapter_verify"),
     path("adapters/<uuid:artifact_id>/<slug:act>/", adapters.act, name="adapter_act"),
+    path("jobs/", jobs.overview, name="jobs"),
+    path("jobs/preview", jobs.preview, name="preview_jobs"),
+    path("jobs/many", jobs.bulk, name="act_on_jobs"),
+    path("jobs/<uuid:job_id>/", jobs.page, name="job"),
+    path("jobs/<uuid:job_id>/cancel", jobs.cancel, name="cancel_job"),
+    path("jobs/<uuid:job_id>/retry", jobs.retry, name="retry_job"),
+    path("jobs/<uuid:job_id>/priority", jobs.prioritise, name="prioritise_job"),
+    path("people/", people.overview, name="people"),
+    path("people/<uuid:person_id>/", people.page, name="person"),
+    path("people/<uuid:person_id>/reveal", people.reveal, name="reveal"),
+    path("people/<uuid:person_id>/help", people.take_up, name="take_up"),
+    path("people/<uuid:person_id>/close", people.close, name="close_case"),
+    path("audit/", audit.page, name="audit"),
+    path("audit/verify", audit.verify, name="verify_audit"),
+    path("audit/export", audit.export, name="export_audit"),
 ]

@@ -4,7 +4,7 @@ Access is one of
 - `public`: everybody.
 - `private`: whoever signed in, on rows of their own; others are sent to sign in.
 - `token`: whoever shows a token; a session opens nothing, so there is no form to forge.
-- `panel`: people with one of `roles` in the operators' panel, signed in with two factors; with another role 403,
+- `panel`: people with one of `roles` in the operators' panel, who showed two factors; with another role 403,
   without any 404.
 - `owned`: has ids in its address, and answers 404 to everybody but the owner of all of them.
 `ids` names the row (a field of `tests.web.everything.Everything`) for each id in the address.
@@ -46,7 +46,9 @@ def _owned(name: str, methods: str, ids: str, **fields) -> Route:
     return Route(name, "owned", methods, ids=dict(pair.split("=") for pair in ids.split()), **fields)
 
 
-def _panel(name: str, methods: str = "GET", roles: str = "operator auditor", ids: str = "", **fields) -> Route:
+def _panel(
+    name: str, methods: str = "GET", roles: str = "operator auditor", ids: str = "", **fields
+) -> Route:
     rows = dict(pair.split("=") for pair in ids.split())
     return Route(name, "panel", methods, ids=rows, roles=tuple(roles.split()), **fields)
 
@@ -55,12 +57,15 @@ CONVERSATION = "conversation_id=conversation"
 TURN = "turn_id=turn"
 REPLY = "reply_id=reply"
 JOB = "job_id=job"
+PERSON = "person_id=person"
 ARTIFACT = "artifact_id=artifact"
 
 ROUTES = [
     _public("home"),
     _public("consent"),
     _public("healthz"),
+    _public("readyz", answers=(200, 503)),
+    _public("metrics"),
     _public("account_signup", "GET POST"),
     _public("account_login", "GET POST"),
     _public("account_logout", "GET POST"),
@@ -85,6 +90,9 @@ ROUTES = [
     _private("account", "GET POST"),
     _private("change_consent", "POST"),
     _private("account_export"),
+    _private("looks"),
+    _private("give_leave", "POST"),
+    _private("take_back_leave", "POST"),
     _private("account_delete", "GET POST"),
     _token("api:models"),
     _token("api:chat_completions", "POST"),
@@ -152,4 +160,27 @@ ROUTES = [
     _owned("adapters:duel", "GET POST", ARTIFACT),
     _owned("adapters:delete", "GET POST", ARTIFACT),
     _panel("panel:overview", roles="operator auditor support"),
+    _panel("panel:jobs"),
+    _panel("panel:preview_jobs", "POST", "operator"),
+    _panel("panel:act_on_jobs", "POST", "operator"),
+    _panel("panel:job", ids=JOB),
+    _panel("panel:cancel_job", "POST", "operator", JOB),
+    _panel("panel:retry_job", "POST", "operator", JOB),
+    _panel("panel:prioritise_job", "POST", "operator", JOB),
+    _panel("panel:people", roles="operator auditor support"),
+    _panel("panel:person", roles="operator auditor support", ids=PERSON),
+    _panel("panel:reveal", "POST", "operator support", PERSON),
+    _panel("panel:take_up", "POST", "support", PERSON),
+    _panel("panel:close_case", "POST", "support", PERSON),
+    _panel("panel:adapters"),
+    _panel("panel:adapter", ids=ARTIFACT),
+    _panel("panel:adapter_verify", "POST", ids=ARTIFACT),
+    _panel("panel:adapter_act", "POST", "operator", ARTIFACT, fixed={"act": "pin"}),
+    _panel("panel:compare"),
+    _panel("panel:merge", "POST", "operator"),
+    _panel("panel:prune", roles="operator"),
+    _panel("panel:prune_now", "POST", "operator"),
+    _panel("panel:audit"),
+    _panel("panel:verify_audit", "POST"),
+    _panel("panel:export_audit"),
 ]

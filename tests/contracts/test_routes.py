@@ -100,7 +100,7 @@ def test_ids_of_nothing_are_not_found(owner, client_of):
 def test_each_role_opens_its_pages_and_no_others(role, rows, other):
     client = signed_in_with(role, other)
     if role == "support":
-        SupportLeave.give(rows.artifact.person, timedelta(hours=1)).take_up(other)
+        SupportLeave.give(rows.person, timedelta(hours=1)).take_up(other)
 
     def expected(route, method):
         if route.access != "panel":

@@ -63,6 +63,11 @@ class Everything:
     resolution: GapResolution
     token: ApiToken
 
+    @property
+    def person(self) -> Person:
+        """Whose rows they are."""
+        return self.artifact.person
+
 
 def everything_of(person: Person) -> Everything:
     """Make one row of each personal model, with an artifact's files, a checkpoint and a stream."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from allauth.account.internal.flows import login
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.test import Client
@@ -21,6 +22,7 @@ def signed_in_with(role: str, person: Person, *, fresh: bool = True) -> Client:
     client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
     session = client.session
     at = time.time() - (0 if fresh else 3600)
-    session["account_authentication_methods"] = [{"method": "mfa", "at": at, "reauthenticated": True}]
+    session[login._AUTHENTICATION_METHODS_USER_SESSION_KEY] = str(person.pk)
+    session[login.AUTHENTICATION_METHODS_SESSION_KEY] = [{"method": "mfa", "at": at, "reauthenticated": True}]
     session.save()
     return client

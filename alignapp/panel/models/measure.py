@@ -35,7 +35,9 @@ class Measure(models.Model):
 
     class Meta:
         ordering = ("name", "at")
-        constraints = [models.UniqueConstraint(fields=["name", "period", "at"], name="one_measure_per_period")]
+        constraints = [
+            models.UniqueConstraint(fields=["name", "period", "at"], name="one_measure_per_period")
+        ]
         indexes = [models.Index(fields=["period", "at"], name="measure_by_time")]
 
     def __str__(self) -> str:

@@ -57,7 +57,9 @@ class SupportLeave(OwnedModel):
     class Meta:
         ordering = ("-created_at",)
         constraints = [
-            models.UniqueConstraint(fields=["person"], condition=Q(ended_at=None), name="one_leave_per_person"),
+            models.UniqueConstraint(
+                fields=["person"], condition=Q(ended_at=None), name="one_leave_per_person"
+            ),
             models.UniqueConstraint(
                 fields=["helper"], condition=Q(ended_at=None), name="one_person_per_supporter"
             ),

@@ -19,7 +19,9 @@ class Worker(models.Model):
     pid = models.PositiveIntegerField()
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField(db_index=True)
-    device = models.CharField(max_length=80, blank=True)  # "cpu", "cuda (NVIDIA H100)"; empty: no model loaded
+    device = models.CharField(
+        max_length=80, blank=True
+    )  # "cpu", "cuda (NVIDIA H100)"; empty: no model loaded
     memory_bytes = models.PositiveBigIntegerField(default=0)  # of the process
     device_memory_bytes = models.PositiveBigIntegerField(default=0)
     model_revision = models.CharField(max_length=80, blank=True)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Max, Q
-from django.utils.dateparse import parse_datetime
+from django.db.models import Count, Max
+from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from alignapp.adapters import acts, comparison
@@ -22,64 +21,33 @@ from alignapp.audit.models import AuditEvent
 from alignapp.chat.models import Reply
 from alignapp.panel.models import Worker
 from alignapp.panel.pages.lineage import lineage
+from alignapp.panel.pages.listing import listing
 
-A_PAGE = 50
 MOST_COMPARED = 6
 State = Artifact.State
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """What a list is narrowed to; `before` goes on where a page ended."""
-
-    state: str = ""
-    kind: str = ""
-    person: str = ""
-    method: str = ""
-    model: str = ""
-    before: datetime | None = None
-
-    @classmethod
-    def of(cls, given: Mapping[str, str]) -> Filters:
-        """Read them from a query; what is unknown narrows nothing."""
-        state, kind = given.get("state", ""), given.get("kind", "")
-        try:
-            before = parse_datetime(given.get("before", ""))
-        except ValueError:
-            before = None
-        return cls(
-            state if state in State.values else "",
-            kind if kind in Artifact.Kind.values else "",
-            given.get("person", "").strip()[:16],
-            given.get("method", "").strip()[:40],
-            given.get("model", "").strip()[:80],
-            before if before is None or before.tzinfo else None,
-        )
-
-    def query(self) -> Q:
-        """Return the condition."""
-        wanted = Q()
-        for path, value in (
-            ("state", self.state),
-            ("kind", self.kind),
-            ("person__pseudonym", self.person),
-            ("job__method", self.method),
-            ("model_revision", self.model),
-        ):
-            if value:
-                wanted &= Q(**{path: value})
-        return wanted & Q(created_at__lt=self.before) if self.before else wanted
+# What a list is narrowed to: the query's name, and the field.
+FILTERS = {
+    "state": "state",
+    "kind": "kind",
+    "person": "person__pseudonym",
+    "method": "job__method",
+    "model": "model_revision",
+}
 
 
-def adapters_page(filters: Filters) -> dict[str, Any]:
-    """Return the context of the list, newest first. Two queries, however many there are."""
-    found = Artifact.objects.filter(filters.query()).select_related("person", "job").defer("summary")
-    rows = list(found.order_by("-created_at")[: A_PAGE + 1])
-    active = active_ids({artifact.person_id for artifact in rows})
+def adapters_page(query: QueryDict) -> dict[str, Any]:
+    """Return the context of the list, newest first. Three queries, however many there are."""
+    filters = {name: query.get(name, "").strip() for name in FILTERS}
+    wanted = {FILTERS[name]: value for name, value in filters.items() if value}
+    every = Artifact.objects.filter(**wanted).select_related("person", "job").defer("summary")
+    page = listing(every, query)
+    active = active_ids({artifact.person_id for artifact in page.rows})
     return {
         "filters": filters,
-        "rows": [(artifact, artifact.pk in active) for artifact in rows[:A_PAGE]],
-        "older": rows[A_PAGE - 1].created_at.isoformat() if len(rows) > A_PAGE else "",
+        "listing": page,
+        "rows": [(artifact, artifact.pk in active) for artifact in page.rows],
         "states": State.choices,
         "kinds": Artifact.Kind.choices,
     }

@@ -9,7 +9,7 @@ from django.shortcuts import render
 
 from alignapp.panel import undo
 from alignapp.panel.navigation import entries_for
-from alignapp.panel.roles import PanelRequest, Role
+from alignapp.panel.roles import READERS, PanelRequest, Role
 
 
 def shown(
@@ -19,6 +19,7 @@ def shown(
     frame = {
         "entries": entries_for(request.roles, part),
         "may_act": Role.OPERATOR in request.roles,
+        "may_read": bool(request.roles & set(READERS)),
         "undo": undo.offered(request),
     }
     return render(request, template, {**frame, **context}, status=status)

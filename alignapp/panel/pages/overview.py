@@ -120,7 +120,10 @@ def overview_page(over: str) -> dict[str, Any]:
     rows: dict[str, list[Measure]] = defaultdict(list)
     for row in Measure.objects.filter(period=span.period, at__gte=now - span.length).order_by("at"):
         rows[row.name].append(row)
-    groups = [(title, [c for f in figures if (c := _curve(f, rows[f.name], span, now))]) for title, figures in GROUPS]
+    groups = [
+        (title, [c for f in figures if (c := _curve(f, rows[f.name], span, now))])
+        for title, figures in GROUPS
+    ]
     workers = list(Worker.objects.all()[:100])
     return {
         "spans": SPANS,
@@ -147,7 +150,8 @@ def _jobs_by_state() -> list[dict[str, Any]]:
     found = Job.objects.filter(state__in=shown).order_by().values("state")
     by_state = {row["state"]: row for row in found.annotate(count=Count("pk"), oldest=Min("created_at"))}
     return [
-        {"state": state, "label": state.label, **by_state.get(state, {"count": 0, "oldest": None})} for state in shown
+        {"state": state, "label": state.label, **by_state.get(state, {"count": 0, "oldest": None})}
+        for state in shown
     ]
 
 

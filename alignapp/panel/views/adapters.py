@@ -21,7 +21,6 @@ from alignapp.panel import undo
 from alignapp.panel.pages.adapters import (
     ACTS,
     MOST_COMPARED,
-    Filters,
     adapter_page,
     adapters_page,
     compare_page,
@@ -44,7 +43,7 @@ def _artifact(artifact_id: uuid.UUID) -> Artifact:
 @needs(*READERS)
 def page(request: PanelRequest) -> HttpResponse:
     """List artifacts, newest first."""
-    return shown(request, "panel/adapters.html", PART, adapters_page(Filters.of(request.GET)))
+    return shown(request, "panel/adapters.html", PART, adapters_page(request.GET))
 
 
 @require_GET

@@ -1,0 +1,13 @@
+"""What the panel has outside of /operate/: a person's page about looks at their data, and addresses for machines."""
+
+from django.urls import path
+
+from alignapp.panel.views import health, leave
+
+urlpatterns = [
+    path("account/looks", leave.page, name="looks"),
+    path("account/looks/allow", leave.give, name="give_leave"),
+    path("account/looks/end", leave.take_back, name="take_back_leave"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
+]

@@ -1,0 +1,119 @@
+"""Numbers over time: measured by the minute, caught up after a pause, rolled up without loss, and exposed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alignapp.chat.models import Reply
+from alignapp.panel import measures
+from alignapp.panel.models import Measure, Worker
+from tests.web.operating import signed_in_with
+from tests.web.rows import answered_turn, conversation_of
+
+pytestmark = pytest.mark.django_db
+NOON = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
+
+
+def answered_at(owner, moment: datetime, *, ms: int = 200, tokens: int = 7) -> None:
+    _turn, (reply,) = answered_turn(conversation_of(owner), "yes")
+    Reply.objects.filter(pk=reply.pk).update(finished_at=moment, first_token_ms=ms, token_count=tokens)
+
+
+def of(name: str, period: str = "minute") -> list[Measure]:
+    return list(Measure.objects.filter(name=name, period=period))
+
+
+def test_a_minute_is_measured_once_however_often_it_is_asked_for(owner):
+    answered_at(owner, NOON - timedelta(seconds=40))
+    for _ in range(3):
+        measures.measure(NOON)
+    assert [row.total for row in of("replies")] == [1]
+    assert [row.total for row in of("tokens")] == [7]
+    assert [row.total for row in of("people")] == [1]
+
+
+def test_what_ended_while_nobody_measured_is_caught_up(owner):
+    measures.measure(NOON)
+    for minutes in (1, 5, 9):
+        answered_at(owner, NOON + timedelta(minutes=minutes))
+    measures.measure(NOON + timedelta(minutes=10))
+    assert sum(row.total for row in of("replies")) == 3
+    assert len(of("replies")) == 11
+
+
+def test_hours_and_days_hold_what_their_minutes_did(owner):
+    measures.measure(NOON)
+    for minutes in (1, 2, 70, 90):
+        answered_at(owner, NOON + timedelta(minutes=minutes), ms=minutes)
+    for hour in range(1, 14):
+        measures.measure(NOON + timedelta(hours=hour))
+    assert [row.total for row in of("replies", "hour")][:4] == [0, 2, 2, 0]
+    (day,) = of("replies", "day")
+    assert day.total == 4
+    assert sum(of(measures.FIRST_TOKEN, "day")[0].histogram.values()) == 4
+
+
+def test_totals_count_everything_once_over_the_periods(owner):
+    for minutes in (0, 50, 61, 800):
+        answered_at(owner, NOON + timedelta(minutes=minutes))
+        measures.measure(NOON + timedelta(minutes=minutes + 1))
+    measures.measure(NOON + timedelta(minutes=802))
+    assert measures.totals()["replies"].total == 4
+
+
+@given(st.lists(st.integers(1, 100_000), min_size=1), st.floats(0.05, 1.0))
+def test_a_quantile_is_right_within_its_bucket(values, share):
+    histogram = Counter(str(measures.bisect.bisect_left(measures.EDGES, value)) for value in values)
+    place = max(-(-share * len(values) // 1), 1)
+    exact = sorted(values)[int(place) - 1]
+    found = measures.quantile(histogram, share)
+    assert exact / 1.3 - 10 <= found <= exact * 1.3 + 10
+
+
+def test_an_empty_histogram_has_no_quantile():
+    assert measures.quantile({}, 0.95) is None
+
+
+def test_the_overview_costs_the_same_however_much_was_measured(owner, django_assert_max_num_queries):
+    client = signed_in_with("auditor", owner)
+    now = datetime.now(UTC)
+    Worker.beat("training@here", queues=["train"], pid=1, started_at=now, device="cpu", memory_bytes=5)
+    for name in ("replies", "tokens", "people"):
+        Measure.objects.bulk_create(
+            Measure(name=name, period="minute", at=now - timedelta(minutes=i), total=i, most=i)
+            for i in range(59)
+        )
+    with django_assert_max_num_queries(12):
+        page = client.get(reverse("panel:overview")).content.decode()
+    assert "training@here" in page
+    assert "No living worker takes from the queue “generate”" in page
+    assert "Tokens a second" in page
+
+
+def test_the_numbers_go_to_whoever_shows_the_token(settings, owner):
+    answered_at(owner, NOON - timedelta(seconds=40))
+    measures.measure(NOON)
+    assert "alignapp_replies_total 1.0" in Client().get("/metrics").content.decode()
+    settings.METRICS_TOKEN = "secret"
+    assert Client().get("/metrics").status_code == 401
+    shown = Client().get("/metrics", headers={"Authorization": "Bearer secret"}).content.decode()
+    assert 'alignapp_first_token_seconds_bucket{le="+Inf"} 1.0' in shown
+    settings.METRICS_TOKEN, settings.HTTPS = "", True
+    assert Client().get("/metrics").status_code == 401
+
+
+def test_readiness_names_what_is_missing():
+    answer = Client().get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["train"] == "no worker"
+    Worker.beat("all@here", queues=["generate", "train", "housekeeping"], pid=1, started_at=NOON)
+    assert Client().get("/readyz").status_code == 200
+    Worker.objects.update(seen_at=NOON)
+    assert Client().get("/readyz").status_code == 503
