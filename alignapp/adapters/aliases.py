@@ -53,3 +53,15 @@ def active_ids(people: set[object]) -> set[object]:
     kinds = Artifact.Kind.values
     found = Alignment.objects.filter(person__in=people).values_list(*[f"current__{kind}" for kind in kinds])
     return {each for row in found for each in row if each is not None}
+
+
+def previous_ids(people: set[object], active: set[object]) -> set[object]:
+    """Return the ids of what was switched on before the active ones, of each kind. One query."""
+    kinds = Artifact.Kind.values
+    versions = AlignmentVersion.objects.filter(person__in=people).order_by("-number")
+    found: dict[tuple[object, str], object] = {}
+    for person, *parts in versions.values_list("person", *kinds).iterator(chunk_size=2000):
+        for kind, each in zip(kinds, parts, strict=True):
+            if each is not None and each not in active:
+                found.setdefault((person, kind), each)
+    return set(found.values())

@@ -13,7 +13,7 @@ from django.db.models import F, Q, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from alignapp.adapters.aliases import active_ids, aliases_of
+from alignapp.adapters.aliases import active_ids, previous_ids
 from alignapp.adapters.models import Artifact
 from alignapp.adapters.removal import remove
 from alignapp.audit.services import record
@@ -50,28 +50,19 @@ class Rule:
 
 
 def doomed(rule: Rule) -> list[Artifact]:
-    """Return what a rule would delete now, the oldest first, MOST at most."""
+    """Return what a rule would delete now, the oldest first, MOST at most. Three queries."""
     place = Window(RowNumber(), partition_by=[F("person"), F("kind")], order_by=F("number").desc())
-    before = timezone.now() - timedelta(days=rule.days)
-    ranked = Artifact.objects.annotate(place=place).filter(place__gt=rule.keep)
-    # The window counts all versions; what follows it must not be pushed below it.
-    ids = ranked.values_list("pk", flat=True)
-    wanted = Q(pk__in=list(ids), created_at__lt=before, pinned=False)
+    older = Artifact.objects.annotate(place=place).filter(place__gt=rule.keep)  # of all its versions
+    wanted = Q(pk__in=older.values("pk"), pinned=False)
+    wanted &= Q(created_at__lt=timezone.now() - timedelta(days=rule.days))
     if rule.states:
         wanted &= Q(state__in=rule.states)
-    found = Artifact.objects.filter(wanted).select_related("person").order_by("created_at")
+    found = Artifact.objects.filter(wanted).select_related("person").order_by("created_at", "number")
     chosen = list(found[: 2 * MOST])
-    active = active_ids({artifact.person_id for artifact in chosen})
-    spared: dict[tuple[object, str], object] = {}
-    kept = []
-    for artifact in chosen:
-        key = (artifact.person_id, artifact.kind)
-        if key not in spared:
-            previous = aliases_of(artifact.person, artifact.kind).previous
-            spared[key] = previous.pk if previous else None
-        if artifact.pk not in active and artifact.pk != spared[key]:
-            kept.append(artifact)
-    return kept[:MOST]
+    people: set[object] = {artifact.person_id for artifact in chosen}
+    active = active_ids(people)
+    spared = active | previous_ids(people, active)
+    return [artifact for artifact in chosen if artifact.pk not in spared][:MOST]
 
 
 def prune(by: Person | str, rule: Rule, reason: str) -> list[str]:
