@@ -22,6 +22,7 @@ from personalization.errors import AlignError
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
 
+DAYS, KEEP = 90, 3  # a rule's own, where none are named
 MOST = 500  # of one run: a long list is deleted in several
 
 
@@ -32,8 +33,8 @@ class Rule:
     `states` narrows it to artifacts in one of these; empty: whatever the state.
     """
 
-    days: int = 90
-    keep: int = 3
+    days: int = DAYS
+    keep: int = KEEP
     states: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

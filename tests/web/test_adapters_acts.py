@@ -110,7 +110,7 @@ def test_no_order_of_clicks_switches_on_what_may_not_act():
     run_state_machine_as_test(
         Clicks,
         settings=settings(
-            max_examples=12, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=10, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
 

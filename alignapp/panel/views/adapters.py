@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 from alignapp.adapters import acts
 from alignapp.adapters.merging import start_merge
 from alignapp.adapters.models import Artifact
-from alignapp.adapters.pruning import Rule, doomed, prune
+from alignapp.adapters.pruning import DAYS, KEEP, Rule, doomed, prune
 from alignapp.panel import undo
 from alignapp.panel.pages.adapters import (
     ACTS,
@@ -167,7 +167,7 @@ def _chosen(ids: list[str]) -> list[Artifact]:
 
 def _rule(given: QueryDict) -> Rule:
     try:
-        days, keep = int(given.get("days") or Rule.days), int(given.get("keep") or Rule.keep)
+        days, keep = int(given.get("days") or DAYS), int(given.get("keep") or KEEP)
     except ValueError:
         raise AlignError(_("Days and versions to keep are whole numbers.")) from None
     state = given.get("state", "")

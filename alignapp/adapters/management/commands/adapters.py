@@ -14,7 +14,7 @@ from alignapp.adapters import acts
 from alignapp.adapters.aliases import aliases_of
 from alignapp.adapters.merging import start_merge
 from alignapp.adapters.models import Artifact
-from alignapp.adapters.pruning import Rule, doomed, prune
+from alignapp.adapters.pruning import DAYS, KEEP, Rule, doomed, prune
 from personalization.errors import AlignError
 
 TERMINAL = "terminal"  # who did it, in the audit record
@@ -50,8 +50,8 @@ class Command(BaseCommand):
         verified = every.add_parser("verify", help="read every byte; exit with 1 where one is damaged")
         verified.add_argument("artifact", nargs="*", help="none: all of them")
         pruned = every.add_parser("prune", help="say what a rule would delete; --really deletes it")
-        pruned.add_argument("--days", type=int, default=Rule.days)
-        pruned.add_argument("--keep", type=int, default=Rule.keep)
+        pruned.add_argument("--days", type=int, default=DAYS)
+        pruned.add_argument("--keep", type=int, default=KEEP)
         pruned.add_argument("--state", action="append", choices=Artifact.State.values, default=[])
         pruned.add_argument("--really", action="store_true")
         pruned.add_argument("--reason", default="")
