@@ -13,15 +13,15 @@ from alignapp.adapters.models import Alignment, AlignmentVersion, Artifact
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
 
-MAY_COME = (Artifact.State.CANDIDATE, Artifact.State.PROVEN, Artifact.State.NOT_PROVEN)
+MAY_COME = (Artifact.State.CANDIDATE, Artifact.State.PROVEN)
 
 
 @dataclass(frozen=True, slots=True)
 class Aliases:
     """The versions of one kind that have a name; each may be missing.
 
-    `previous` is what shaped replies before the active one; `candidate` is newer than the active one, the
-    newest that was not taken out of service.
+    `previous` is what shaped replies before the active one; `candidate` is the newest
+    one that came after the active one, is in service and was not found unproven.
     """
 
     active: Artifact | None

@@ -121,7 +121,7 @@ def test_several_are_compared_and_a_worker_fills_the_heat_map_in(operator, owner
     row = {"layer": 3, "first": 0, "second": 1, "cosine": -0.5, "sign_conflict": 0.8, "overlap": 0.1}
     comparison.keep([one, two], {"rows": [row]})
     part = operator.get(url + "&part=weights").content.decode()
-    assert "heat-2" in part
+    assert "pull-2" in part
     assert "-0.50" in part
     assert operator.get(reverse("panel:compare"), {"id": "x"}).status_code == 404
 
