@@ -90,18 +90,23 @@ def seal(
         target = path_of(store, digest)
         if (first := _intact(target, manifest, key)) is not None:
             return first
-        manifest["signature"] = _signature(manifest, key)
-        (temporary / MANIFEST).write_bytes(_canonical(manifest))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        for name in (*files, MANIFEST):
-            _sync(temporary / name)
-        _sync(temporary)
-        discard(target)
-        temporary.rename(target)
-        _sync(target.parent)
+        _place(temporary, target, manifest, key)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return _sealed(target, manifest)
+
+
+def _place(temporary: Path, target: Path, manifest: dict[str, Any], key: bytes) -> None:
+    """Sign the manifest, force everything to disk and rename."""
+    manifest["signature"] = _signature(manifest, key)
+    (temporary / MANIFEST).write_bytes(_canonical(manifest))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for name in (*manifest["files"], MANIFEST):
+        _sync(temporary / name)
+    _sync(temporary)
+    discard(target)
+    temporary.rename(target)
+    _sync(target.parent)
 
 
 def verify(path: Path, *, owner: str, model_revision: str, key: bytes) -> dict[str, Any]:
