@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import allauth.account.admin  # noqa: F401 - registers now, so that it can be undone below
+import allauth.account.admin  # registers now, so that it can be undone below
+import allauth.mfa.admin  # noqa: F401 - the same
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
@@ -14,6 +16,7 @@ from alignapp.accounts.models import Person
 from alignapp.audit.services import record
 
 admin.site.unregister(EmailAddress)  # it lists everybody's addresses
+admin.site.unregister(Authenticator)  # it shows and changes the secrets of second factors
 
 
 @admin.register(Person)

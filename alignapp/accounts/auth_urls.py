@@ -5,6 +5,7 @@ from allauth.mfa.base import views as two_factor
 from allauth.mfa.recovery_codes import views as recovery_codes
 from allauth.mfa.totp import views as totp
 from django.urls import path, re_path
+from django.views.decorators.http import require_GET
 
 from alignapp.accounts.two_factor import qr_code
 
@@ -29,13 +30,17 @@ urlpatterns = [
         views.password_reset_from_key_done,
         name="account_reset_password_from_key_done",
     ),
-    path("2fa/", two_factor.index, name="mfa_index"),
+    path("2fa/", require_GET(two_factor.index), name="mfa_index"),
     path("2fa/code/", two_factor.authenticate, name="mfa_authenticate"),
     path("2fa/again/", two_factor.reauthenticate, name="mfa_reauthenticate"),
     path("2fa/app/", totp.activate_totp, name="mfa_activate_totp"),
     path("2fa/app/qr.svg", qr_code, name="mfa_qr_code"),
     path("2fa/app/off/", totp.deactivate_totp, name="mfa_deactivate_totp"),
-    path("2fa/recovery/", recovery_codes.view_recovery_codes, name="mfa_view_recovery_codes"),
+    path("2fa/recovery/", require_GET(recovery_codes.view_recovery_codes), name="mfa_view_recovery_codes"),
     path("2fa/recovery/new/", recovery_codes.generate_recovery_codes, name="mfa_generate_recovery_codes"),
-    path("2fa/recovery/file/", recovery_codes.download_recovery_codes, name="mfa_download_recovery_codes"),
+    path(
+        "2fa/recovery/file/",
+        require_GET(recovery_codes.download_recovery_codes),
+        name="mfa_download_recovery_codes",
+    ),
 ]

@@ -6,9 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 from allauth.account.signals import password_changed, password_reset, user_signed_up
+from allauth.mfa.models import Authenticator
+from allauth.mfa.signals import authenticator_added, authenticator_removed
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in
-from django.dispatch import receiver
+from django.dispatch import Signal, receiver
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -26,6 +28,14 @@ def end_session_in_time(request: HttpRequest, **_: Any) -> None:
 def note_sign_up(user: Person, **_: Any) -> None:
     """Record that there is a new account."""
     record(user, "account.created", user)
+
+
+@receiver(authenticator_added)
+@receiver(authenticator_removed)
+def note_second_factor(user: Person, authenticator: Authenticator, signal: Signal, **_: Any) -> None:
+    """Record that an authenticator app was set up or taken off."""
+    if authenticator.type == Authenticator.Type.TOTP:
+        record(user, "second_factor.on" if signal is authenticator_added else "second_factor.off", user)
 
 
 @receiver(password_changed)

@@ -72,6 +72,7 @@ def account(request: PersonRequest) -> HttpResponse:
         "form": form,
         "consent": consent.in_force(request.user),
         "events": [(event, in_words(event.verb)) for event in events],
+        "has_role": request.user.role_grants.filter(ended_at=None).exists(),
     }
     return render(request, "accounts/account.html", context, status=400 if form.is_bound else 200)
 

@@ -1,7 +1,7 @@
 """The audit record as JSONL, for auditors and archives: what the chain's hashes are made of.
 
-Reasons and details may quote people and stay here; their digest is written out, so that whoever has the file can
-recompute every hash of it (`chain.event_hash`).
+Reasons and details may quote people and stay here; their digest is written out, so that whoever has the file
+can recompute every hash of it (`chain.event_hash`).
 """
 
 from __future__ import annotations

@@ -42,6 +42,8 @@ _WORDS: dict[str, Promise] = {
     "person.revealed": _("Your words were looked at"),
     "role.granted": _("Role in the operators' panel given"),
     "role.revoked": _("Role in the operators' panel taken away"),
+    "second_factor.off": _("Second factor switched off"),
+    "second_factor.on": _("Second factor set up"),
     "support.allowed": _("Leave given to a supporter"),
     "support.closed": _("Supporter closed the case"),
     "support.took_up": _("Supporter opened your page"),

@@ -1,17 +1,19 @@
-"""The measured numbers in Prometheus' text format. Counts go on over restarts: they come from the database."""
+"""The measured numbers in Prometheus' text format. Counts outlive restarts: they are in the database."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from django.utils import timezone
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from alignapp.panel import measures
 from alignapp.panel.models import Measure, Worker
+
+__all__ = ["CONTENT_TYPE_LATEST", "exposition"]
 
 COUNTS = {
     "replies": "Answers that ended",

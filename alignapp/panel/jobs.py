@@ -1,4 +1,4 @@
-"""What an operator does with jobs: cancel, try again, let go first. Pages and `manage.py jobs` call the same verbs.
+"""What an operator does with jobs: cancel, try again, let go first. Pages and `manage.py jobs` call these.
 
 Each act is one conditional update of the row and one audit event, which the job's person sees.
 """
@@ -44,7 +44,7 @@ def retry(job: Job, *, by: Person | None, reason: str = "") -> None:
 
 
 def set_priority(job: Job, priority: int, *, by: Person | None, reason: str = "") -> None:
-    """Let a waiting job go before others, or after. Raises AlignError out of range and for a job that runs."""
+    """Let a waiting job go before others, or after. Raises AlignError out of range and for one that runs."""
     low, high = PRIORITIES
     if not low <= priority <= high:
         raise AlignError(f"A priority is between {low} and {high}; {priority} is not.")

@@ -1,20 +1,20 @@
 """Measure what the panel shows over time: by the minute, rolled up to hours and days.
 
-Counts are taken from rows by the time they ended, so that a pause of the housekeeping loses none of them (up to
-a day is caught up); levels are what they are at the moment. Knows nothing of pages.
+Counts are taken from rows by the time they ended, so that a pause of the housekeeping loses none of them (up
+to a day is caught up); levels are what they are at the moment. Knows nothing of pages.
 """
 
 from __future__ import annotations
 
 import bisect
 import shutil
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db.models import Count, Max, Min, Q, Sum
+from django.db.models.functions import TruncMinute
 from django.utils import timezone
 
 from alignapp.accounts.models import Person
@@ -24,9 +24,12 @@ from alignapp.chat.models import Reply
 from alignapp.panel.models import Measure, Worker
 
 Period = Measure.Period
+ONE = timedelta(minutes=1)
+COUNTED = ("replies", "tokens", "jobs_ended_done", "jobs_ended_dead", "gate_failures")
 CAUGHT_UP = timedelta(days=1)
 KEPT = {Period.MINUTE: timedelta(days=2), Period.HOUR: timedelta(days=62)}  # days are kept for ever
 PARTS = {Period.HOUR: Period.MINUTE, Period.DAY: Period.HOUR}  # what a longer period is made of
+GONE = timedelta(days=1)  # a worker that is silent for so long is not listed any more
 FIRST_TOKEN = "first_token_ms"  # noqa: S105 - no secret
 # The upper ends of a histogram's buckets, in ms, each a quarter above the one before; the last has none.
 EDGES = [round(10 * 1.25**i) for i in range(45)]
@@ -37,17 +40,14 @@ def measure(now: datetime | None = None) -> None:
     now = now or timezone.now()
     this_minute = now.replace(second=0, microsecond=0)
     last = Measure.objects.filter(period=Period.MINUTE).aggregate(last=Max("at"))["last"]
-    minute = max(
-        last + timedelta(minutes=1) if last else this_minute - timedelta(minutes=1), this_minute - CAUGHT_UP
-    )
-    while minute < this_minute:
-        rows = _counts(minute)
-        if minute == this_minute - timedelta(minutes=1):
-            rows += [_row(name, minute, value) for name, value in levels(now).items()]
+    minute = max(last + ONE if last else this_minute - ONE, this_minute - CAUGHT_UP)
+    if minute < this_minute:
+        rows = _counts(minute, this_minute)
+        rows += [_row(name, this_minute - ONE, value) for name, value in levels(now).items()]
         Measure.objects.bulk_create(rows, ignore_conflicts=True)
-        minute += timedelta(minutes=1)
     for period in (Period.HOUR, Period.DAY):
         roll_up(period, now)
+    Worker.objects.filter(seen_at__lt=now - GONE).delete()
     for period, kept in KEPT.items():
         Measure.objects.filter(period=period, at__lt=now - kept).delete()
 
@@ -115,33 +115,41 @@ def totals() -> dict[str, Measure]:
     return {row.name: row for row in _added_up(rows, Period.DAY, timezone.now())}
 
 
-def _counts(minute: datetime) -> list[Measure]:
-    """Return what ended in one minute."""
-    ended = {"finished_at__gte": minute, "finished_at__lt": minute + timedelta(minutes=1)}
-    made = {"created_at__gte": minute, "created_at__lt": minute + timedelta(minutes=1)}
-    replies = Reply.objects.filter(**ended).order_by()
-    sums = replies.aggregate(n=Count("pk"), tokens=Sum("token_count"))
-    histogram: dict[str, int] = defaultdict(int)
-    milliseconds = 0
-    for ms in replies.exclude(first_token_ms=None).values_list("first_token_ms", flat=True):
-        histogram[str(bisect.bisect_left(EDGES, ms))] += 1
-        milliseconds += ms
-    jobs = Job.objects.filter(**ended).order_by()
-    refused = ReportCard.objects.filter(artifact__state=Artifact.State.QUARANTINED, **made)
-    first = _row(FIRST_TOKEN, minute, milliseconds)
-    first.histogram = dict(histogram)
-    return [
-        _row("replies", minute, sums["n"]),
-        _row("tokens", minute, sums["tokens"] or 0),
-        _row("jobs_ended_done", minute, jobs.filter(state=Job.State.DONE).count()),
-        _row("jobs_ended_dead", minute, jobs.filter(state=Job.State.DEAD).count()),
-        _row("gate_failures", minute, refused.count()),
-        first,
-    ]
+def _counts(first: datetime, end: datetime) -> list[Measure]:
+    """Return what ended in each minute from `first` until before `end`. Four queries."""
+    minutes = [first + i * ONE for i in range((end - first) // ONE)]
+    found = {(name, at): _row(name, at, 0) for name in (*COUNTED, FIRST_TOKEN) for at in minutes}
+    ended = {"finished_at__gte": first, "finished_at__lt": end}
+    made = {"created_at__gte": first, "created_at__lt": end}
+
+    def add(name: str, at: datetime, value: float) -> None:
+        found[name, at].total += value
+        found[name, at].most = found[name, at].total
+
+    replies = Reply.objects.filter(**ended).order_by().values(minute=TruncMinute("finished_at"))
+    for at, count, tokens in replies.annotate(n=Count("pk"), t=Sum("token_count")).values_list(
+        "minute", "n", "t"
+    ):
+        add("replies", at, count)
+        add("tokens", at, tokens or 0)
+    waited = replies.exclude(first_token_ms=None).values_list("minute", "first_token_ms")
+    for at, ms in waited.iterator():
+        add(FIRST_TOKEN, at, ms)
+        bucket, histogram = str(bisect.bisect_left(EDGES, ms)), found[FIRST_TOKEN, at].histogram
+        histogram[bucket] = histogram.get(bucket, 0) + 1
+    jobs = Job.objects.filter(**ended, state__in=(Job.State.DONE, Job.State.DEAD)).order_by()
+    by_state = jobs.values("state", minute=TruncMinute("finished_at")).annotate(n=Count("pk"))
+    for state, at, count in by_state.values_list("state", "minute", "n"):
+        add(f"jobs_ended_{state}", at, count)
+    refused = ReportCard.objects.filter(artifact__state=Artifact.State.QUARANTINED, **made).order_by()
+    by_minute = refused.values(minute=TruncMinute("created_at")).annotate(n=Count("pk"))
+    for at, count in by_minute.values_list("minute", "n"):
+        add("gate_failures", at, count)
+    return list(found.values())
 
 
 def _row(name: str, at: datetime, value: float) -> Measure:
-    return Measure(name=name, period=Period.MINUTE, at=at, total=value, samples=1, most=value)
+    return Measure(name=name, period=Period.MINUTE, at=at, total=value, samples=1, most=value, histogram={})
 
 
 def _added_up(parts: Iterable[Measure], period: str, at: datetime) -> list[Measure]:

@@ -28,7 +28,7 @@ Lines = list[tuple[str, str]]  # (what it is, the words)
 
 
 def visible_person(request: PanelRequest, person_id: uuid.UUID) -> Person:
-    """Return a person whose page may be opened; a supporter opens that of the one whom they help. Else 404."""
+    """Return a person whose page may be opened; a supporter opens that of whom they help. Else 404."""
     person: Person = get_object_or_404(Person, id=person_id)
     if request.roles & set(READERS) or is_helped_by(person, request.user):
         return person

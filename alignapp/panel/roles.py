@@ -1,7 +1,7 @@
 """Who may open which page of the panel, and how roles are given and taken.
 
-`@needs(Role.OPERATOR)` is the one guard of every view. Whoever has no role at all is told that there is no such
-page; two-factor authentication is required of everybody who has one.
+`@needs(Role.OPERATOR)` is the one guard of every view. Whoever has no role at all is told that there is no
+such page; two-factor authentication is required of everybody who has one.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ View = Callable[..., HttpResponse]
 def needs(*roles: str, fresh: bool = False) -> Callable[[View], View]:
     """Let only people with one of these roles in, signed in with two factors.
 
-    With `fresh`, for dangerous acts, password or code must have been entered in the last five minutes. Whoever
-    sends a form later than that enters it again and comes back to the form's page, not to its act.
+    With `fresh`, for dangerous acts, password or code must have been entered in the last five minutes. Who
+    sends a form later than that enters it again and comes back to the page of the form, not to its act.
     """
 
     def guard(view: View) -> View:
@@ -69,11 +69,12 @@ def needs(*roles: str, fresh: bool = False) -> Callable[[View], View]:
 
 
 def _ask_again(request: HttpRequest, url_name: str) -> HttpResponse:
-    """Ask for the password or a code, and go back here, or to the page that a form was sent from."""
+    """Ask for the password or a code, and go back here, or to the page of the form."""
     back = request.get_full_path()
     if request.method != "GET":
-        before = urlsplit(request.headers.get("Referer", "")).path
-        back = before if before.startswith(reverse("panel:overview")) else reverse("panel:overview")
+        before = urlsplit(request.headers.get("Referer", ""))
+        is_ours = before.path.startswith(reverse("panel:overview"))
+        back = before._replace(scheme="", netloc="").geturl() if is_ours else reverse("panel:overview")
     return redirect(f"{reverse(url_name)}?{urlencode({'next': back})}")
 
 

@@ -1,4 +1,4 @@
-"""What the panel has outside of /operate/: a person's page about looks at their data, and addresses for machines."""
+"""What the panel has outside of /operate/: a person's page about looks at their data, and health."""
 
 from django.urls import path
 

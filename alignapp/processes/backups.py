@@ -1,9 +1,10 @@
 """Back everything up while it runs, into one folder that proves itself, and bring it back.
 
-A backup is the database, the artifact store, the value directions and (where it lies in `var/`) the secret key,
-with a manifest of sha256 sums. The database comes first and artifacts never change, so that every artifact that
-its rows name is in the copy, unless its person deleted it meanwhile. Broker and checkpoints are not in it: rows say
-what there is to do. Whoever erased themselves after the backup is erased again when it is brought back.
+A backup is the database, the artifact store, the value directions and (where it lies in `var/`) the secret
+key, with a manifest of sha256 sums. The database comes first and artifacts never change, so that every
+artifact that its rows name is in the copy, unless its person deleted it meanwhile. Broker and checkpoints
+are not in it: rows say what there is to do. Whoever left after the backup is erased again when it is brought
+back.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def back_up(folder: Path, *, now: datetime | None = None) -> dict[str, Any]:
 
 
 def verify(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a whole backup. Raises AlignError that names the first file that is not as it was."""
+    """Return the manifest of a whole backup. Raises AlignError that names the first file that differs."""
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
     except (OSError, ValueError):

@@ -55,8 +55,8 @@ def own_place(folder: Path, *, model: str, models: Path, answer_tokens: int) -> 
     for host in HOSTS:
         _copy_models(models, folder / f"host-{host}" / "models")
     with (
-        _own_database(os.environ.get("DATABASE_URL", DATABASE_SERVER)) as database,
-        _own_number(os.environ.get("REDIS_URL", BROKER_SERVER)) as broker,
+        own_database(os.environ.get("DATABASE_URL", DATABASE_SERVER)) as database,
+        own_number(os.environ.get("REDIS_URL", BROKER_SERVER)) as broker,
     ):
         for name in [name for name in os.environ if name.startswith("ALIGN_")]:
             del os.environ[name]
@@ -92,7 +92,7 @@ def _copy_models(models: Path, to: Path) -> None:
 
 
 @contextmanager
-def _own_database(server: str) -> Iterator[str]:
+def own_database(server: str) -> Iterator[str]:
     name = f"alignapp_load_{os.getpid()}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -103,7 +103,7 @@ def _own_database(server: str) -> Iterator[str]:
 
 
 @contextmanager
-def _own_number(server: str) -> Iterator[str]:
+def own_number(server: str) -> Iterator[str]:
     """Use the highest number of the broker that holds nothing."""
     for number in range(15, 0, -1):
         url = urlsplit(server)._replace(path=f"/{number}").geturl()

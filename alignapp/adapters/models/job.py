@@ -118,7 +118,7 @@ class Job(OwnedModel):
         return cls.objects.filter(pk=job_id).first() if taken else None
 
     def claim_company(self, most: int, owner: Callable[[], str]) -> Iterator[Job]:
-        """Take up to `most` other people's waiting jobs of this method, in the queue's order, as `claim` does.
+        """Take up to `most` other people's waiting jobs of this method, in the queue's order, by `claim`.
 
         Each gets a lease of its own, in the name of a new `owner`. Only first attempts keep company: a job
         that killed its worker is tried again alone, and so are those that were with it.

@@ -1,4 +1,4 @@
-"""Jobs as an operator sees them: whose by pseudonym, where they are, why they failed, what an act would touch."""
+"""Jobs as an operator sees them: whose, by pseudonym, where they are, why they failed."""
 
 from __future__ import annotations
 

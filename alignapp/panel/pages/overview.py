@@ -19,6 +19,7 @@ from alignapp.adapters.models import Job
 from alignapp.panel.measures import FIRST_TOKEN, quantile
 from alignapp.panel.models import Measure, Worker
 
+WHOLE = charts.plain()
 Reading = Callable[[Measure], float | None]
 
 
@@ -64,7 +65,7 @@ class Figure:
     name: str
     title: str | Promise
     reading: Reading = _level
-    number: charts.Number = charts.plain()
+    number: charts.Number = WHOLE
 
 
 GROUPS: list[tuple[str | Promise, list[Figure]]] = [

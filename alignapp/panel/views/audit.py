@@ -33,13 +33,12 @@ def page(request: PanelRequest) -> HttpResponse:
 @require_POST
 @needs(*READERS)
 def verify(request: PanelRequest) -> HttpResponse:
-    """Have a worker walk over the whole chain; one walk at a time."""
-    if AuditCheck.objects.filter(finished_at=None).exists():
-        messages.info(request, _("A check is waiting or running already."))
-    else:
-        with transaction.atomic():
-            dispatch.wake_for_audit_check(AuditCheck.objects.create(asked_by=request.user.pseudonym))
-        messages.success(request, _("Queued. The result stands here when it is done."), extra_tags="good")
+    """Have a worker walk over the whole chain. A check that waits is announced again, not doubled."""
+    with transaction.atomic():
+        waiting = AuditCheck.objects.filter(finished_at=None).first()
+        check = waiting or AuditCheck.objects.create(asked_by=request.user.pseudonym)
+        dispatch.wake_for_audit_check(check)
+    messages.success(request, _("Queued. The result stands here when it is done."), extra_tags="good")
     return redirect("panel:audit")
 
 

@@ -7,11 +7,9 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_GET
-from prometheus_client import CONTENT_TYPE_LATEST
 from redis.exceptions import RedisError
 
 from alignapp.chat import streams
-from alignapp.panel.exposition import exposition
 from alignapp.panel.models import Worker
 from workers import queues
 
@@ -41,6 +39,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
         return HttpResponse(
             "Show ALIGN_METRICS_TOKEN as a bearer token.\n", status=401, content_type="text/plain"
         )
+    from alignapp.panel.exposition import CONTENT_TYPE_LATEST, exposition  # slow to import
+
     return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST)
 
 

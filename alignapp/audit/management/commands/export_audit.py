@@ -14,7 +14,7 @@ from alignapp.audit.models import AuditEvent
 class Command(BaseCommand):
     """Write every event, one a line, without reasons and details."""
 
-    help = "Write the audit record as JSONL: what the hashes of the chain are made of, no reasons and no details."
+    help = "Write the audit record as JSONL: what its hashes are made of, no reasons and no details."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the file."""

@@ -14,7 +14,7 @@ from personalization.errors import AlignError
 class Command(BaseCommand):
     """Back up database and artifacts, and read everything again."""
 
-    help = "Back database, artifacts and value directions up into a new folder, verified by hashes. May run any time."
+    help = "Back database, artifacts and value directions up into a new folder, verified by hashes."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the folder."""

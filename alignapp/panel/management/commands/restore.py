@@ -16,7 +16,7 @@ from personalization.errors import AlignError
 class Command(BaseCommand):
     """Replace everything with a backup; what is there now is gone then."""
 
-    help = "Replace database and artifacts with a backup's. Stop web and workers first, and back up what is there."
+    help = "Replace database and artifacts with a backup's. Stop web and workers first."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the folder, its name once more, and the way past workers that seem to live."""

@@ -1,0 +1,201 @@
+"""A large made-up database, fast: one row of each kind by the models, and PostgreSQL multiplies it.
+
+Knows nothing of pages. Nothing of it was learned or said by anybody; artifacts have no files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.db import connection, models
+from django.utils import timezone
+
+from alignapp.accounts.consent import give_consent
+from alignapp.accounts.models import Consent, Person
+from alignapp.adapters.models import Alignment, AlignmentVersion, Artifact, Job, MethodInfo, ReportCard
+from alignapp.audit.models import AuditEvent
+from alignapp.audit.services import record
+from alignapp.chat.models import Conversation, Reply, Turn
+from alignapp.feedback.models import Feedback
+from alignapp.panel.measures import EDGES
+from alignapp.panel.models import Measure, Worker
+
+SPREAD = "now() - (g.i % 86400 * 30) * interval '1 second'"  # over 30 days
+ID = "gen_random_uuid()"
+
+
+def make(people: int, adapters: int, feedback: int, events: int) -> dict[str, int]:
+    """Fill an empty database; return how many rows of each kind there are."""
+    person = Person.objects.create_user("template@example.org")
+    give_consent(person)
+    MethodInfo.objects.create(name="dpo", data="pairs", produces="adapter", summary="dpo.", paper="p")
+    _multiply(
+        person,
+        people - 1,
+        id=ID,
+        email="'p' || g.i || '@example.org'",
+        pseudonym="'p-' || lpad(to_hex(g.i), 10, '0')",
+        date_joined=SPREAD,
+    )
+    _number(Person, "someone")
+    _multiply(Consent.objects.get(), people - 1, id=ID, person_id=_one_of("someone", people))
+    _learned(person, people, adapters)
+    _said(person, people, feedback)
+    event = record(person, "something.done", person)
+    hashes = {name: f"md5('{name}' || g.i) || md5(g.i || '{name}')" for name in ("hash", "previous_hash")}
+    someone = {"actor_id": _one_of("someone", people), "subject_id": _one_of("someone", people)}
+    _multiply(event, events - 1, at=SPREAD, **hashes, **someone)
+    _measures()
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    counted = (
+        Person,
+        Job,
+        Artifact,
+        ReportCard,
+        Alignment,
+        Conversation,
+        Reply,
+        Feedback,
+        AuditEvent,
+        Measure,
+    )
+    return {model._meta.label: model._base_manager.count() for model in counted}
+
+
+def _learned(person: Person, people: int, adapters: int) -> None:
+    """Make jobs with their artifacts and cards, some that wait or failed, and everybody's alignment."""
+    job = Job.objects.create(
+        person=person,
+        method="dpo",
+        state="done",
+        curve=[{"step": i, "loss": 1 / (i + 1)} for i in range(200)],
+    )
+    artifact = Artifact.objects.create(
+        person=person, job=job, number=1, kind="adapter", state="proven", digest="0" * 64,
+        size_bytes=4_000_000,
+        model_revision="made@1",
+    )  # fmt: skip
+    card = ReportCard.objects.create(
+        artifact=artifact, proven=True, verdict="v", results={"safety": {"objection": ""}}
+    )
+    whose = _one_of("someone", people)
+    state = "CASE WHEN g.i % 50 = 0 THEN 'dead' ELSE 'done' END"
+    reason = "CASE WHEN g.i % 50 = 0 THEN 'ValueError: it broke' ELSE '' END"
+    times = {"created_at": SPREAD, "started_at": SPREAD, "finished_at": SPREAD}
+    _multiply(job, adapters - 1, id=ID, person_id=whose, state=state, reason=reason, **times)
+    _multiply(
+        job, min(people // 10, 1000), id=ID, person_id=whose, state="'queued'", method="'m' || g.i", **times
+    )
+    _number(Job, "some_job", "state IN ('done', 'dead')")
+    kind = "CASE WHEN g.i % 200 = 0 THEN 'quarantined' WHEN g.i % 3 = 0 THEN 'not_proven' ELSE 'proven' END"
+    taken = "(SELECT id FROM some_job WHERE i = g.i + 1)"
+    owner = f"(SELECT person_id FROM adapters_job WHERE id = {taken})"
+    digest = "md5(g.i::text) || md5(g.i::text || 'x')"
+    made = {"id": ID, "job_id": taken, "person_id": owner, "digest": digest, "created_at": SPREAD}
+    Artifact.objects.all().delete()
+    artifact.job_id = _first("some_job")
+    artifact.save(force_insert=True)
+    card.save(force_insert=True)
+    _multiply(artifact, adapters - 1, state=kind, number="g.i + 1", **made)
+    _number(Artifact, "some_artifact")
+    _multiply(
+        card,
+        adapters - 1,
+        id=ID,
+        artifact_id="(SELECT id FROM some_artifact WHERE i = g.i + 1)",
+        created_at=SPREAD,
+    )
+    version = AlignmentVersion.objects.create(person=person, number=1, adapter=artifact, change="c")
+    alignment = Alignment.objects.create(person=person, current=version)
+    everyone = "(SELECT id FROM someone WHERE i = g.i + 1)"
+    _multiply(version, people - 1, id=ID, person_id=everyone)
+    current = f"(SELECT id FROM adapters_alignmentversion WHERE person_id = {everyone})"
+    _multiply(alignment, people - 1, person_id=everyone, current_id=current)
+
+
+def _said(person: Person, people: int, feedback: int) -> None:
+    """Make a conversation for everybody, an answered turn in each, and acts of feedback on those."""
+    conversation = Conversation.objects.create(person=person, title="made")
+    turn = Turn.objects.create(conversation=conversation, text="made")
+    reply = Reply.objects.create(
+        turn=turn, position=0, maker="base", status="done", text="made", token_count=40, first_token_ms=300
+    )
+    act = Feedback.objects.create(
+        person=person, turn=turn, reply=reply, kind="rating", protocol="slider-1-100", score=70
+    )
+    everyone = "(SELECT id FROM someone WHERE i = g.i + 1)"
+    _multiply(conversation, people - 1, id=ID, person_id=everyone)
+    _number(Conversation, "some_conversation")
+    _multiply(turn, people - 1, id=ID, conversation_id="(SELECT id FROM some_conversation WHERE i = g.i + 1)")
+    _number(Turn, "some_turn")
+    replied = {"turn_id": "(SELECT id FROM some_turn WHERE i = g.i + 1)", "finished_at": SPREAD}
+    _multiply(reply, people - 1, id=ID, **replied)
+    whose, which = _one_of("someone", people), _one_of("some_turn", people)
+    answer = f"(SELECT r.id FROM chat_reply r WHERE r.turn_id = {which})"
+    rated = {"person_id": whose, "turn_id": which, "reply_id": answer, "score": "g.i % 100 + 1"}
+    _multiply(act, feedback - 1, id=ID, created_at=SPREAD, **rated)
+
+
+def _measures() -> None:
+    """Make two days of minutes, two months of hours, a year of days, and three workers."""
+    now = timezone.now().replace(second=0, microsecond=0)
+    names = ("replies", "tokens", "first_token_ms", "people", "people_aligned", "jobs_queued", "jobs_running")
+    names += ("workers", "resident", "disk_used_percent", "artifacts_proven", "queue_train", "gate_failures")
+    many = ((Measure.Period.MINUTE, 2880), (Measure.Period.HOUR, 1440), (Measure.Period.DAY, 365))
+    Measure.objects.bulk_create(
+        [
+            Measure(
+                name=name, period=period, at=now - i * Measure.LENGTH[period],
+                total=i % 60, samples=1, most=i % 60,
+                histogram={str(i % len(EDGES)): 5} if name == "first_token_ms" else {},
+            )
+            for period, count in many
+            for i in range(1, count)
+            for name in names
+        ],
+        batch_size=5000,
+    )  # fmt: skip
+    for name in ("generation", "training", "housekeeping"):
+        Worker.beat(f"{name}@made", queues=[name], pid=1, started_at=now - timedelta(hours=1))
+
+
+def _multiply(template: models.Model, count: int, **expressions: str) -> None:
+    """Insert copies of a row with other columns; expressions are SQL over `g.i`, from 1 to count."""
+    fields: Mapping[str, Any] = {f.column: f for f in template._meta.concrete_fields}
+    unknown = set(expressions) - set(fields)
+    if unknown:
+        raise ValueError(f"{template._meta.label} has no columns {unknown}")
+    pk = template._meta.pk
+    own_serial = isinstance(pk, models.AutoField) and pk.column not in expressions
+    columns = [name for name in fields if not (own_serial and name == pk.column)]
+    chosen = ", ".join(expressions.get(name, f"t.{name}") for name in columns)
+    table = template._meta.db_table
+    insert = f"INSERT INTO {table} ({', '.join(columns)}) SELECT {chosen} FROM {table} t, "
+    insert += f"generate_series(1, {count}) AS g(i) WHERE t.{pk.column} = %s"
+    with connection.cursor() as cursor:
+        cursor.execute(insert.replace(" % ", " %% "), [template.pk])
+
+
+def _number(model: type[models.Model], name: str, where: str = "true") -> None:
+    """Number the rows of a model from 1, in a temporary table."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"CREATE TEMPORARY TABLE {name} AS "
+            f"SELECT row_number() OVER () AS i, {model._meta.pk.column} AS id "
+            f"FROM {model._meta.db_table} WHERE {where}"
+        )
+        cursor.execute(f"CREATE UNIQUE INDEX ON {name} (i)")
+        cursor.execute(f"ANALYZE {name}")
+
+
+def _one_of(name: str, count: int) -> str:
+    return f"(SELECT id FROM {name} WHERE i = g.i % {count} + 1)"
+
+
+def _first(name: str) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT id FROM {name} WHERE i = 1")
+        return cursor.fetchone()[0]
