@@ -53,14 +53,15 @@ def seal(
     records: Sequence[str],
     metrics: Mapping[str, Any],
     key: bytes,
+    parents: Sequence[str] = (),
 ) -> Sealed:
     """Move a finished folder into the store, atomically, and return it.
 
     Writes the manifest, forces everything to disk and renames, so that a killed process leaves either
     nothing or the whole. `temporary` must lie on the store's file system; it is gone afterwards, also
-    when sealing fails. Sealing the same contents again returns the first one, or replaces it when it was
-    damaged. Raises ArtifactError for an empty folder, one with links or one that has a manifest already,
-    and OSError when the disk is full.
+    when sealing fails. `parents` are the digests of what it was merged from. Sealing the same contents
+    again returns the first one, or replaces it when it was damaged. Raises ArtifactError for an empty
+    folder, one with links or one that has a manifest already, and OSError when the disk is full.
     """
     try:
         files = _hashes(temporary)
@@ -82,23 +83,30 @@ def seal(
             "sealed_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "files": files,
         }
+        if parents:
+            manifest["parents"] = sorted(parents)
         manifest = json.loads(_canonical(manifest))  # as it will be read: keys are text, tuples are lists
         digest = _digest(manifest)
         target = path_of(store, digest)
         if (first := _intact(target, manifest, key)) is not None:
             return first
-        manifest["signature"] = _signature(manifest, key)
-        (temporary / MANIFEST).write_bytes(_canonical(manifest))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        for name in (*files, MANIFEST):
-            _sync(temporary / name)
-        _sync(temporary)
-        discard(target)
-        temporary.rename(target)
-        _sync(target.parent)
+        _place(temporary, target, manifest, key)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return _sealed(target, manifest)
+
+
+def _place(temporary: Path, target: Path, manifest: dict[str, Any], key: bytes) -> None:
+    """Sign the manifest, force everything to disk and rename."""
+    manifest["signature"] = _signature(manifest, key)
+    (temporary / MANIFEST).write_bytes(_canonical(manifest))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for name in (*manifest["files"], MANIFEST):
+        _sync(temporary / name)
+    _sync(temporary)
+    discard(target)
+    temporary.rename(target)
+    _sync(target.parent)
 
 
 def verify(path: Path, *, owner: str, model_revision: str, key: bytes) -> dict[str, Any]:

@@ -18,7 +18,9 @@ from typing import Any, Literal
 
 from .errors import AlignError, UnknownName
 
-Data = Literal["pairs", "thumbs", "ratings", "edits", "critiques", "inventory", "prompts", "values"]
+Data = Literal[
+    "pairs", "thumbs", "ratings", "edits", "critiques", "inventory", "prompts", "values", "adapters"
+]
 Produces = Literal["adapter", "vector", "personality", "values"]
 
 
@@ -62,10 +64,15 @@ class Method:
 
     def resolve(self, given: Mapping[str, float]) -> dict[str, float]:
         """Return every parameter's value: the given ones, checked, and the defaults. Raises AlignError."""
-        for name in given:
-            if name not in self.parameters:
-                raise UnknownName(f"parameter of {self.name}", name, self.parameters)
-        return {p.name: p.check(given.get(p.name, p.default)) for p in self.parameters.values()}
+        return checked(self.name, self.parameters, given)
+
+
+def checked(owner: str, parameters: Mapping[str, Parameter], given: Mapping[str, float]) -> dict[str, float]:
+    """Return every parameter's value: the given ones, checked, and the defaults. Raises AlignError."""
+    for name in given:
+        if name not in parameters:
+            raise UnknownName(f"parameter of {owner}", name, parameters)
+    return {p.name: p.check(given.get(p.name, p.default)) for p in parameters.values()}
 
 
 _methods: dict[str, Method] = {}
@@ -90,7 +97,7 @@ def method(
             paper=paper,
             summary=inspect.getdoc(function).splitlines()[0],  # type: ignore[union-attr]
             needs_reference=needs_reference,
-            parameters=_parameters(name, function),
+            parameters=parameters_of(name, function),
             function=function,
         )
         return function
@@ -98,7 +105,8 @@ def method(
     return register
 
 
-def _parameters(name: str, function: Callable[..., Any]) -> dict[str, Parameter]:
+def parameters_of(name: str, function: Callable[..., Any]) -> dict[str, Parameter]:
+    """Read the parameters from a function's keyword-only arguments. Raises AlignError without range."""
     hints = typing.get_type_hints(function, include_extras=True)
     parameters = {}
     for argument in inspect.signature(function).parameters.values():

@@ -43,11 +43,17 @@ app.conf.update(
     task_default_queue=queues.HOUSEKEEPING,
     task_queues=[Queue(name) for name in queues.ALL],
     imports=[
-        f"workers.tasks.{name}" for name in ("train", "generate", "instant", "exchange", "sweep", "watch")
+        f"workers.tasks.{name}"
+        for name in ("train", "generate", "instant", "exchange", "sweep", "verify", "watch")
     ],
     beat_schedule={
         "sweep": {"task": "workers.sweep", "schedule": 10.0, "options": {"queue": queues.HOUSEKEEPING}},
         "measure": {"task": "workers.measure", "schedule": 30.0, "options": {"queue": queues.HOUSEKEEPING}},
+        "verify artifacts": {
+            "task": "workers.verify_artifacts",
+            "schedule": crontab(hour="1-5", minute="*/10"),
+            "options": {"queue": queues.HOUSEKEEPING},
+        },
         "verify the audit chain": {
             "task": "workers.verify_audit",
             "schedule": crontab(hour="3", minute="10"),

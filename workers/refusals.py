@@ -64,6 +64,8 @@ def _checked(artifact: Artifact | InstantVector | None, digest: str, owner: str,
         raise ArtifactError("What this answer was to be shaped by was deleted. Ask again without it.")
     if isinstance(artifact, Artifact) and artifact.state == Artifact.State.QUARANTINED:
         raise ArtifactError(f"{artifact} is in quarantine. Switch it off, then ask again.")
+    if isinstance(artifact, Artifact) and artifact.state == Artifact.State.EXPIRED:
+        raise ArtifactError(f"{artifact} has expired. Switch it off, then ask again.")
     if isinstance(artifact, Artifact) and not artifact.passed_gate:
         raise ArtifactError(f"{artifact} was not tested for safety. Switch it off, then ask again.")
     path = artifacts.path_of(settings.ARTIFACT_DIR, digest)

@@ -9,7 +9,7 @@ from typing import Any
 
 from celery.signals import worker_ready, worker_shutting_down
 
-from alignapp.adapters.models import MethodInfo
+from alignapp.adapters.models import MergeWay, MethodInfo
 from workers import heartbeat, queues, shutdown
 
 log = logging.getLogger(__name__)
@@ -23,6 +23,7 @@ def prepare(sender: Any, **_: Any) -> None:
     taken = {queue.name for queue in sender.task_consumer.queues}
     if queues.TRAIN in taken:
         register_methods()
+        register_ways()
     if queues.GENERATE in taken:
         from workers.engines import engine_for_process
 
@@ -66,3 +67,19 @@ def register_methods() -> None:
         )
         known.append(method.name)
     MethodInfo.objects.exclude(name__in=known).delete()
+
+
+def register_ways() -> None:
+    """Write a row for every way to merge adapters."""
+    from personalization.merging.registry import all_ways
+
+    known = []
+    for way in all_ways():
+        parameters = {
+            p.name: {"default": p.default, "low": p.range.low, "high": p.range.high}
+            for p in way.parameters.values()
+        }
+        described = {"summary": way.summary[:200], "paper": way.paper, "parameters": parameters}
+        MergeWay.objects.update_or_create(name=way.name, defaults=described)
+        known.append(way.name)
+    MergeWay.objects.exclude(name__in=known).delete()

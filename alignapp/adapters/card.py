@@ -67,9 +67,15 @@ def evidence(artifact: Artifact) -> Evidence:
     card: ReportCard | None = getattr(artifact, "report_card", None)
     if artifact.state == artifact.State.QUARANTINED:
         unsafe = card is not None and (card.results.get("safety") or {}).get("objection")
-        why = sentence(card) if card is not None and unsafe else _("A check of its files failed.")
+        why = _("An operator took it out of service; your account page says why.")
+        if unsafe and card is not None:
+            why = sentence(card)
+        elif artifact.damage:
+            why = _("A check of its files failed.")
         words = _("%(why)s It was put aside and shapes nothing. Learn again.") % {"why": why}
         return Evidence(_("Quarantined"), words, "bad")
+    if artifact.state == artifact.State.EXPIRED:
+        return Evidence(_("Expired"), _("Its time is over, and it shapes nothing. Learn again."), "warn")
     if card is None:
         return Evidence(_("Not yet proven"), _("It has not met your held-out feedback yet."), "warn")
     if not card.proven:

@@ -65,6 +65,11 @@ def wake_for_audit_check(check: AuditCheck) -> None:
     transaction.on_commit(partial(_send, "workers.verify_audit", check.pk, queues.HOUSEKEEPING))
 
 
+def wake_for_comparison(artifact_ids: str) -> None:
+    """Have a worker that can read weights compare these adapters (their ids, joined by commas)."""
+    transaction.on_commit(partial(_send, "workers.compare_weights", artifact_ids, queues.GENERATE))
+
+
 def messages_to_generation() -> int:
     """Return how many messages wait for a generation worker; 0 where the broker does not answer."""
     return messages_by_queue()[queues.GENERATE]

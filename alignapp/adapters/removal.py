@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class Consequences:
@@ -49,16 +47,18 @@ def consequences(artifact: Artifact) -> Consequences:
     )
 
 
-def remove(person: Person, artifact: Artifact) -> None:
+def remove(person: Person, artifact: Artifact, *, by: Person | str | None = None) -> None:
     """Switch an artifact off where it is on, delete its row and report card, then files and memory.
 
-    Raises SwitchedMeanwhile; then nothing is deleted.
+    `by` is who does it where it is not the person. Raises SwitchedMeanwhile; then nothing is deleted.
     """
     gone = Artifact(pk=artifact.pk, digest=artifact.digest)  # delete() takes the key away from the row
     with transaction.atomic():
         if consequences(artifact).is_on:
-            services.switch(person, change=f"Switched off {artifact}, deleted", **{artifact.kind: None})
-        record(person, "artifact.deleted", artifact, kind=artifact.kind, digest=artifact.digest)
+            services.switch(
+                person, change=f"Switched off {artifact}, deleted", by=by, **{artifact.kind: None}
+            )
+        record(by or person, "artifact.deleted", artifact, kind=artifact.kind, digest=artifact.digest)
         artifact.delete()
         transaction.on_commit(partial(_discard, gone))
 

@@ -85,20 +85,23 @@ def current_alignment(person: Person) -> AlignmentVersion | None:
     return found.current if found else None
 
 
-def switch(person: Person, *, change: str, **fields: Any) -> AlignmentVersion:
+def switch(person: Person, *, change: str, by: Person | str | None = None, **fields: Any) -> AlignmentVersion:
     """Change parts of the composition: artifacts, strengths (0 to 1.5), the system message.
 
-    `change` says in words what was done. Raises AlignError, ValidationError and SwitchedMeanwhile.
+    `change` says in words what was done, `by` who did it where it was not the person. Raises AlignError,
+    ValidationError and SwitchedMeanwhile.
     """
     previous = current_alignment(person)
     composition = {**(previous.composition() if previous else {}), **fields, "change": change}
     with transaction.atomic():
         version = Alignment.switch(person, previous, **composition)
-        record(person, "alignment.switched", version, reason=change)
+        record(by or person, "alignment.switched", version, reason=change)
     return version
 
 
-def switch_on(person: Person, artifact: Artifact, *, accept_unproven: bool = False) -> AlignmentVersion:
+def switch_on(
+    person: Person, artifact: Artifact, *, accept_unproven: bool = False, by: Person | str | None = None
+) -> AlignmentVersion:
     """Let an artifact shape the next replies. Without proof the person must say that they accept that.
 
     Raises AlignError for somebody else's, a quarantined, or an unproven artifact that was not accepted, and
@@ -109,12 +112,14 @@ def switch_on(person: Person, artifact: Artifact, *, accept_unproven: bool = Fal
     artifact = Artifact.objects.select_related("report_card").get(pk=artifact.pk)  # as it is now
     if artifact.state == Artifact.State.QUARANTINED:
         raise AlignError(f"{artifact} is quarantined and cannot be switched on.")
+    if artifact.state == Artifact.State.EXPIRED:
+        raise AlignError(f"{artifact} has expired and cannot be switched on.")
     if not artifact.passed_gate:
         raise AlignError(f"{artifact} was not tested for safety yet and cannot be switched on.")
     if artifact.state != Artifact.State.PROVEN and not accept_unproven:
         raise AlignError(f"{artifact} is not proven. Confirm that you want to try it without evidence.")
     strength = {f"{artifact.kind}_strength": 1.0}
-    return switch(person, change=f"Switched on {artifact}", **{artifact.kind: artifact}, **strength)
+    return switch(person, change=f"Switched on {artifact}", by=by, **{artifact.kind: artifact}, **strength)
 
 
 def roll_back(person: Person) -> AlignmentVersion:

@@ -23,6 +23,7 @@ class Entry:
 ENTRIES = [
     Entry("overview", _("Overview"), "panel:overview", READERS),
     Entry("jobs", _("Jobs"), "panel:jobs", READERS),
+    Entry("adapters", _("Adapters and vectors"), "panel:adapters", READERS),
     Entry("people", _("People"), "panel:people", EVERYBODY),
     Entry("audit", _("Audit"), "panel:audit", READERS),
 ]

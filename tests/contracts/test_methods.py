@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from alignapp.adapters.models import MethodInfo
+from personalization.merging.registry import all_ways
 from personalization.registry import all_methods
 from workers.signals import register_methods
 
@@ -27,3 +28,8 @@ def test_rows_follow_the_registry_and_keep_what_an_operator_switched_off():
     MethodInfo.objects.filter(name="dpo").update(enabled=False)
     register_methods()
     assert not MethodInfo.objects.get(name="dpo").enabled
+
+
+@pytest.mark.parametrize("way", all_ways(), ids=lambda w: w.name)
+def test_a_way_to_merge_has_a_paper_and_a_line_in_the_docs(way):
+    assert f"| `{way.name}` | {way.paper} |" in DOCS.read_text()

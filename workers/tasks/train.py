@@ -11,9 +11,10 @@ from contextlib import ExitStack
 
 from django.conf import settings
 
+from alignapp.adapters.merging import METHOD
 from alignapp.adapters.models import Job
 from personalization import registry
-from workers import pipeline
+from workers import merging, pipeline
 from workers.app import app
 from workers.attempt import Attempt
 from workers.engines import base_for_process
@@ -38,6 +39,9 @@ def run_job(job_id: str) -> None:
     with ExitStack() as leases:
         attempts = [leases.enter_context(Attempt(job))]
         try:
+            if job.method == METHOD:
+                merging.run(attempts[0])
+                return
             if registry.get(job.method).produces == "adapter":
                 for other in job.claim_company(_most() - 1, new_owner):
                     attempts.append(leases.enter_context(Attempt(other)))

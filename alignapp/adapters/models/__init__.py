@@ -4,6 +4,15 @@ from .alignment import Alignment, AlignmentVersion
 from .artifact import Artifact, ReportCard
 from .job import Job
 from .judgement import Judgement
-from .method import MethodInfo
+from .method import MergeWay, MethodInfo
 
-__all__ = ["Alignment", "AlignmentVersion", "Artifact", "Job", "Judgement", "MethodInfo", "ReportCard"]
+__all__ = [
+    "Alignment",
+    "AlignmentVersion",
+    "Artifact",
+    "Job",
+    "Judgement",
+    "MergeWay",
+    "MethodInfo",
+    "ReportCard",
+]

@@ -27,6 +27,7 @@ class Artifact(OwnedModel):
         PROVEN = "proven", "Proven"
         NOT_PROVEN = "not_proven", "Not proven"
         QUARANTINED = "quarantined", "Quarantined"
+        EXPIRED = "expired", "Expired"
 
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="artifacts")
     job = models.OneToOneField(Job, on_delete=models.CASCADE, related_name="artifact")
@@ -42,10 +43,19 @@ class Artifact(OwnedModel):
     summary = models.JSONField(
         default=dict
     )  # the manifest's metrics: layer, strength, pairs learned from, ...
+    parents = models.ManyToManyField("self", symmetrical=False, related_name="children", blank=True)  # merged
+    pinned = models.BooleanField(default=False)  # neither expires nor is pruned
+    checked_at = models.DateTimeField(null=True, blank=True, db_index=True)  # when every byte was last read
+    damage = models.TextField(blank=True)  # what that found; empty: nothing
 
     class Meta:
         ordering = ("-created_at",)
-        constraints = [models.UniqueConstraint(fields=["person", "kind", "number"], name="artifact_number")]
+        constraints = [
+            models.UniqueConstraint(fields=["person", "kind", "number"], name="artifact_number"),
+            models.CheckConstraint(
+                condition=~models.Q(pinned=True, state="expired"), name="a_pinned_artifact_does_not_expire"
+            ),
+        ]
         indexes = [models.Index(fields=["state"], name="artifact_by_state")]
 
     def __str__(self) -> str:
@@ -76,6 +86,16 @@ class Artifact(OwnedModel):
         card: ReportCard | None = getattr(self, "report_card", None)
         return card is not None and card.is_safe
 
+    @property
+    def state_by_card(self) -> str:
+        """The state that follows from the evidence alone, whatever was done since. One query at most."""
+        card: ReportCard | None = getattr(self, "report_card", None)
+        if card is None:
+            return self.State.CANDIDATE
+        if not card.is_safe:
+            return self.State.QUARANTINED
+        return self.State.PROVEN if card.proven else self.State.NOT_PROVEN
+
     def may_act_for(self, person_id: Any, part: str) -> bool:
         """Say whether it may act as this part of this person's alignment."""
         return self.person_id == person_id and self.kind == part and self.passed_gate
@@ -93,8 +113,9 @@ class Artifact(OwnedModel):
                 artifact=self, defaults={"proven": proven, "verdict": verdict, "results": results}
             )
             judged = self.State.PROVEN if proven and card.is_safe else self.State.NOT_PROVEN
-            # A quarantined artifact stays where it is, whatever a late proof says.
-            Artifact.objects.filter(pk=self.pk).exclude(state=self.State.QUARANTINED).update(
+            # What was taken out of service stays out of it, whatever a late proof says.
+            out = (self.State.QUARANTINED, self.State.EXPIRED)
+            Artifact.objects.filter(pk=self.pk).exclude(state__in=out).update(
                 state=judged if card.is_safe else self.State.QUARANTINED
             )
             self.refresh_from_db(fields=["state"])

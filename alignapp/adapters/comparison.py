@@ -1,0 +1,48 @@
+"""How alike the weight changes of several adapters are, layer by layer: computed by a worker, kept for a day.
+
+Knows nothing of tensors or pages. The result lies in the broker under the artifacts' digests, so that it is
+neither a row to be erased nor wrong after a change: other contents have another digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import redis
+
+from alignapp.adapters import dispatch
+from alignapp.adapters.models import Artifact
+from alignapp.chat import streams
+
+KEPT_SECONDS = 24 * 3600
+ASKED_SECONDS = 60  # a message that was lost is sent again by whoever looks after that
+
+
+def compared(artifacts: Sequence[Artifact]) -> dict[str, Any] | None:
+    """Return {"rows": [...]} as `personalization.merging.conflict` has them, of the artifacts by their ids.
+
+    None where a worker computes it now: look again in a moment. `problem` says why there is nothing.
+    """
+    key = _key(artifacts)
+    client = streams.connection()
+    try:
+        if found := client.get(key):
+            return dict(json.loads(str(found)))
+        if client.set(f"{key}:asked", 1, nx=True, ex=ASKED_SECONDS):
+            dispatch.wake_for_comparison(",".join(sorted(str(a.pk) for a in artifacts)))
+    except redis.RedisError:
+        return {"rows": [], "problem": "The broker does not answer, so nothing can be compared now."}
+    return None
+
+
+def keep(artifacts: Sequence[Artifact], result: dict[str, Any]) -> None:
+    """Keep a result for the page that waits for it."""
+    streams.connection().set(_key(artifacts), json.dumps(result), ex=KEPT_SECONDS)
+
+
+def _key(artifacts: Sequence[Artifact]) -> str:
+    named = " ".join(f"{a.pk} {a.digest}" for a in sorted(artifacts, key=lambda a: str(a.pk)))
+    return f"compared:{hashlib.sha256(named.encode()).hexdigest()}"

@@ -1,0 +1,185 @@
+"""`manage.py adapters`: what the panel does with people's artifacts, from the terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import Q, QuerySet
+
+from alignapp.adapters import acts
+from alignapp.adapters.aliases import aliases_of
+from alignapp.adapters.merging import start_merge
+from alignapp.adapters.models import Artifact
+from alignapp.adapters.pruning import DAYS, KEEP, Rule, doomed, prune
+from personalization.errors import AlignError
+
+TERMINAL = "terminal"  # who did it, in the audit record
+ACTS = {
+    "promote": (acts.promote, "is active now"),
+    "rollback": (acts.roll_back, "is active no longer"),
+    "quarantine": (acts.quarantine, "is in quarantine"),
+    "restore": (acts.restore, "is back in service, not switched on"),
+    "expire": (acts.expire, "has expired"),
+    "pin": (acts.pin, "is pinned"),
+    "unpin": (acts.unpin, "is pinned no longer"),
+}
+
+
+class Command(BaseCommand):
+    """List, show and act; each act needs a reason and is on record."""
+
+    help = "adapters list|show|verify|prune|merge|" + "|".join(ACTS)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the acts."""
+        every = parser.add_subparsers(dest="act", required=True)
+        listed = every.add_parser("list", help="newest first")
+        listed.add_argument("--state", choices=Artifact.State.values)
+        listed.add_argument("--person", help="pseudonym")
+        listed.add_argument("--kind", choices=Artifact.Kind.values)
+        listed.add_argument("--limit", type=int, default=50)
+        for name in ("show", *ACTS):
+            one = every.add_parser(name)
+            one.add_argument("artifact", help="id, or the beginning of its digest")
+            if name != "show":
+                one.add_argument("--reason", required=True)
+        verified = every.add_parser("verify", help="read every byte; exit with 1 where one is damaged")
+        verified.add_argument("artifact", nargs="*", help="none: all of them")
+        pruned = every.add_parser("prune", help="say what a rule would delete; --really deletes it")
+        pruned.add_argument("--days", type=int, default=DAYS)
+        pruned.add_argument("--keep", type=int, default=KEEP)
+        pruned.add_argument("--state", action="append", choices=Artifact.State.values, default=[])
+        pruned.add_argument("--really", action="store_true")
+        pruned.add_argument("--reason", default="")
+        merged = every.add_parser("merge", help="queue a merge, whose result must be proven like any other")
+        merged.add_argument("artifact", nargs="+", help="id or digest, with =WEIGHT where it is not 1")
+        merged.add_argument("--way", required=True)
+        merged.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER")
+        merged.add_argument("--reason", required=True)
+        for one in every.choices.values():
+            one.add_argument("--json", action="store_true", dest="as_json")
+
+    def handle(self, *args: Any, act: str, as_json: bool, **options: Any) -> None:
+        """Do one act."""
+        self.as_json = as_json
+        try:
+            if act in ACTS:
+                self._act(act, options["artifact"], options["reason"])
+            else:
+                getattr(self, f"_{act}")(options)
+        except AlignError as error:
+            raise CommandError(str(error)) from None
+
+    def _list(self, options: dict[str, Any]) -> None:
+        found = _artifacts()
+        for name, path in (("state", "state"), ("kind", "kind"), ("person", "person__pseudonym")):
+            if options[name]:
+                found = found.filter(**{path: options[name]})
+        rows = [_row(artifact) for artifact in found.order_by("-created_at")[: options["limit"]]]
+        self._say(
+            rows, [f"{r['id']}  {r['name']:24}{r['person']:18}{r['state']:12}{r['method']}" for r in rows]
+        )
+
+    def _show(self, options: dict[str, Any]) -> None:
+        artifact = _named(options["artifact"])
+        card = getattr(artifact, "report_card", None)
+        row = {
+            **_row(artifact),
+            "aliases": aliases_of(artifact.person, artifact.kind).of(artifact),
+            "parents": [parent.digest for parent in artifact.parents.all()],
+            "parameters": artifact.summary.get("parameters", {}),
+            "verdict": card.verdict if card else "",
+            "damage": artifact.damage,
+        }
+        self._say(row, [f"{name}: {value}" for name, value in row.items()])
+
+    def _act(self, name: str, which: str, reason: str) -> None:
+        artifact = _named(which)
+        do, words = ACTS[name]
+        do(TERMINAL, artifact, reason)
+        self._say(_row(artifact), [f"{artifact} {words}."])
+
+    def _verify(self, options: dict[str, Any]) -> None:
+        wanted = [_named(name) for name in options["artifact"]]
+        damaged, seen = [], 0
+        for artifact in wanted or _artifacts().order_by("pk").iterator(chunk_size=100):
+            seen += 1
+            if acts.verify(artifact):
+                damaged.append(artifact)
+        rows = [{**_row(artifact), "damage": artifact.damage} for artifact in damaged]
+        lines = [f"{artifact.pk} {artifact}: {artifact.damage}" for artifact in damaged]
+        self._say({"verified": seen, "damaged": rows}, [*lines, f"{seen} verified, {len(rows)} damaged."])
+        if damaged:
+            sys.exit(1)
+
+    def _prune(self, options: dict[str, Any]) -> None:
+        rule = Rule(options["days"], options["keep"], tuple(options["state"]))
+        if options["really"]:
+            gone = prune(TERMINAL, rule, options["reason"])
+            self._say({"rule": str(rule), "deleted": gone}, [*gone, f"{len(gone)} deleted: {rule}."])
+            return
+        names = [f"{artifact} {artifact.digest[:12]}" for artifact in doomed(rule)]
+        last = f"{len(names)} would be deleted: {rule}. Add --really and a --reason to do it."
+        self._say({"rule": str(rule), "would_delete": names}, [*names, last])
+
+    def _merge(self, options: dict[str, Any]) -> None:
+        parents = {}
+        for each in options["artifact"]:
+            name, _, weight = each.partition("=")
+            parents[_named(name)] = _number(weight or "1", each)
+        given = {name: _number(value, name) for name, _, value in (s.partition("=") for s in options["set"])}
+        job = start_merge(TERMINAL, parents, options["way"], given, options["reason"])
+        self._say(
+            {"job": str(job.pk), "state": job.state}, [f"Queued: {job}. Its result is proven, then shown."]
+        )
+
+    def _say(self, data: Any, lines: list[str]) -> None:
+        if self.as_json:
+            self.stdout.write(json.dumps(data, default=str))
+            return
+        for line in lines:
+            self.stdout.write(line)
+
+
+def _artifacts() -> QuerySet[Artifact]:
+    return Artifact.objects.select_related("person", "job", "report_card")
+
+
+def _named(name: str) -> Artifact:
+    """Return the artifact of this id or beginning of a digest. Raises AlignError unless there is one."""
+    try:
+        found = list(_artifacts().filter(pk=name)[:2])
+    except ValidationError:
+        found = list(_artifacts().filter(Q(digest__startswith=name.lower()))[:2]) if len(name) >= 6 else []
+    if len(found) != 1:
+        raise AlignError(
+            f"{'Several artifacts match' if found else 'No artifact has the id or digest'} {name!r}."
+        )
+    return found[0]
+
+
+def _number(text: str, what: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise AlignError(f"{what!r} needs a number, not {text!r}.") from None
+
+
+def _row(artifact: Artifact) -> dict[str, Any]:
+    return {
+        "id": str(artifact.pk),
+        "name": str(artifact),
+        "person": artifact.person.pseudonym,
+        "kind": artifact.kind,
+        "state": artifact.state,
+        "pinned": artifact.pinned,
+        "method": artifact.job.method,
+        "model_revision": artifact.model_revision,
+        "size_bytes": artifact.size_bytes,
+        "digest": artifact.digest,
+        "created_at": artifact.created_at.isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,181 @@
+"""Operators' pages about people's artifacts, and what they do with them: each act with a reason."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_GET, require_POST
+
+from alignapp.adapters import acts
+from alignapp.adapters.merging import start_merge
+from alignapp.adapters.models import Artifact
+from alignapp.adapters.pruning import DAYS, KEEP, Rule, doomed, prune
+from alignapp.panel import undo
+from alignapp.panel.pages.adapters import (
+    ACTS,
+    MOST_COMPARED,
+    adapter_page,
+    adapters_page,
+    compare_page,
+    weights_of,
+)
+from alignapp.panel.pages.frame import shown
+from alignapp.panel.roles import READERS, PanelRequest, Role, needs
+from personalization.errors import AlignError
+
+PART = "adapters"
+
+
+def _artifact(artifact_id: uuid.UUID) -> Artifact:
+    every = Artifact.objects.select_related("person", "job", "report_card", "profile_version")
+    artifact: Artifact = get_object_or_404(every, pk=artifact_id)
+    return artifact
+
+
+@require_GET
+@needs(*READERS)
+def page(request: PanelRequest) -> HttpResponse:
+    """List artifacts, newest first."""
+    return shown(request, "panel/adapters.html", PART, adapters_page(request.GET))
+
+
+@require_GET
+@needs(*READERS)
+def one(request: PanelRequest, artifact_id: uuid.UUID) -> HttpResponse:
+    """Show one artifact."""
+    return shown(request, "panel/adapter.html", PART, adapter_page(_artifact(artifact_id)))
+
+
+@require_POST
+@needs(Role.OPERATOR, fresh=True)
+def act(request: PanelRequest, artifact_id: uuid.UUID, act: str) -> HttpResponse:
+    """Promote, roll back, pin, quarantine, restore or expire; what was typed stays where that fails."""
+    artifact = _artifact(artifact_id)
+    if act not in ACTS:
+        raise Http404
+    do, back = ACTS[act]
+    reason = request.POST.get("reason", "")
+    try:
+        do(request.user, artifact, reason)
+    except AlignError as error:
+        context = {**adapter_page(_artifact(artifact_id)), "problem": str(error), "reason": reason}
+        return shown(request, "panel/adapter.html", PART, context, status=400)
+    words = _("%(name)s: done (%(act)s).") % {"name": artifact, "act": act}
+    if back:
+        url = reverse("panel:adapter_act", args=[artifact.pk, back])
+        undo.offer(request, words, url, reason=_("Undone: %(reason)s") % {"reason": reason})
+    else:
+        messages.success(request, words, extra_tags="good")
+    return redirect("panel:adapter", artifact.pk)
+
+
+@require_POST
+@needs(*READERS)
+def verify(request: PanelRequest, artifact_id: uuid.UUID) -> HttpResponse:
+    """Read every byte of an artifact now."""
+    artifact = _artifact(artifact_id)
+    if damage := acts.verify(artifact):
+        messages.error(request, damage, extra_tags="bad")
+    else:
+        messages.success(request, _("Every byte is as it was sealed."), extra_tags="good")
+    return redirect("panel:adapter", artifact.pk)
+
+
+@require_GET
+@needs(*READERS)
+def compare(request: PanelRequest) -> HttpResponse:
+    """Show several artifacts side by side; `weights` asks for the heat map alone."""
+    chosen = _chosen(request.GET.getlist("id"))
+    if request.GET.get("part") == "weights":
+        context = {"weights": weights_of(chosen), "ids": "&".join(f"id={a.pk}" for a in chosen)}
+        return render(request, "panel/_weights.html", context)
+    if len(chosen) < 2:
+        messages.error(request, _("Choose two or more to compare."), extra_tags="bad")
+        return redirect("panel:adapters")
+    return shown(request, "panel/compare.html", PART, compare_page(chosen))
+
+
+@require_POST
+@needs(Role.OPERATOR, fresh=True)
+def merge(request: PanelRequest) -> HttpResponse:
+    """Queue a merge of the chosen adapters; what was typed stays where that fails."""
+    chosen = _chosen(request.POST.getlist("id"))
+    try:
+        weights = {a: _number(request.POST.get(f"weight-{a.pk}", "1"), str(a)) for a in chosen}
+        given = {
+            name: _number(value, name)
+            for name in ("density", "rank", "seed", "deviations")
+            if (value := request.POST.get(name, "").strip())
+        }
+        job = start_merge(
+            request.user, weights, request.POST.get("way", ""), given, request.POST.get("reason", "")
+        )
+    except AlignError as error:
+        if not chosen:
+            messages.error(request, str(error), extra_tags="bad")
+            return redirect("panel:adapters")
+        context = {**compare_page(chosen), "problem": str(error), "typed": request.POST}
+        return shown(request, "panel/compare.html", PART, context, status=400)
+    said = _("The merge is queued, number %(n)s in the queue. Its result must be proven like any other.")
+    messages.success(request, said % {"n": job.queue_position}, extra_tags="good")
+    return redirect("panel:adapter", chosen[0].pk)
+
+
+@require_GET
+@needs(Role.OPERATOR)
+def prune_page(request: PanelRequest) -> HttpResponse:
+    """Say what a rule would delete."""
+    try:
+        rule = _rule(request.GET)
+        context = {"rule": rule, "doomed": doomed(rule)}
+    except AlignError as error:
+        context = {"rule": Rule(), "doomed": [], "problem": str(error)}
+    return shown(request, "panel/prune.html", PART, {**context, "states": Artifact.State.choices})
+
+
+@require_POST
+@needs(Role.OPERATOR, fresh=True)
+def prune_now(request: PanelRequest) -> HttpResponse:
+    """Delete what the rule takes now, if as many were shown."""
+    try:
+        rule = _rule(request.POST)
+        if request.POST.get("count") != str(len(doomed(rule))):
+            raise AlignError(_("Something changed since this was counted. Look again, then type the number."))
+        gone = prune(request.user, rule, request.POST.get("reason", ""))
+    except AlignError as error:
+        messages.error(request, str(error), extra_tags="bad")
+        return redirect("panel:prune")
+    said = ngettext("%(n)d version is deleted.", "%(n)d versions are deleted.", len(gone))
+    messages.success(request, said % {"n": len(gone)}, extra_tags="good")
+    return redirect("panel:adapters")
+
+
+def _chosen(ids: list[str]) -> list[Artifact]:
+    try:
+        every = Artifact.objects.select_related("person", "job", "report_card").in_bulk(ids[:MOST_COMPARED])
+    except ValidationError:
+        raise Http404 from None
+    return sorted(every.values(), key=lambda artifact: artifact.created_at)
+
+
+def _rule(given: QueryDict) -> Rule:
+    try:
+        days, keep = int(given.get("days") or DAYS), int(given.get("keep") or KEEP)
+    except ValueError:
+        raise AlignError(_("Days and versions to keep are whole numbers.")) from None
+    state = given.get("state", "")
+    return Rule(days, keep, (state,) if state else ())
+
+
+def _number(text: str, what: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise AlignError(_("%(what)s needs a number.") % {"what": what}) from None

@@ -1,0 +1,172 @@
+"""Artifacts in the panel: found, shown without words, acted on and undone, compared, merged, pruned."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from alignapp.accounts.consent import give_consent
+from alignapp.accounts.models import Person
+from alignapp.adapters import acts, comparison, store
+from alignapp.adapters.aliases import active_ids
+from alignapp.adapters.models import Artifact, Job, MergeWay
+from alignapp.audit.models import AuditEvent
+from tests.web import learned
+from tests.web.operating import signed_in_with
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def store_of_this_test(settings, tmp_path):
+    settings.ARTIFACT_DIR = tmp_path / "artifacts"
+
+
+@pytest.fixture
+def operator():
+    return signed_in_with("operator", Person.objects.create_user("op@example.org", "a long pass phrase"))
+
+
+def act(client, artifact, name, reason="because"):
+    return client.post(
+        reverse("panel:adapter_act", args=[artifact.pk, name]), {"reason": reason}, follow=True
+    )
+
+
+def test_the_list_costs_the_same_however_long_it_is_and_is_narrowed(
+    operator, owner, other, django_assert_max_num_queries
+):
+    made = [learned.artifact(owner, proven=None) for _ in range(52)]
+    Artifact.objects.filter(pk=made[0].pk).update(state="quarantined")
+    foreign = learned.artifact(other, "steer")
+    with django_assert_max_num_queries(10):
+        page = operator.get(reverse("panel:adapters"))
+    assert len(page.context["rows"]) == 50
+    rest = operator.get(f"{reverse('panel:adapters')}?{page.context['listing'].next_query}")
+    assert len(rest.context["rows"]) == 3
+    for query, found in [
+        ({"person": other.pseudonym}, foreign),
+        ({"kind": "vector"}, foreign),
+        ({"method": "steer"}, foreign),
+        ({"state": "quarantined"}, made[0]),
+    ]:
+        rows = operator.get(reverse("panel:adapters"), query).context["rows"]
+        assert [artifact for artifact, _ in rows] == [found]
+    empty = operator.get(reverse("panel:adapters"), {"model": "none"}).content.decode()
+    assert "No version fits" in empty
+
+
+def test_one_shows_where_it_comes_from_and_nobodys_words(operator, owner):
+    parents = [learned.artifact(owner), learned.artifact(owner)]
+    merged = learned.artifact(owner)
+    merged.parents.set(parents)
+    html = operator.get(reverse("panel:adapter", args=[merged.pk])).content.decode()
+    assert "2 records" in html
+    assert reverse("panel:adapter", args=[parents[0].pk]) in html
+    assert "safety gate passed" in html
+    assert "short" not in html  # an answer of the card's samples
+    assert owner.email not in html
+    assert owner.pseudonym in html
+
+
+def test_a_bad_adapter_is_found_quarantined_undone_and_rolled_back(operator, owner):
+    good, bad = learned.artifact(owner), learned.artifact(owner)
+    act(operator, good, "promote")
+    page = act(operator, bad, "promote", "newer")
+    assert active_ids({owner.pk}) == {bad.pk}
+    undo = page.context["undo"]
+    operator.post(undo.url, undo.fields)
+    assert active_ids({owner.pk}) == {good.pk}
+    act(operator, bad, "promote", "again")
+    page = act(operator, bad, "quarantine", "people complain")
+    assert active_ids({owner.pk}) == {good.pk}
+    assert "people complain" in page.content.decode()
+    refused = act(operator, bad, "promote", "typed already")
+    assert refused.status_code == 400
+    assert "typed already" in refused.content.decode()
+    assert "is quarantined and cannot be switched on" in refused.content.decode()
+    assert act(operator, bad, "promote", " ").status_code == 400
+    seen = AuditEvent.objects.filter(subject=owner, verb="artifact.quarantined").get()
+    assert seen.reason == "people complain"
+
+
+def test_an_auditor_reads_and_verifies_but_has_no_buttons(owner):
+    client = signed_in_with("auditor", Person.objects.create_user("audit@example.org", "a long pass phrase"))
+    artifact = learned.artifact(owner)
+    (store.folder_of(artifact) / "adapter_model.safetensors").write_bytes(b"planted")
+    html = client.post(reverse("panel:adapter_verify", args=[artifact.pk]), follow=True).content.decode()
+    assert "were changed" in html
+    assert "formaction" not in html
+    assert act(client, artifact, "pin").status_code == 403
+
+
+def test_dangerous_acts_ask_for_the_code_again(owner):
+    stale = Person.objects.create_user("stale@example.org", "a long pass phrase")
+    client = signed_in_with("operator", stale, fresh=False)
+    artifact = learned.artifact(owner)
+    url = reverse("panel:adapter_act", args=[artifact.pk, "promote"])
+    assert client.post(url, {"reason": "now"}).status_code == 302
+    assert active_ids({owner.pk}) == set()
+
+
+def test_several_are_compared_and_a_worker_fills_the_heat_map_in(operator, owner):
+    one, two = learned.artifact(owner), learned.artifact(owner)
+    url = f"{reverse('panel:compare')}?id={one.pk}&id={two.pk}"
+    html = operator.get(url).content.decode()
+    assert "A worker compares the weights" in html
+    assert html.count("68 %") == 2
+    row = {"layer": 3, "first": 0, "second": 1, "cosine": -0.5, "sign_conflict": 0.8, "overlap": 0.1}
+    comparison.keep([one, two], {"rows": [row]})
+    part = operator.get(url + "&part=weights").content.decode()
+    assert "pull-2" in part
+    assert "-0.50" in part
+    assert operator.get(reverse("panel:compare"), {"id": "x"}).status_code == 404
+
+
+def test_a_merge_is_queued_with_a_reason_and_what_was_typed_stays_where_it_is_refused(operator, owner):
+    give_consent(owner)
+    MergeWay.objects.create(
+        name="ties",
+        summary="Trim.",
+        paper="p",
+        parameters={"density": {"default": 0.3, "low": 0.01, "high": 1}},
+    )
+    one, two = learned.artifact(owner), learned.artifact(owner)
+    form = {"id": [one.pk, two.pk], "way": "ties", "density": "7", "reason": "both contexts"}
+    refused = operator.post(reverse("panel:merge"), form)
+    assert refused.status_code == 400
+    assert "density is 7; it must lie in" in refused.content.decode()
+    assert "both contexts" in refused.content.decode()
+    done = operator.post(
+        reverse("panel:merge"), {**form, "density": "", f"weight-{one.pk}": "0.5"}, follow=True
+    )
+    assert "The merge is queued" in done.content.decode()
+    job = Job.objects.get(method="merge")
+    assert {each["weight"] for each in job.parameters["parents"]} == {0.5, 1.0}
+    assert operator.get(reverse("panel:job", args=[job.pk])).status_code == 200
+
+
+def test_pruning_deletes_what_was_counted_and_nothing_else(operator, owner):
+    made = [learned.artifact(owner) for _ in range(4)]
+    acts.pin("operator", made[0], "evidence")
+    Artifact.objects.update(created_at=timezone.now() - timedelta(days=100))
+    page = operator.get(reverse("panel:prune"), {"days": 90, "keep": 2})
+    assert page.context["doomed"] == [made[1]]
+    form = {"days": 90, "keep": 2, "reason": "disk"}
+    operator.post(reverse("panel:prune_now"), {**form, "count": "2"})
+    assert Artifact.objects.count() == 4
+    operator.post(reverse("panel:prune_now"), {**form, "count": "1"})
+    assert set(Artifact.objects.all()) == {made[0], made[2], made[3]}
+
+
+def test_the_persons_own_pages_show_a_merge_job_and_what_came_of_it(owner, client_of):
+    job = Job.objects.create(person=owner, method="merge", parameters={"way": "cat", "parents": []})
+    client = client_of(owner)
+    assert client.get(reverse("adapters:job", args=[job.pk])).status_code == 200
+    assert client.get(reverse("adapters:jobs")).status_code == 200
+    made = learned.artifact(owner)
+    Job.objects.filter(pk=made.job_id).update(method="merge")
+    assert client.get(reverse("adapters:artifact", args=[made.pk])).status_code == 200

@@ -1,0 +1,100 @@
+"""A merge is a version like any other: of verified parents, proven on what none of them saw, on record."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from django.conf import settings
+
+from alignapp.adapters import acts, comparison, store
+from alignapp.adapters.merging import start_merge
+from alignapp.adapters.models import Artifact, Job, MergeWay
+from alignapp.chat.models import Conversation
+from personalization.artifacts import seal
+from personalization.errors import AlignError
+from personalization.merging.merge import read
+from personalization.merging.registry import all_ways
+from tests import tiny
+from tests.gates import gate
+from tests.workers.test_jobs import person_with_pairs
+from workers.engines import base_for_process
+from workers.signals import register_ways
+from workers.tasks.train import run_job
+from workers.tasks.verify import compare_weights, verify_artifacts
+
+pytestmark = [pytest.mark.broker, pytest.mark.django_db(transaction=True)]
+
+
+def parent(person, seed: int, split: dict) -> Artifact:
+    """Return a sealed adapter of the tiny model, as a job with this split would have left it."""
+    job = Job.objects.create(person=person, method="dpo", state=Job.State.DONE, split=split)
+    settings.ARTIFACT_DIR.mkdir(parents=True, exist_ok=True)
+    folder = tiny.save_adapter(settings.ARTIFACT_DIR / f"learning-{job.id}", seed=seed, size=0.02)
+    (folder / "README.md").unlink(missing_ok=True)
+    sealed = seal(
+        folder,
+        settings.ARTIFACT_DIR,
+        kind="adapter",
+        owner=str(person.pk),
+        model_revision=base_for_process().revision,
+        method="dpo",
+        parameters={},
+        records=[f"r{seed}"],
+        metrics={},
+        key=store.signing_key(),
+    )
+    made = Artifact.of_job(
+        job,
+        kind="adapter",
+        digest=sealed.digest,
+        size_bytes=sealed.size_bytes,
+        model_revision=base_for_process().revision,
+    )
+    safety = gate(0.5, 0.5, 0.9, 0.9).as_dict()
+    made.judge(proven=True, verdict="Proven: it is.", results={"safety": safety})
+    return made
+
+
+def test_two_adapters_become_one_that_is_proven_on_what_neither_saw(engine):
+    register_ways()
+    assert {row.name for row in MergeWay.objects.all()} == {way.name for way in all_ways()}
+    person = person_with_pairs("merge@example.org", conversations=6)
+    names = sorted(str(c.pk) for c in Conversation.objects.for_person(person))
+    parents = [
+        parent(person, 1, {"seed": 1, "train": names[:3], "held_out": names[3:]}),
+        parent(person, 2, {"seed": 2, "train": names[1:4], "held_out": [names[0], *names[4:]]}),
+    ]
+    job = start_merge("terminal", {parents[0]: 1.0, parents[1]: 0.5}, "cat", {}, "contexts")
+    run_job(str(job.id))
+    job.refresh_from_db()
+    assert (job.state, job.reason) == (Job.State.DONE, "")
+    made = Artifact.objects.get(job=job)
+    assert set(made.parents.all()) == set(parents)
+    assert "objection" in made.report_card.results["safety"]  # the gate was asked
+    assert job.split["held_out"] == names[4:]
+    manifest = store.check(made)
+    assert manifest["records"] == ["r1", "r2"]
+    assert manifest["parents"] == sorted(parent.digest for parent in parents)
+    one, two, both = (read(store.folder_of(a)) for a in (*parents, made))
+    for name, change in both.items():
+        assert torch.allclose(change.dense(), one[name].dense() + 0.5 * two[name].dense(), atol=1e-6)
+    with pytest.raises(AlignError, match=r"is not proven|is quarantined"):
+        acts.promote("terminal", made, "at once")
+
+    # A parent that is changed on disk is never merged.
+    (store.folder_of(parents[0]) / "adapter_model.safetensors").write_bytes(b"planted")
+    again = start_merge("terminal", {parents[0]: 1.0, parents[1]: 1.0}, "linear", {}, "again")
+    run_job(str(again.id))
+    again.refresh_from_db()
+    assert again.state == Job.State.DEAD
+    assert "were changed" in again.reason
+
+    # The page asks once, a worker answers, and the night finds the damage.
+    ids = sorted([str(made.pk), str(parents[1].pk)])
+    assert comparison.compared([made, parents[1]]) is None
+    compare_weights(",".join(ids))
+    rows = comparison.compared([made, parents[1]])["rows"]
+    assert {(row["first"], row["second"]) for row in rows} == {(0, 1)}
+    assert all(-1 <= row["cosine"] <= 1 for row in rows)
+    verify_artifacts()
+    assert set(Artifact.objects.exclude(damage="")) == {parents[0]}

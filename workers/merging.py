@@ -1,0 +1,160 @@
+"""From several adapters of a person to one, proven like any other: verify, merge, seal, prove.
+
+Knows nothing of queues. What proves a merge is what none of its parents learned from.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from alignapp.adapters import store
+from alignapp.adapters.models import Artifact, Job
+from alignapp.feedback.records import records_for
+from personalization import artifacts
+from personalization.errors import AlignError, NotEnoughData
+from personalization.progress import Progress
+from personalization.registry import Method
+from workers.attempt import Attempt
+from workers.engines import base_for_process
+from workers.proving import prove
+from workers.work import BEGINS, Work
+
+
+@dataclass(frozen=True)
+class Parent:
+    """One adapter that is merged, verified, and what its manifest says."""
+
+    artifact: Artifact
+    weight: float
+    manifest: dict[str, object]
+
+
+def run(attempt: Attempt) -> None:
+    """Do a merge job. Raises AlignError where parents are gone or may not act, and what stops it."""
+    job = attempt.job
+    job.report(Job.Phase.DATA, BEGINS[Job.Phase.DATA])
+    parents = _parents(job)
+    work = _work(attempt, parents)
+    made = Artifact.objects.filter(job=job).first() or _merge(work, parents)
+    prove(work, made)
+    attempt.finish(made)
+
+
+def _parents(job: Job) -> list[Parent]:
+    weights = {each["artifact"]: float(each["weight"]) for each in job.parameters["parents"]}
+    own = Artifact.objects.for_person(job.person).select_related("report_card", "job")
+    found = {str(artifact.pk): artifact for artifact in own.filter(pk__in=weights)}
+    for artifact_id in weights:
+        if artifact_id not in found:
+            raise AlignError("One of the adapters was deleted in the meantime. Choose again.")
+        if not found[artifact_id].may_act_for(job.person_id, Artifact.Kind.ADAPTER):
+            raise AlignError(f"{found[artifact_id]} is out of service now. Choose again.")
+    return [Parent(found[pk], weight, store.check(found[pk])) for pk, weight in weights.items()]
+
+
+def _work(attempt: Attempt, parents: list[Parent]) -> Work:
+    from personalization.evaluation.split import alike
+    from personalization.merging import registry as ways
+
+    job, records = attempt.job, records_for(attempt.job.person)
+    if not job.split:
+        same = alike(records.every)
+        learned = {name for parent in parents for name in parent.artifact.job.split.get("train", ())}
+        taken = {same.get(name, name) for name in learned}
+        usable = sorted({r.conversation for r in (*records.pairs, *records.groups)})
+        fresh = [name for name in usable if same[name] not in taken]
+        if not fresh:
+            raise NotEnoughData(
+                "Every conversation with feedback taught one of these adapters, so that nothing is left to "
+                "prove the merge with. It needs feedback in a new conversation.",
+                missing=1,
+            )
+        train = [name for name in usable if same[name] in taken]
+        job.keep_split({"seed": job.id.int % 2**31, "train": train, "held_out": fresh})
+    train_records, held_out = (records.of(job.split[side]) for side in ("train", "held_out"))
+    way = ways.get(job.parameters["way"])
+    return Work(
+        job=job,
+        base=base_for_process(),
+        method=Method(
+            job.method,
+            data="adapters",
+            produces="adapter",
+            paper=way.paper,
+            summary=way.summary,
+            needs_reference=False,
+            parameters=way.parameters,
+            function=way.function,
+        ),
+        parameters=way.resolve(job.parameters["parameters"]),
+        check=attempt.check,
+        system_message=job.profile_version.system_message if job.profile_version else "",
+        records=records,
+        train=train_records,
+        held_out=held_out,
+    )
+
+
+def _merge(work: Work, parents: list[Parent]) -> Artifact:
+    from personalization.merging import registry as ways
+    from personalization.merging.merge import merge, read, write
+
+    job = work.job
+    way = ways.get(job.parameters["way"])
+    tell = work.report(Job.Phase.LEARN)
+    merged = merge(
+        [read(store.folder_of(parent.artifact)) for parent in parents],
+        [parent.weight for parent in parents],
+        way,
+        work.parameters,
+        on_weight=lambda done, of: tell(Progress(done, of)),
+    )
+    Path(settings.ARTIFACT_DIR).mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=settings.ARTIFACT_DIR, prefix=f"learning-{job.id}-"))
+    metrics = {"rank": merged.rank, "loss": merged.loss, "merged": len(parents)}
+    described = {
+        **work.parameters,
+        "way": way.name,
+        "weights": {parent.artifact.digest: parent.weight for parent in parents},
+    }
+    try:
+        write(merged, folder, base_name=work.base.name)
+        sealed = artifacts.seal(
+            folder,
+            Path(settings.ARTIFACT_DIR),
+            kind=Artifact.Kind.ADAPTER,
+            owner=str(job.person_id),
+            model_revision=work.base.revision,
+            method=job.method,
+            parameters=described,
+            records=_records(parents),
+            metrics=metrics,
+            key=store.signing_key(),
+            parents=[parent.artifact.digest for parent in parents],
+        )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    made = Artifact.of_job(
+        job,
+        kind=Artifact.Kind.ADAPTER,
+        digest=sealed.digest,
+        size_bytes=sealed.size_bytes,
+        model_revision=work.base.revision,
+        summary={**metrics, "method": job.method, "parameters": described},
+    )
+    made.parents.set([parent.artifact for parent in parents])
+    return made
+
+
+def _records(parents: list[Parent]) -> list[str]:
+    found: set[str] = set()
+    for parent in parents:
+        records = parent.manifest["records"]
+        assert isinstance(records, list)
+        found.update(records)
+    return sorted(found)

@@ -1,0 +1,54 @@
+"""Read every byte of artifacts at night, some at a time; say how alike the weights of several are."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import timedelta
+
+from django.db.models import F, Q
+from django.utils import timezone
+
+from alignapp.adapters import acts, comparison, store
+from alignapp.adapters.models import Artifact
+from alignapp.chat.events import close_connections
+from personalization.errors import AlignError
+from workers.app import app
+
+log = logging.getLogger(__name__)
+
+EVERY = timedelta(hours=20)  # once a night, also when the nights are not of equal length
+SECONDS = 240.0  # of one run; the next one, ten minutes later, goes on where it stopped
+
+
+@app.task(name="workers.verify_artifacts")
+def verify_artifacts() -> None:
+    """Verify those that were not looked at for longest, for some minutes; damage is on record."""
+    until = time.monotonic() + SECONDS
+    due = Q(checked_at__isnull=True) | Q(checked_at__lt=timezone.now() - EVERY)
+    oldest = Artifact.objects.filter(due).order_by(F("checked_at").asc(nulls_first=True))
+    damaged = seen = 0
+    for artifact in oldest.iterator(chunk_size=100):
+        if time.monotonic() > until:
+            break
+        damaged += bool(acts.verify(artifact))
+        seen += 1
+    log.info("%d artifacts verified, %d damaged", seen, damaged)
+
+
+@app.task(name="workers.compare_weights")
+def compare_weights(artifact_ids: str) -> None:
+    """Compare adapters layer by layer and keep the result for the page that waits for it."""
+    from personalization.merging.conflict import conflicts
+    from personalization.merging.merge import read
+
+    artifacts = sorted(Artifact.objects.filter(pk__in=artifact_ids.split(",")), key=lambda a: str(a.pk))
+    try:
+        for artifact in artifacts:
+            store.check(artifact)
+        rows = conflicts([read(store.folder_of(artifact)) for artifact in artifacts])
+        comparison.keep(artifacts, {"rows": [row.as_dict() for row in rows]})
+    except AlignError as error:
+        comparison.keep(artifacts, {"rows": [], "problem": str(error)})
+    finally:
+        close_connections()
