@@ -6,7 +6,7 @@
 The people of `benchmarks.people` rate the same four sampled answers to each prompt, which are then given as
 pairs, thumbs, ratings or edits. Fresh answers to 24 other prompts are judged by the hidden taste without
 noise, against the base model's answer with the same seed. Finished cells are kept in --folder and published
-beside the page, and are not computed again: --minutes stops before the next cell, so that everything can be
+beside the page, and are not computed again: --minutes stops it, even within a cell, so that everything can be
 computed in parts. A cell takes a minute or two on one core.
 """
 
@@ -24,7 +24,7 @@ from benchmarks.machine import commit, machine
 from benchmarks.methods.feedback import KINDS, MIDDLE, MOST_EPOCHS
 from benchmarks.methods.page import write_page
 from benchmarks.methods.results import summary, table
-from benchmarks.methods.study import Study, people, publish
+from benchmarks.methods.study import OutOfTime, Study, people, publish
 from benchmarks.people.pool import FRESH, RATED
 from personalization import registry
 from personalization.models.base import load
@@ -46,7 +46,9 @@ def main() -> None:
     parser.add_argument(
         "--taught", action="store_true", help="with the vector of the ratings as teacher, too"
     )
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no cell after so long")
+    parser.add_argument(
+        "--minutes", type=float, default=float("inf"), help="stop after so long; the rest another time"
+    )
     parser.add_argument("--quick", action="store_true", help="2 people, 1 seed, 4 rated and 4 fresh prompts")
     parser.set_defaults(rated=RATED, fresh=FRESH)
     options = parser.parse_args()
@@ -61,7 +63,8 @@ def main() -> None:
     if not folder.exists() and (PUBLISHED / folder.name).exists() and not options.quick:
         shutil.copytree(PUBLISHED / folder.name, folder)
     with half_precision(base):
-        study = Study(base, folder, rated=options.rated, fresh=options.fresh)
+        until = begun + 60 * options.minutes
+        study = Study(base, folder, rated=options.rated, fresh=options.fresh, until=until)
         try:
             for prompts, seed, name, person in (
                 (prompts, seed, name, person)
@@ -70,8 +73,9 @@ def main() -> None:
                 for name in options.methods
                 for person in people(options.people)
             ):
-                if time.monotonic() - begun < 60 * options.minutes:
-                    study.compute(person, seed, name, prompts, taught=options.taught)
+                study.compute(person, seed, name, prompts, taught=options.taught)
+        except OutOfTime:
+            pass
         finally:
             study.close()
     if not study.cells.found:

@@ -47,7 +47,7 @@ they are rough, and a difference whose interval includes 0 is no difference.**
 
 Relevance: change of the cosine between prompt and answer. Perplexity: of neutral text. Nats: change of an
 answer's log-probability in the last epoch. Cosine: of the gradients of liked and disliked answers (1: a
-margin loss can hardly tell them apart). Seconds: to train, on the machine as it was, beside other work.
+margin loss can hardly tell them apart). Seconds: of the processor, to train.
 """
 
 
