@@ -66,18 +66,14 @@ def summary(cells: Sequence[Cell]) -> dict[str, Any]:
     """Return the grid (kind, method, prompts), and of each kind the best method and the runner-up.
 
     A method that was not computed for as many people and seeds as another of its kind and number of prompts
-    is left out: fewer people are other people. The best is that at the most prompts, without a teacher.
+    is left out, for fewer people are other people; so is what one person alone has, for it has no interval.
+    The best is that at the most prompts, without a teacher.
     """
     cells = _complete(cells)
-    places = dict.fromkeys((c.kind, c.prompts, c.taught, c.method) for c in cells)
     grid = [
-        {"kind": kind, "prompts": prompts, "taught": taught, "method": method, **_means(chosen)}
-        for kind, prompts, taught, method in sorted(places)
-        if (
-            chosen := [
-                c for c in cells if (c.kind, c.prompts, c.taught, c.method) == (kind, prompts, taught, method)
-            ]
-        )
+        {**dict(zip(("kind", "prompts", "taught", "method"), place, strict=True)), **_means(chosen)}
+        for place in sorted(set(map(_place, cells)))
+        if (chosen := [c for c in cells if _place(c) == place])
     ]
     kinds = dict.fromkeys(c.kind for c in cells if not c.taught)
     return {
@@ -91,13 +87,16 @@ def summary(cells: Sequence[Cell]) -> dict[str, Any]:
 
 
 def _complete(cells: Sequence[Cell]) -> list[Cell]:
-    counts = Counter((c.kind, c.prompts, c.taught, c.method) for c in cells)
+    counts = Counter(map(_place, cells))
     most: dict[tuple[str, int, bool], int] = {}
     for (kind, prompts, taught, _), count in counts.items():
         most[kind, prompts, taught] = max(count, most.get((kind, prompts, taught), 0))
-    return [
-        c for c in cells if counts[c.kind, c.prompts, c.taught, c.method] == most[c.kind, c.prompts, c.taught]
-    ]
+    people = Counter(place for place, _ in {(_place(c), c.person) for c in cells})
+    return [c for c in cells if counts[_place(c)] == most[_place(c)[:3]] and people[_place(c)] > 1]
+
+
+def _place(cell: Cell) -> tuple[str, int, bool, str]:
+    return cell.kind, cell.prompts, cell.taught, cell.method
 
 
 def _best(cells: Sequence[Cell]) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def test_the_best_of_a_kind_is_compared_with_the_next_person_by_person(tmp_path)
         *(cell(p, "dpo", w) for p, w in (("anna", [1.0, 1.0]), ("bert", [1.0, 0.0]))),
         *(cell(p, "ipo", w) for p, w in (("anna", [1.0, 0.0]), ("bert", [0.0, 0.0]))),
         cell("anna", "sppo", [1.0, 1.0]),  # not yet computed for bert
+        cell("anna", "kto", [1.0, 1.0], kind="thumbs"),  # of one person there is no interval
         *(cell(p, "dpo", [1.0, 1.0], taught=True) for p in ("anna", "bert")),
         *(cell(p, "dpo", [1.0, 1.0], prompts=4) for p in ("anna", "bert")),
         *(cell(p, "sft", [0.5, 0.5], kind="edits") for p in ("anna", "bert")),
@@ -54,6 +55,7 @@ def test_the_best_of_a_kind_is_compared_with_the_next_person_by_person(tmp_path)
     assert best["low"] <= 0.75 <= best["high"]
     assert best["difference_low"] == pytest.approx(0.5)  # both are ahead by the same
     assert found["best_by_kind"]["edits"]["runner_up"] is None
+    assert set(found["best_by_kind"]) == {"pairs", "edits"}
     assert "sppo" not in {row["method"] for row in found["grid"]}
     found |= {"machine": "m", "dtype": "float32", "commit": "c"}
     write_page(tmp_path, found)
