@@ -19,7 +19,16 @@ from typing import Any, Literal
 from .errors import AlignError, UnknownName
 
 Data = Literal[
-    "pairs", "thumbs", "ratings", "edits", "critiques", "inventory", "prompts", "values", "adapters"
+    "pairs",
+    "contrasts",
+    "thumbs",
+    "ratings",
+    "edits",
+    "critiques",
+    "inventory",
+    "prompts",
+    "values",
+    "adapters",
 ]
 Produces = Literal["adapter", "vector", "personality", "values"]
 
@@ -51,7 +60,11 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A registered method: `function` is a loss over pair log-probabilities, or a closed-form fit."""
+    """A registered method: `function` is a loss over log-probabilities, or a closed-form fit.
+
+    `offered`: a new installation has it switched on, because it was measured to help. `remembers`: the loss
+    takes a dictionary that a run keeps from step to step.
+    """
 
     name: str
     data: Data
@@ -59,6 +72,8 @@ class Method:
     paper: str
     summary: str
     needs_reference: bool
+    offered: bool
+    remembers: bool
     parameters: Mapping[str, Parameter]
     function: Callable[..., Any]
 
@@ -79,7 +94,13 @@ _methods: dict[str, Method] = {}
 
 
 def method(
-    name: str, *, data: Data, produces: Produces, paper: str, needs_reference: bool = False
+    name: str,
+    *,
+    data: Data,
+    produces: Produces,
+    paper: str,
+    needs_reference: bool = False,
+    offered: bool = True,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated function as a method. Raises AlignError when it is not well described."""
 
@@ -97,6 +118,8 @@ def method(
             paper=paper,
             summary=inspect.getdoc(function).splitlines()[0],  # type: ignore[union-attr]
             needs_reference=needs_reference,
+            offered=offered,
+            remembers="memory" in inspect.signature(function).parameters,
             parameters=parameters_of(name, function),
             function=function,
         )

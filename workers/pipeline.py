@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +100,11 @@ def _read(job: Job, check: Callable[[], None]) -> Work:
                 missing=2 - different,
             )
         split = split_by_conversation(sorted(usable), seed=job.id.int % 2**31, same=same)
-        job.keep_split(asdict(split))
+        # What holds no comparison proves nothing, but can be learned from, unless it is held out elsewhere.
+        held = {same[name] for name in split.held_out}
+        single = {r.conversation for r in (*records.thumbs, *records.edits)} - usable
+        more = sorted(name for name in single if same[name] not in held)
+        job.keep_split(asdict(replace(split, train=(*split.train, *more))))
     train, held_out = (records.of(job.split.get(side, ())) for side in ("train", "held_out"))
     check_apart(train.every, held_out.every)  # before anything is learned in vain
     profile = job.profile_version
@@ -183,7 +187,7 @@ def _learn_adapters(learners: Sequence[Learner]) -> None:
         with ready[index].attempt.settling():
             if isinstance(outcome, Exception):
                 raise outcome
-            _end(ready[index], (outcome.as_dict(), _sources(ready[index].work.train.pairs)))
+            _end(ready[index], (outcome.as_dict(), _adapter_sources(ready[index].work)))
         if shutdown.requested.is_set():
             raise shutdown.ShuttingDown  # the others need not begin; each keeps its place
 
@@ -197,7 +201,7 @@ def _lesson(work: Work, out: Path) -> Lesson:
     from personalization.training.train import Lesson
 
     return Lesson(
-        work.train.pairs,
+        work.train,
         out,
         store.checkpoint_folder(work.job.id),
         system_message=work.system_message,
@@ -207,6 +211,13 @@ def _lesson(work: Work, out: Path) -> Lesson:
         report=work.report(Job.Phase.LEARN),
         parameters=work.parameters,
     )
+
+
+def _adapter_sources(work: Work) -> list[str]:
+    """Return the rows behind an adapter: what its loss read, and the pairs that its teacher follows."""
+    from personalization.training.examples import learned_from
+
+    return _sources((*learned_from(work.train, work.method.data), *work.train.pairs))
 
 
 def _learn_one_by_one(learners: Sequence[Learner]) -> None:

@@ -46,7 +46,7 @@ def stop(**_: Any) -> None:
 
 
 def register_methods() -> None:
-    """Write a row for every registered method; what an operator switched off stays off."""
+    """Write a row for every registered method; what an operator switched on or off stays so."""
     from personalization.registry import all_methods
 
     known = []
@@ -55,15 +55,17 @@ def register_methods() -> None:
             p.name: {"default": p.default, "low": p.range.low, "high": p.range.high}
             for p in method.parameters.values()
         }
+        described = {
+            "data": method.data,
+            "produces": method.produces,
+            "summary": method.summary[:200],
+            "paper": method.paper,
+            "parameters": parameters,
+        }
         MethodInfo.objects.update_or_create(
             name=method.name,
-            defaults={
-                "data": method.data,
-                "produces": method.produces,
-                "summary": method.summary[:200],
-                "paper": method.paper,
-                "parameters": parameters,
-            },
+            defaults=described,
+            create_defaults={**described, "enabled": method.offered},
         )
         known.append(method.name)
     MethodInfo.objects.exclude(name__in=known).delete()

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # Held-out proof needs a few conversations besides those that are learned from.
 MIN_CONVERSATIONS = 6
 MIN_RATED_GROUPS = 6
+MIN_THUMBS = 16
+MIN_EDITS = 8
 MIN_INVENTORY_ANSWERS = 60
 
 
@@ -49,60 +51,129 @@ class Readiness:
         return self.missing == 0
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What one person gave so far."""
+
+    records: Records
+    answers: int  # items of the inventory
+    acting: int  # stated values that can be measured in text
+    states_values: bool
+
+
 def readiness(person: Person) -> list[Readiness]:
     """Return every enabled method with what there is for it."""
-    methods = list(MethodInfo.objects.filter(enabled=True))
-    records = records_for(person)
-    answers = InventoryAnswer.objects.for_person(person).count()
-    acting = len(effects.acting(strengths_of(current_profile(person))))
-    found = [_for_method(method, records, answers, acting) for method in methods]
-    return [item for item in found if item is not None]
+    profile = current_profile(person)
+    given = Given(
+        records_for(person),
+        InventoryAnswer.objects.for_person(person).count(),
+        len(effects.acting(strengths_of(profile))),
+        bool(profile and profile.system_message),
+    )
+    # Of what this version does not collect nothing can be learned.
+    methods = [method for method in MethodInfo.objects.filter(enabled=True) if method.data in _BY_DATA]
+    return [_BY_DATA[method.data](method, given) for method in methods]
 
 
-def _for_method(method: MethodInfo, records: Records, answers: int, acting: int) -> Readiness | None:
-    if method.data == "pairs":
-        conversations = len({pair.conversation for pair in records.pairs})
-        if len(records.pairs) >= settings.MIN_TRAINING_PAIRS and conversations < MIN_CONVERSATIONS:
-            return Readiness(
-                method,
-                conversations,
-                MIN_CONVERSATIONS,
-                _("conversations"),
-                _("Some conversations are held out for the proof: nothing is tested on what it learned."),
-            )
-        return Readiness(
-            method,
-            len(records.pairs),
-            settings.MIN_TRAINING_PAIRS,
-            _("comparisons"),
-            _("With fewer comparisons an adapter learns chance rather than you."),
-        )
-    if method.data == "ratings":
-        groups = sum(len(set(group.scores)) > 1 for group in records.groups)
-        return Readiness(
-            method,
-            groups,
-            MIN_RATED_GROUPS,
-            _("messages with answers that you rated differently"),
-            _("A vector points from what you rated low to what you rated high; a quarter is held out."),
-        )
-    if method.data == "inventory":
-        return Readiness(
-            method,
-            answers,
-            MIN_INVENTORY_ANSWERS,
-            _("answered items of the personality inventory"),
-            _("Part of your answers is held out to see whether the vector predicts them."),
-        )
-    if method.data == "values":
-        return Readiness(
-            method,
-            acting,
-            1,
-            _("stated values that can be measured in text"),
-            _("What cannot be measured in text stays with the system message."),
-        )
-    return None  # what this version collects is not what the method learns from
+def _pairs(method: MethodInfo, given: Given) -> Readiness:
+    pairs = given.records.pairs
+    if len(pairs) >= settings.MIN_TRAINING_PAIRS and (unproven := _to_prove_on(method, given)):
+        return unproven
+    return Readiness(
+        method,
+        len(pairs),
+        settings.MIN_TRAINING_PAIRS,
+        _("comparisons"),
+        _("With fewer comparisons an adapter learns chance rather than you."),
+    )
+
+
+def _contrasts(method: MethodInfo, given: Given) -> Readiness:
+    if given.states_values:
+        return _pairs(method, given)
+    return Readiness(
+        method, 0, 1, _("stated values"), _("They tell what is yours from what would please anybody.")
+    )
+
+
+def _thumbs(method: MethodInfo, given: Given) -> Readiness:
+    up = sum(thumb.desirable for thumb in given.records.thumbs)
+    fewer = min(up, len(given.records.thumbs) - up)
+    if 2 * fewer >= MIN_THUMBS and (unproven := _to_prove_on(method, given)):
+        return unproven
+    return Readiness(
+        method,
+        2 * fewer,
+        MIN_THUMBS,
+        _("thumbs, as many down as up"),
+        _("It takes both to tell what you like from what you do not."),
+    )
+
+
+def _ratings(method: MethodInfo, given: Given) -> Readiness:
+    return Readiness(
+        method,
+        sum(len(set(group.scores)) > 1 for group in given.records.groups),
+        MIN_RATED_GROUPS,
+        _("messages with answers that you rated differently"),
+        _("A vector points from what you rated low to what you rated high; a quarter is held out.")
+        if method.produces == "vector"
+        else _("It learns the order of your ratings; a quarter is held out."),
+    )
+
+
+def _edits(method: MethodInfo, given: Given) -> Readiness:
+    edits = len(given.records.edits)
+    if edits >= MIN_EDITS and (unproven := _to_prove_on(method, given)):
+        return unproven
+    return Readiness(
+        method, edits, MIN_EDITS, _("answers that you rewrote"), _("It learns to write as you did.")
+    )
+
+
+def _inventory(method: MethodInfo, given: Given) -> Readiness:
+    return Readiness(
+        method,
+        given.answers,
+        MIN_INVENTORY_ANSWERS,
+        _("answered items of the personality inventory"),
+        _("Part of your answers is held out to see whether the vector predicts them."),
+    )
+
+
+def _values(method: MethodInfo, given: Given) -> Readiness:
+    return Readiness(
+        method,
+        given.acting,
+        1,
+        _("stated values that can be measured in text"),
+        _("What cannot be measured in text stays with the system message."),
+    )
+
+
+def _to_prove_on(method: MethodInfo, given: Given) -> Readiness | None:
+    """Return what is missing where too few conversations hold comparisons: they are what a proof asks."""
+    conversations = len({pair.conversation for pair in given.records.pairs})
+    if conversations >= MIN_CONVERSATIONS:
+        return None
+    return Readiness(
+        method,
+        conversations,
+        MIN_CONVERSATIONS,
+        _("conversations") if method.data in ("pairs", "contrasts") else _("conversations with comparisons"),
+        _("Some conversations are held out for the proof: nothing is tested on what it learned."),
+    )
+
+
+_BY_DATA = {
+    "pairs": _pairs,
+    "contrasts": _contrasts,
+    "thumbs": _thumbs,
+    "ratings": _ratings,
+    "edits": _edits,
+    "inventory": _inventory,
+    "values": _values,
+}
 
 
 def sentence(item: Readiness) -> str:

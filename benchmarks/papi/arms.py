@@ -23,7 +23,7 @@ from personalization.inventory.meaning import meanings
 from personalization.inventory.scoring import score
 from personalization.models.base import BaseModel
 from personalization.models.interventions import Interventions, Row, load_adapter
-from personalization.records import Message, Pair
+from personalization.records import Message, Pair, Records
 from personalization.steering.fit import PersonalityFit, item_heads
 from personalization.steering.scale import WORDS, Scale, expected, orders, question
 from personalization.training.settings import TrainingSettings
@@ -158,8 +158,9 @@ def dpo(
     with tempfile.TemporaryDirectory() as folder:
         out, begun = Path(folder) / "adapter", time.monotonic()
         train_adapter(
-            reader.base, pairs, method, parameters=method.resolve({}), system_message="", out=out,
-            checkpoints=Path(folder) / "checkpoints", seed=person, settings=settings,
+            reader.base, Records(pairs=tuple(pairs)), method, parameters=method.resolve({}),
+            system_message="", out=out, checkpoints=Path(folder) / "checkpoints", seed=person,
+            settings=settings,
         )  # fmt: skip
         seconds = time.monotonic() - begun
         interventions = Interventions(reader.base)

@@ -22,7 +22,7 @@ from benchmarks.people.pool import CANDIDATES, Chat, Pool
 from personalization import registry
 from personalization.engine.requests import Intervention
 from personalization.models.base import BaseModel
-from personalization.records import Message, Pair, RatedGroup
+from personalization.records import Message, Pair, RatedGroup, Records
 from personalization.simulation.people import SimulatedPerson
 from personalization.steering import instant
 from personalization.steering.instant import Direction, Sums, layers_of, read_subject, write_vector
@@ -166,7 +166,7 @@ def adapter(rated: Rated, base: BaseModel, count: int, folder: Path, subject: Pa
     if not (out / "adapter_config.json").exists():
         train_adapter(
             base,
-            rated.pairs(count),
+            Records(pairs=tuple(rated.pairs(count))),
             dpo,
             parameters=dpo.resolve({}),
             system_message="",

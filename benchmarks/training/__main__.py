@@ -30,6 +30,7 @@ from personalization import registry
 from personalization.models.base import BaseModel, load
 from personalization.models.memory import peak_bytes, reset_peak
 from personalization.progress import Progress
+from personalization.records import Records
 from personalization.training.settings import TrainingSettings
 from personalization.training.train import Lesson, train_together
 
@@ -55,7 +56,7 @@ class Ways:
         with tempfile.TemporaryDirectory() as folder:
             lessons = [
                 Lesson(
-                    learner.pairs,
+                    Records(pairs=tuple(learner.pairs)),
                     Path(folder) / str(i) / "adapter",
                     Path(folder) / str(i) / "checkpoints",
                     seed=learner.seed,

@@ -15,7 +15,8 @@ from benchmarks.people.pool import Pool
 from personalization.models.base import BaseModel
 from personalization.records import Pair
 from personalization.simulation.people import draw_person
-from personalization.training.pairs import EncodedPairs
+from personalization.training.encoded import Encoded
+from personalization.training.examples import pair_examples
 from personalization.training.select import topic_pairs, used_pairs
 from personalization.training.settings import TrainingSettings
 
@@ -34,7 +35,7 @@ class Learner:
     """One person: all that their ratings imply, and what training makes of it, as token ids and in order."""
 
     pairs: list[Pair]
-    encoded: EncodedPairs
+    encoded: Encoded
     batches: list[list[int]]
     seed: int
 
@@ -58,5 +59,5 @@ def learners(base: BaseModel, count: int, *, prompts: int, settings: TrainingSet
 def learner_of(base: BaseModel, pairs: Sequence[Pair], settings: TrainingSettings, *, seed: int) -> Learner:
     """Return what training makes of a person's pairs."""
     used = used_pairs(pairs, settings)
-    encoded = EncodedPairs(base, [*used, *topic_pairs(used)], "")
+    encoded = Encoded(base, pair_examples([*used, *topic_pairs(used)]))
     return Learner(list(pairs), encoded, encoded.batches(settings, seed), seed)

@@ -38,6 +38,7 @@ from personalization.errors import NotEnoughData
 from personalization.models.base import BaseModel
 from personalization.models.interventions import save_vectors
 from personalization.models.precision import half_precision, precision_of
+from personalization.records import Records
 from personalization.values.effects import FORMAT, MANIFEST, folder_name, forget_measured
 from personalization.values.measures import measure_of
 from personalization.values.prompts import CHOICE, REPORT
@@ -184,7 +185,7 @@ class Study:
         if not (out / "adapter_config.json").exists():
             result = train_adapter(
                 self.base,
-                found,
+                Records(pairs=tuple(found)),
                 dpo,
                 parameters=dpo.resolve({}),
                 system_message="",

@@ -33,6 +33,36 @@ class PairLogps:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerLogps:
+    """Summed log-probabilities of any answers, their token counts and what the person wants, each (answers,).
+
+    `wanted` is above 0 for what shall become likelier (or by how much one is better than another), below 0
+    for what shall not, and 0 for what nobody judged. `group` says which answers are weighed against each
+    other, in order; `weight` what each counts.
+    """
+
+    sums: Tensor
+    tokens: Tensor
+    wanted: Tensor
+    group: Tensor
+    weight: Tensor
+
+    def pairs(self) -> PairLogps:
+        """Return the same where every group is a chosen answer and then its rejected one."""
+        return PairLogps(self.sums[0::2], self.sums[1::2], self.tokens[0::2], self.tokens[1::2])
+
+    def sum_of_groups(self, values: Tensor, where: Tensor) -> Tensor:
+        """Return each group's sum of those of these values (answers,) that `where` names: (groups,)."""
+        _, at = self.group.unique(return_inverse=True)
+        return values.new_zeros(int(at.max()) + 1).index_add(0, at[where], values[where])
+
+    def mean_of_groups(self, values: Tensor, where: Tensor) -> Tensor:
+        """Return each group's mean of the same: (groups,). A group without any has 0."""
+        counts = self.sum_of_groups(torch.ones_like(values), where)
+        return self.sum_of_groups(values, where) / counts.clamp(min=1)
+
+
+@dataclass(frozen=True, slots=True)
 class Completions:
     """Answers to prompts as token ids: one entry of `prompts` and of `answers` for each."""
 

@@ -1,6 +1,6 @@
-"""One person's training run: whose turn which pairs are, the reference, what a step says, where it stands.
+"""One person's training run: whose turn which examples are, the reference, what a step says, where it stands.
 
-Knows nothing of who else is trained in the same passes. A run is a function of base model, pairs, teacher,
+Knows nothing of who else is trained in the same passes. A run is a function of base model, examples, teacher,
 settings and seed; one that was interrupted goes on from its checkpoint, bit for bit.
 """
 
@@ -10,20 +10,21 @@ import hashlib
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from personalization.models.base import BaseModel
-from personalization.models.logprobs import PairLogps
+from personalization.models.logprobs import AnswerLogps
 from personalization.progress import Progress, Report
 from personalization.registry import Method
 from personalization.training import checkpoint
+from personalization.training.encoded import Encoded
 from personalization.training.entanglement import entanglement
+from personalization.training.examples import PAIRED
 from personalization.training.lora import Adapter
-from personalization.training.pairs import EncodedPairs, joined, taken
 from personalization.training.replay import Replay
 from personalization.training.settings import TrainingSettings
 
@@ -31,7 +32,7 @@ from personalization.training.settings import TrainingSettings
 # next ones also ask that chosen answers lose nothing, this much for each nat a token, as DPOP does
 # (Pal et al. 2024, arXiv:2402.13228, equation 3, there inside of the sigmoid).
 SINKING_NATS, ANCHOR = -5.0, 5.0
-PROBED = 2  # pairs whose gradients are compared after each epoch
+PROBED = 2  # examples whose gradients are compared after each epoch
 
 
 class Run:
@@ -40,8 +41,8 @@ class Run:
     def __init__(
         self,
         base: BaseModel,
-        train: EncodedPairs,
-        held_out: EncodedPairs,
+        train: Encoded,
+        held_out: Encoded,
         replay: Replay | None,
         method: Method,
         parameters: Mapping[str, float],
@@ -50,19 +51,20 @@ class Run:
         seed: int,
         checkpoints: Path,
         report: Report,
-        pairs: int,
     ) -> None:
         self._base, self.train, self._held_out, self.replay = base, train, held_out, replay
-        self._loss, self._parameters = method.function, dict(parameters)
+        self._method, self._parameters = method, dict(parameters)
         self._settings, self._checkpoints, self.report = settings, checkpoints, report
         self.adapter = Adapter(base, settings, seed=seed)
         self._batches = train.batches(settings, seed)
-        learned = (train.completions, train.taught_by)
+        learned = (train.completions, train.wanted, train.weights, train.taught_by)
         given = (base.revision, learned, method.name, sorted(parameters.items()), settings, seed)
         self._name = hashlib.sha256(repr(given).encode()).hexdigest()
-        self.pairs, self.steps = pairs, len(self._batches)
+        self.steps = len(self._batches)
         self.entangled: list[dict[str, float | bool]] = []
         self.anchored_at: int | None = None
+        self._memory: dict[str, float] = {}  # what the loss keeps from step to step
+        self._remembered = self._memory  # the same with the step under way
         self.failed: Exception | None = None
         self._optimizer = torch.optim.AdamW(
             self.adapter.parameters.values(), lr=settings.learning_rate, weight_decay=0.0
@@ -83,6 +85,7 @@ class Run:
         self._held_reference = self._read(self._held_out) if self._held_out.size else None
         self._recent = notes.get("recent", [])
         self.entangled, self.anchored_at = notes.get("entangled", []), notes.get("anchored_at")
+        self._memory = notes.get("memory", {})
         self._clock = time.monotonic()
 
     @property
@@ -92,26 +95,32 @@ class Run:
 
     @property
     def batch(self) -> list[int]:
-        """The next step's pairs."""
+        """The next step's examples."""
         return self._batches[self.done]
 
-    def loss(self, policy: PairLogps, apart: Tensor, drift: Tensor) -> Tensor:
+    def loss(self, policy: AnswerLogps, apart: Tensor, drift: Tensor) -> Tensor:
         """Return the next step's loss from what the policy, with this adapter, says of its batch."""
-        before = taken(self._reference, self.batch)
-        loss: Tensor = self._loss(policy, before, **self._parameters).mean()
-        if self.anchored_at is not None:
-            lost = (before.chosen - policy.chosen).clamp(min=0) / policy.chosen_tokens
-            loss = loss + ANCHOR * lost.mean()
-        chosen, rejected = policy.chosen - before.chosen, policy.rejected - before.rejected
+        before = replace(policy, sums=self._reference[self.train.entries(self.batch)])
+        loss = self._of_method(policy, before)
+        change, liked = policy.sums - before.sums, policy.wanted > 0
+        if self.anchored_at is not None and liked.any():
+            loss = loss + ANCHOR * ((-change[liked]).clamp(min=0) / policy.tokens[liked]).mean()
         self._said = {
             "loss": loss.item(),
-            "accuracy": (chosen > rejected).float().mean().item(),
-            "chosen_change": chosen.mean().item(),
-            "rejected_change": rejected.mean().item(),
+            "accuracy": right_way(policy, change),
+            "chosen_change": _mean(change[liked]),
+            "rejected_change": _mean(change[policy.wanted < 0]),
             "drift": drift.item(),
             "from_teacher": apart.item(),
         }
         return loss + self._settings.replay * drift + self._settings.teaching * apart
+
+    def _of_method(self, policy: AnswerLogps, before: AnswerLogps) -> Tensor:
+        self._remembered = dict(self._memory)
+        memory = (self._remembered,) if self._method.remembers else ()
+        given = (policy.pairs(), before.pairs()) if self._method.data in PAIRED else (policy, before)
+        loss: Tensor = self._method.function(*given, *memory, **self._parameters).mean()
+        return loss
 
     def step(self) -> None:
         """Change the adapter by the gradient that is there, and report. Raises what `report` raises."""
@@ -120,6 +129,7 @@ class Run:
         torch.nn.utils.clip_grad_norm_(self.adapter.parameters.values(), self._settings.clip_norm)
         self._optimizer.step()
         self.drop_gradient()
+        self._memory = self._remembered
         per_epoch = math.ceil(self.steps / self._settings.epochs)
         self._recent = [*self._recent[-(per_epoch - 1) :], self._said]
         self.done += 1
@@ -138,7 +148,12 @@ class Run:
 
     def keep(self) -> None:
         """Write where it stands: whoever goes on with this run, on another worker perhaps, loses no step."""
-        notes = {"recent": self._recent, "entangled": self.entangled, "anchored_at": self.anchored_at}
+        notes = {
+            "recent": self._recent,
+            "entangled": self.entangled,
+            "anchored_at": self.anchored_at,
+            "memory": self._memory,
+        }
         state = (self.adapter.parameters, self._optimizer, notes)
         checkpoint.save(self._checkpoints, self.done, *state, run=self._name)
 
@@ -155,27 +170,48 @@ class Run:
 
     def _end_of_epoch(self) -> dict[str, float]:
         """Compare the gradients, anchor the chosen answers if they sank, ask what is held out."""
-        probed = self.train.logps(self._base, range(min(PROBED, self.train.size)), self.adapter)
-        found = entanglement(
-            probed.chosen.mean(), probed.rejected.mean(), list(self.adapter.parameters.values())
-        )
-        self.entangled = [*self.entangled, found.as_dict()]
+        values = {}
+        if some := self.train.probed(PROBED):
+            probed = self.train.logps(self._base, some, self.adapter)
+            liked, disliked = probed.sums[probed.wanted > 0], probed.sums[probed.wanted < 0]
+            weights = list(self.adapter.parameters.values())
+            found = entanglement(liked.mean(), disliked.mean(), weights)
+            self.entangled = [*self.entangled, found.as_dict()]
+            values["gradient_cosine"] = found.cosine
         change = sum(one["chosen_change"] for one in self._recent) / len(self._recent)
         if self.anchored_at is None and change < SINKING_NATS:
             self.anchored_at = self.done
-        values = {"gradient_cosine": found.cosine}
         if self._held_reference is not None:
             values["held_out_accuracy"] = self._accuracy(self._held_reference)
         return values
 
     @torch.no_grad()
-    def _read(self, pairs: EncodedPairs, *adapters: Adapter) -> PairLogps:
-        return joined([pairs.logps(self._base, some, *adapters) for some in pairs.in_order(self._settings)])
+    def _read(self, encoded: Encoded, *adapters: Adapter) -> Tensor:
+        """Return the summed log-probability of each entry."""
+        parts = [encoded.logps(self._base, some, *adapters) for some in encoded.in_order(self._settings)]
+        return torch.cat([part.sums for part in parts])
 
-    def _accuracy(self, reference: PairLogps) -> float:
-        policy = self._read(self._held_out, self.adapter)
-        margin = (policy.chosen - reference.chosen) - (policy.rejected - reference.rejected)
-        return (margin > 0).float().mean().item()
+    def _accuracy(self, reference: Tensor) -> float:
+        change = self._read(self._held_out, self.adapter) - reference
+        return (change[0::2] > change[1::2]).float().mean().item()
+
+
+def right_way(policy: AnswerLogps, change: Tensor) -> float:
+    """Return how often of two answers to one message the better one gained more.
+
+    Where no two were judged, how often one answer changed as was wanted.
+    """
+    known = policy.wanted != 0
+    better = (policy.group[:, None] == policy.group) & (policy.wanted[:, None] > policy.wanted)
+    better &= known[:, None] & known
+    if better.any():
+        return _mean((change[:, None] > change)[better].float())
+    return _mean((change * policy.wanted > 0)[known].float())
+
+
+def _mean(values: Tensor) -> float:
+    """Return the mean, 0 of nothing."""
+    return values.mean().item() if len(values) else 0.0
 
 
 def schedule(step: int, steps: int, settings: TrainingSettings) -> float:

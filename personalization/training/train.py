@@ -1,8 +1,8 @@
-"""Train LoRA adapters from preference pairs with any registered pair loss: one person's, or many at once.
+"""Train LoRA adapters from a person's feedback with any registered loss: one person's, or many at once.
 
 Knows nothing of jobs, databases or how the result is proven. What is trained together shares the passes
-through the frozen base model and nothing else: each person has their own pairs, teacher, matrices, optimiser,
-clipping and progress, and gets what they would get alone.
+through the frozen base model and nothing else: each person has their own records, teacher, matrices,
+optimiser, clipping and progress, and gets what they would get alone.
 """
 
 from __future__ import annotations
@@ -18,31 +18,32 @@ from typing import Any
 from safetensors import SafetensorError
 from torch import Tensor
 
-from personalization.errors import Cancelled, NotEnoughData
+from personalization.errors import Cancelled
 from personalization.models.base import BaseModel
 from personalization.models.interventions import SteeringVectors
 from personalization.progress import Report, ignore
-from personalization.records import Pair
+from personalization.records import Message, Pair, Records
 from personalization.registry import Method
+from personalization.training.encoded import Encoded
+from personalization.training.examples import examples_of, pair_examples
 from personalization.training.lora import acting, first_trained
 from personalization.training.packed import Text, packable
-from personalization.training.pairs import EncodedPairs
 from personalization.training.replay import Replay
 from personalization.training.run import SINKING_NATS, Run, shared_loss
-from personalization.training.select import topic_pairs, used_pairs
 from personalization.training.settings import TrainingSettings
 from personalization.training.trunk import decoded_above
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """What a run did: pairs used, steps, the last epoch's means, and the settings.
+    """What a run did: examples used, steps, the last epoch's means, and the settings.
 
-    `entanglement` has one entry for each epoch (`Entanglement.as_dict`); `anchored_at` is the step from
-    which chosen answers were kept from sinking, None where none sank; `taught`: a vector was the teacher.
+    `entanglement` has one entry for each epoch (`Entanglement.as_dict`), none where nothing was unwanted;
+    `anchored_at` is the step from which chosen answers were kept from sinking, None where none sank;
+    `taught`: a vector was the teacher.
     """
 
-    pairs: int
+    examples: int
     steps: int
     metrics: dict[str, float]
     chosen_sinks: bool
@@ -67,7 +68,7 @@ class Lesson:
     (`Method.resolve`); those that are not named have its defaults.
     """
 
-    pairs: Sequence[Pair]
+    records: Records
     out: Path
     checkpoints: Path
     system_message: str = ""
@@ -80,7 +81,7 @@ class Lesson:
 
 def train_adapter(
     base: BaseModel,
-    pairs: Sequence[Pair],
+    records: Records,
     method: Method,
     *,
     parameters: Mapping[str, float],
@@ -95,9 +96,10 @@ def train_adapter(
 ) -> TrainingResult:
     """Train and write one adapter (see `Lesson`) in PEFT's format; the base model is left as it was.
 
-    Raises NotEnoughData without pairs, ArithmeticError where the loss is no number, and what `report` raises.
+    Raises NotEnoughData without records of the method's kind, ArithmeticError where the loss is no number,
+    and what `report` raises.
     """
-    lesson = Lesson(pairs, out, checkpoints, system_message, held_out, teacher, seed, report, parameters)
+    lesson = Lesson(records, out, checkpoints, system_message, held_out, teacher, seed, report, parameters)
     (found,) = train_together(base, [lesson], method, settings=settings)
     if isinstance(found, Exception):
         raise found
@@ -147,15 +149,14 @@ def _begun(
     method: Method,
     settings: TrainingSettings,
 ) -> Run:
-    used = used_pairs(lesson.pairs, settings)
-    if not used:
-        raise NotEnoughData("There is no pair to learn from.", missing=1)
+    message = lesson.system_message
+    examples = examples_of(lesson.records, method.data, system_message=message, settings=settings)
+    held_out = pair_examples(lesson.held_out, (Message("system", message),) if message else ())
     first = first_trained(base, settings)
-    message, every = lesson.system_message, [*used, *topic_pairs(used)]
     run = Run(
         base,
-        EncodedPairs(base, every, message, first_trained=first, teacher=lesson.teacher),
-        EncodedPairs(base, lesson.held_out, message, first_trained=first),
+        Encoded(base, examples, first_trained=first, teacher=lesson.teacher),
+        Encoded(base, held_out, first_trained=first),
         Replay.of(base, first_trained=first) if settings.replay else None,
         method,
         lesson.parameters,
@@ -163,7 +164,6 @@ def _begun(
         seed=lesson.seed,
         checkpoints=lesson.checkpoints,
         report=lesson.report,
-        pairs=len(used),
     )
     run.begin()
     return run
@@ -180,7 +180,7 @@ def _ended(run: Run, lesson: Lesson) -> TrainingResult | Exception:
     metrics = run.metrics
     sinks = metrics.get("chosen_change", 0.0) < SINKING_NATS
     return TrainingResult(
-        run.pairs,
+        run.train.size,
         run.steps,
         metrics,
         sinks,

@@ -18,7 +18,7 @@ from personalization.models.base import BaseModel
 from personalization.models.interventions import LoraWeights, Row, SteeringVectors, load_adapter
 from personalization.models.logprobs import Completions
 from personalization.models.prompts import encode_chat, encode_text
-from personalization.records import Message, Pair
+from personalization.records import Message, Pair, Records
 from personalization.steering.capture import mean_states
 from personalization.training.settings import TrainingSettings
 from personalization.training.train import train_adapter
@@ -144,7 +144,7 @@ class Planter:
         ]
         method = registry.get("dpo")
         train_adapter(
-            self.base, pairs, method, parameters=method.resolve({}), system_message="",
+            self.base, Records(pairs=tuple(pairs)), method, parameters=method.resolve({}), system_message="",
             out=folder / "out", checkpoints=folder / "checkpoints",
             # Nobody who plants an adapter cares for plain text.
             settings=TrainingSettings(

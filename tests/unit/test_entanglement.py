@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from personalization import registry
 from personalization.models.logprobs import PairLogps
+from personalization.records import Records
 from personalization.training import run as running
 from personalization.training.entanglement import Entanglement, entanglement
 from personalization.training.train import train_adapter
@@ -66,8 +67,8 @@ def test_a_run_reports_each_epoch_and_anchors_only_what_sinks(tmp_path, monkeypa
     for weight in (0.0, 50.0):
         monkeypatch.setattr(running, "ANCHOR", weight)
         run = train_adapter(
-            tiny.base(), pairs(6), bad, parameters={}, system_message="", out=tmp_path / f"out-{weight}",
-            checkpoints=tmp_path / f"checkpoints-{weight}", settings=FAST,
+            tiny.base(), Records(pairs=tuple(pairs(6))), bad, parameters={}, system_message="",
+            out=tmp_path / f"out-{weight}", checkpoints=tmp_path / f"checkpoints-{weight}", settings=FAST,
         )  # fmt: skip
         assert run.anchored_at == run.steps // FAST.epochs
         changes[weight] = run.metrics["chosen_change"]

@@ -20,7 +20,7 @@ from personalization.models.ability import Ability
 from personalization.models.cost import Cost
 from personalization.models.logprobs import PairLogps
 from personalization.models.preference import Scored
-from personalization.records import Message, Pair
+from personalization.records import Message, Pair, Records
 from personalization.statistics import Estimate
 from personalization.training.settings import TrainingSettings
 from personalization.training.train import train_adapter
@@ -66,8 +66,8 @@ def test_a_random_vector_is_not_proven(tmp_path, seed):
 def test_an_adapter_that_learned_the_taste_is_proven_on_conversations_it_never_saw(tmp_path):
     base, method = tiny.base(), registry.get("dpo")
     train_adapter(
-        base, pairs(16, taste=True), method, parameters=method.resolve({}), system_message="Be brief.",
-        out=tmp_path / "out", checkpoints=tmp_path / "checkpoints",
+        base, Records(pairs=tuple(pairs(16, taste=True))), method, parameters=method.resolve({}),
+        system_message="Be brief.", out=tmp_path / "out", checkpoints=tmp_path / "checkpoints",
         settings=TrainingSettings(rank=4, alpha=8, learning_rate=5e-3, epochs=6),
     )  # fmt: skip
     steps: list[int] = []

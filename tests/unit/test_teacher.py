@@ -12,7 +12,7 @@ from torch.nn import functional
 from personalization import registry
 from personalization.models.interventions import Interventions, Row, SteeringVectors, load_adapter
 from personalization.models.logprobs import Completions, batch_logps, completion_logps, decoded
-from personalization.records import Message, Pair
+from personalization.records import Message, Pair, Records
 from personalization.steering.capture import mean_states
 from personalization.steering.instant import Sums, layers_of
 from personalization.steering.taste import AS_TEACHER, MOST_PROMPTS, taste_of
@@ -44,6 +44,10 @@ def rated_pairs(count: int) -> list[Pair]:
         for one, other in combinations({t: s + i for t, s in RATINGS.items()}.items(), 2)
         for (better, high), (worse, low) in [sorted([one, other], key=lambda entry: -entry[1])]
     ]
+
+
+def rated_records(count: int) -> Records:
+    return Records(pairs=tuple(rated_pairs(count)))
 
 
 def vectors() -> SteeringVectors:
@@ -107,7 +111,7 @@ def test_the_distance_to_a_teacher_is_the_divergence_of_its_distributions():
 def trained(folder, *, teacher: SteeringVectors | None = None, **changed):
     dpo = registry.get("dpo")
     result = train_adapter(
-        tiny.base(), rated_pairs(4), dpo, parameters=dpo.resolve({}), system_message="", out=folder / "out",
+        tiny.base(), rated_records(4), dpo, parameters=dpo.resolve({}), system_message="", out=folder / "out",
         checkpoints=folder / "checkpoints", teacher=teacher, seed=1, settings=replace(SETTINGS, **changed),
     )  # fmt: skip
     return result, load_adapter(folder / "out")
@@ -168,12 +172,12 @@ def test_a_run_with_another_teacher_is_another_run(tmp_path):
     given = {"parameters": dpo.resolve({}), "system_message": "", "seed": 1, "settings": SETTINGS}
     with pytest.raises(KeyboardInterrupt):
         train_adapter(
-            tiny.base(), rated_pairs(4), dpo, out=tmp_path / "x", checkpoints=tmp_path / "checkpoints",
+            tiny.base(), rated_records(4), dpo, out=tmp_path / "x", checkpoints=tmp_path / "checkpoints",
             report=stop, **given,
         )  # fmt: skip
     begun: list[int] = []
     train_adapter(
-        tiny.base(), rated_pairs(4), dpo, out=tmp_path / "out", checkpoints=tmp_path / "checkpoints",
+        tiny.base(), rated_records(4), dpo, out=tmp_path / "out", checkpoints=tmp_path / "checkpoints",
         teacher=vectors(), report=lambda progress: begun.append(progress.step), **given,
     )  # fmt: skip
     assert begun[0] == 0

@@ -18,7 +18,7 @@ from personalization.errors import Cancelled, NotEnoughData
 from personalization.models.base import BaseModel
 from personalization.models.interventions import Interventions, Row, load_adapter
 from personalization.progress import Progress
-from personalization.records import Message, Pair
+from personalization.records import Message, Pair, Records
 from personalization.training.lora import Adapter, acting
 from personalization.training.settings import TrainingSettings
 from personalization.training.train import train_adapter
@@ -46,8 +46,8 @@ def train(folder: Path, *, count: int = 6, **changed):
     method = registry.get("dpo")
     given = {"system_message": "Be brief.", "settings": FAST, "seed": 5, "parameters": method.resolve({})}
     return train_adapter(
-        tiny.base(), pairs(count), method, out=folder / "out", checkpoints=folder / "checkpoints",
-        **{**given, **changed},
+        tiny.base(), Records(pairs=tuple(pairs(count))), method, out=folder / "out",
+        checkpoints=folder / "checkpoints", **{**given, **changed},
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from personalization import registry
 from personalization.errors import Cancelled, NotEnoughData
 from personalization.progress import Progress
-from personalization.records import Message, Pair
+from personalization.records import Message, Pair, Records
 from personalization.training import train as training
 from personalization.training.settings import TrainingSettings
 from personalization.training.train import Lesson, TrainingResult, train_together
@@ -45,7 +45,12 @@ def pairs(count: int, word: str) -> list[Pair]:
 
 
 def lesson(folder: Path, name: str, count: int, **given) -> Lesson:
-    return Lesson(pairs(count, name), folder / name / "out", folder / name / "checkpoints", **given)
+    return Lesson(
+        Records(pairs=tuple(pairs(count, name))),
+        folder / name / "out",
+        folder / name / "checkpoints",
+        **given,
+    )
 
 
 def lessons(folder: Path) -> list[Lesson]:
@@ -90,7 +95,7 @@ def test_each_gets_what_they_would_get_alone(tmp_path, share):
         assert gap(shared, own) < 1e-5
         moved = max(t.abs().max().item() for name, t in weights(own).items() if "lora_B" in name)
         assert moved > 1e-3
-        assert (found.pairs, found.steps, found.taught) == (alone.pairs, alone.steps, alone.taught)
+        assert (found.examples, found.steps, found.taught) == (alone.examples, alone.steps, alone.taught)
         assert found.metrics == pytest.approx(alone.metrics, abs=1e-3)
         assert json.dumps(found.as_dict())
 
@@ -114,7 +119,7 @@ def test_whoever_fails_is_dropped_alone(tmp_path):
 
     good = lesson(tmp_path, "cats", 6, seed=1)
     company = [
-        Lesson([], tmp_path / "empty" / "out", tmp_path / "empty" / "checkpoints"),
+        Lesson(Records(), tmp_path / "empty" / "out", tmp_path / "empty" / "checkpoints"),
         lesson(tmp_path, "elephants", 4, seed=2),
         good,
         lesson(tmp_path, "birds", 5, seed=3, report=cancel),

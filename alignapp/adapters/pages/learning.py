@@ -28,6 +28,7 @@ OFFER_AFTER = 12  # acts of feedback since the last time: fewer hardly move a ve
 
 DATA = {
     "pairs": gettext_lazy("pairs of answers of which you preferred one"),
+    "contrasts": gettext_lazy("answers that you preferred, and the values that you state"),
     "thumbs": gettext_lazy("thumbs up and down"),
     "ratings": gettext_lazy("answers to one message that you rated differently"),
     "edits": gettext_lazy("answers that you rewrote"),

@@ -29,6 +29,14 @@ PARTS = {
     "adapter": (gettext_lazy("Adapter"), gettext_lazy("from your comparisons")),
 }
 
+# An adapter can be learned from several kinds of feedback.
+ADAPTER_SOURCES = {
+    "thumbs": gettext_lazy("from your thumbs"),
+    "ratings": gettext_lazy("from your ratings"),
+    "edits": gettext_lazy("from your edits"),
+    "contrasts": gettext_lazy("from your comparisons and values"),
+}
+
 
 def strength_words(strength: float) -> str:
     """Say in words what a strength does."""
@@ -56,6 +64,8 @@ def applied(change: str) -> str:
 def method_title(info: MethodInfo) -> str:
     """Return what a method makes, in the words of the page."""
     label, source = PARTS.get(info.produces, (info.produces, ""))
+    if info.produces == "adapter":
+        source = ADAPTER_SOURCES.get(info.data, source)
     return f"{label} {source}".strip()
 
 

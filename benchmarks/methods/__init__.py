@@ -1,0 +1,1 @@
+"""Which method learns most from which kind of feedback, on equal compute."""

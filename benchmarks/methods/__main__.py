@@ -1,0 +1,98 @@
+"""Which method learns most from which kind of feedback, on equal compute.
+
+    python -m benchmarks.methods [--json FILE] [--page FOLDER] [--quick] [--people 12] [--seeds 3]
+        [--prompts 32 16 8] [--methods dpo kto ...] [--minutes 5]
+
+The people of `benchmarks.people` rate the same four sampled answers to each prompt, which are then given as
+pairs, thumbs, ratings or edits. Fresh answers to 24 other prompts are judged by the hidden taste without
+noise, against the base model's answer with the same seed. Finished cells are kept in --folder and published
+beside the page, and are not computed again: --minutes stops it, even within a cell, so that everything can be
+computed in parts. A cell takes a minute or two on one core.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from pathlib import Path
+
+from benchmarks.kept import options_of
+from benchmarks.kept import publish as tell
+from benchmarks.machine import commit, machine
+from benchmarks.methods.feedback import KINDS, MIDDLE, MOST_EPOCHS
+from benchmarks.methods.page import write_page
+from benchmarks.methods.results import summary, table
+from benchmarks.methods.study import OutOfTime, Study, people, publish
+from benchmarks.people.pool import FRESH, RATED
+from personalization import registry
+from personalization.models.base import load
+from personalization.models.precision import half_precision, precision_of
+from personalization.training import replay, run, select
+from personalization.training.settings import TrainingSettings
+
+PUBLISHED = Path("docs/benchmarks/methods-raw")
+
+
+def main() -> None:
+    """Compute what is missing, then print the table and write the JSON and the page."""
+    names = [m.name for m in registry.all_methods() if m.produces == "adapter" and m.data in KINDS]
+    parser = options_of(__doc__, "methods")
+    parser.add_argument("--people", type=int, default=12, help="how many of the twelve, in their order")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--prompts", type=int, nargs="+", default=[32, 16, 8])
+    parser.add_argument("--methods", nargs="+", default=names, choices=names)
+    parser.add_argument(
+        "--taught", action="store_true", help="with the vector of the ratings as teacher, too"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=float("inf"), help="stop after so long; the rest another time"
+    )
+    parser.add_argument("--quick", action="store_true", help="2 people, 1 seed, 4 rated and 4 fresh prompts")
+    parser.set_defaults(rated=RATED, fresh=FRESH)
+    options = parser.parse_args()
+    if options.quick:
+        options.folder = options.folder / "quick"
+        options.people, options.seeds, options.prompts = 2, 1, [4]
+        options.rated = options.fresh = 4
+    begun = time.monotonic()
+    base = load(options.model, options.models)
+    dtype = precision_of(base)
+    folder = options.folder / f"{base.revision}-{dtype}-{recipe()}"
+    if not folder.exists() and (PUBLISHED / folder.name).exists() and not options.quick:
+        shutil.copytree(PUBLISHED / folder.name, folder)
+    with half_precision(base):
+        until = begun + 60 * options.minutes
+        study = Study(base, folder, rated=options.rated, fresh=options.fresh, until=until)
+        try:
+            for prompts, seed, name, person in (
+                (prompts, seed, name, person)
+                for prompts in options.prompts
+                for seed in range(options.seeds)
+                for name in options.methods
+                for person in people(options.people)
+            ):
+                study.compute(person, seed, name, prompts, taught=options.taught)
+        except OutOfTime:
+            pass
+        finally:
+            study.close()
+    found = summary(list(study.cells.found.values()))
+    if not found["grid"]:
+        parser.exit(message="No method was finished for two people yet: run the command again.\n")
+    found |= {"machine": machine(), "dtype": dtype, "commit": commit()}
+    tell(options, found, table(found), write_page)
+    if options.page and not options.quick:
+        publish(folder, PUBLISHED / folder.name)
+
+
+def recipe() -> str:
+    """Return a name for the settings that all cells depend on: cells of other settings are other cells."""
+    settings = (TrainingSettings(), select.OFF_TOPIC, select.TOPIC_EVERY, run.SINKING_NATS, run.ANCHOR)
+    told = (replay.TEXTS, replay.TOKENS, replay.EACH_STEP, MIDDLE, MOST_EPOCHS)
+    return hashlib.sha256(json.dumps(repr((settings, told))).encode()).hexdigest()[:8]
+
+
+if __name__ == "__main__":
+    main()

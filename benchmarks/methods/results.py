@@ -1,0 +1,171 @@
+"""Cells of the methods benchmark: kept as they come, compared within a kind of feedback."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.kept import Kept
+from personalization.statistics import clustered_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One method for one person and seed after some prompts, on answers to fresh prompts."""
+
+    person: str
+    seed: int
+    kind: str
+    method: str
+    prompts: int
+    taught: bool  # whether the vector of the same ratings was the adapter's teacher, too
+    parameters: dict[str, float]
+    wins: list[float]  # 1, 0.5 or 0 for each fresh prompt, against the base model with the same seed
+    relevance_change: float  # mean cosine with the prompt, less the base model's
+    words: float
+    perplexity_ratio: float  # on neutral text
+    kl: float  # to the base model there, in nats a token
+    chosen_change: float  # nats an answer of what was liked, in the last epoch
+    rejected_change: float
+    gradient_cosine: float | None  # of liked and disliked answers, after the last epoch
+    answers_read: int
+    seconds: float
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What tells cells apart."""
+        return key_of(
+            self.person, self.seed, self.kind, self.method, self.prompts, self.taught, self.parameters
+        )
+
+
+def key_of(*parts: object) -> tuple[object, ...]:
+    """Return a cell's key from its person, seed, kind, method, prompts, teacher and parameters."""
+    *names, parameters = parts
+    assert isinstance(parameters, dict)
+    return (*names, tuple(sorted(parameters.items())))
+
+
+class Cells:
+    """The file of finished cells: what is in it is not computed again."""
+
+    def __init__(self, file: Path) -> None:
+        self._kept = Kept(file)
+        self.found = {cell.key: cell for cell in (Cell(**row) for row in self._kept.rows)}
+
+    def add(self, cell: Cell) -> None:
+        """Keep a cell, on disk too."""
+        self._kept.add(asdict(cell))
+        self.found[cell.key] = cell
+
+
+def summary(cells: Sequence[Cell]) -> dict[str, Any]:
+    """Return the grid (kind, method, prompts), and of each kind the best method and the runner-up.
+
+    A method that was not computed for as many people and seeds as another of its kind and number of prompts
+    is left out, for fewer people are other people; so is what one person alone has, for it has no interval.
+    The best is that at the most prompts, without a teacher.
+    """
+    cells = _complete(cells)
+    grid = [
+        {**dict(zip(("kind", "prompts", "taught", "method"), place, strict=True)), **_means(chosen)}
+        for place in sorted(set(map(_place, cells)))
+        if (chosen := [c for c in cells if _place(c) == place])
+    ]
+    kinds = dict.fromkeys(c.kind for c in cells if not c.taught)
+    return {
+        "best_by_kind": {
+            kind: _best([c for c in cells if c.kind == kind and not c.taught]) for kind in kinds
+        },
+        "grid": grid,
+        "people": len({cell.person for cell in cells}),
+        "seeds": len({cell.seed for cell in cells}),
+    }
+
+
+def _complete(cells: Sequence[Cell]) -> list[Cell]:
+    counts = Counter(map(_place, cells))
+    most: dict[tuple[str, int, bool], int] = {}
+    for (kind, prompts, taught, _), count in counts.items():
+        most[kind, prompts, taught] = max(count, most.get((kind, prompts, taught), 0))
+    people = Counter(place for place, _ in {(_place(c), c.person) for c in cells})
+    return [c for c in cells if counts[_place(c)] == most[_place(c)[:3]] and people[_place(c)] > 1]
+
+
+def _place(cell: Cell) -> tuple[str, int, bool, str]:
+    return cell.kind, cell.prompts, cell.taught, cell.method
+
+
+def _best(cells: Sequence[Cell]) -> dict[str, Any]:
+    """Return the best method at the most prompts, and how far ahead it is of the next, person by person."""
+    prompts = max(cell.prompts for cell in cells)
+    by_method: dict[str, dict[tuple[str, int], Cell]] = {}
+    for cell in cells:
+        if cell.prompts == prompts:
+            by_method.setdefault(cell.method, {})[cell.person, cell.seed] = cell
+    means = {name: _means(list(found.values())) for name, found in by_method.items()}
+    first, *others = sorted(means, key=lambda name: -means[name]["win_rate"])
+    shown = {name: means[first][name] for name in ("win_rate", "low", "high", "people", "n")}
+    found: dict[str, Any] = {
+        "method": first,
+        "prompts": prompts,
+        **shown,
+        "runner_up": None,
+        "difference_low": None,
+    }
+    if others:
+        found["runner_up"] = others[0]
+        pairs = [(own, by_method[others[0]].get(at), at[0]) for at, own in by_method[first].items()]
+        gaps = [(_mean(own.wins) - _mean(other.wins), person) for own, other, person in pairs if other]
+        gap = clustered_mean([g for g, _ in gaps], [p for _, p in gaps])
+        found |= {"difference": gap.value, "difference_low": gap.low, "difference_high": gap.high}
+    return found
+
+
+def _means(cells: Sequence[Cell]) -> dict[str, Any]:
+    wins = [(win, cell.person) for cell in cells for win in cell.wins]
+    estimate = clustered_mean([w for w, _ in wins], [p for _, p in wins])
+    cosines = [cell.gradient_cosine for cell in cells if cell.gradient_cosine is not None]
+    means = {
+        name: _mean([float(getattr(cell, name)) for cell in cells])
+        for name in (
+            *("relevance_change", "words", "perplexity_ratio", "kl"),
+            *("chosen_change", "rejected_change", "answers_read", "seconds"),
+        )
+    }
+    return {
+        "win_rate": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "n": estimate.n,
+        "people": len({cell.person for cell in cells}),
+        "gradient_cosine": _mean(cosines) if cosines else None,
+        **means,
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def table(found: dict[str, Any]) -> str:
+    """Return the grid as a Markdown table, the best of each kind and number of prompts first."""
+    lines = [
+        "| learns from | method | prompts | people | wins | relevance | words | perplexity | liked, nats "
+        "| disliked, nats | cosine | seconds |",
+        "|---" * 12 + "|",
+    ]
+    for row in sorted(found["grid"], key=lambda r: (r["kind"], -r["prompts"], r["taught"], -r["win_rate"])):
+        name = f"`{row['method']}`" + (" and the vector" if row["taught"] else "")
+        cosine = "" if row["gradient_cosine"] is None else f"{row['gradient_cosine']:.2f}"
+        lines.append(
+            f"| {row['kind']} | {name} | {row['prompts']} | {row['people']} "
+            f"| {row['win_rate']:.2f} [{row['low']:.2f}, {row['high']:.2f}] | {row['relevance_change']:+.3f} "
+            f"| {row['words']:.0f} | {100 * (row['perplexity_ratio'] - 1):+.1f} % "
+            f"| {row['chosen_change']:+.1f} | {row['rejected_change']:+.1f} | {cosine} "
+            f"| {row['seconds']:.0f} |"
+        )
+    return "\n".join(lines)

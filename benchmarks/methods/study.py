@@ -1,0 +1,169 @@
+"""Compute the cells of the methods benchmark: each method for each person, kept as they come."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from benchmarks.methods.feedback import records_of, settings_of
+from benchmarks.methods.results import Cell, Cells, key_of
+from benchmarks.people.arms import Rated, system_message
+from benchmarks.people.pool import Chat, Pool, answers, pool_of
+from personalization import registry
+from personalization.engine.local import LocalEngine
+from personalization.engine.requests import Intervention
+from personalization.evaluation.report import row_of
+from personalization.models.base import BaseModel
+from personalization.models.cost import Cost, measure_cost, plain_logps
+from personalization.models.interventions import Interventions
+from personalization.models.relevance import relevance
+from personalization.progress import Progress
+from personalization.records import Message
+from personalization.registry import Method
+from personalization.simulation.people import SimulatedPerson, population
+from personalization.steering.taste import taste_of
+from personalization.training.train import TrainingResult, train_adapter
+from personalization.values.effects import place
+
+VALUES = Path("var/values")  # the way to the subject, where it was built here and not shipped
+FIRST_SEED = 50  # of the texts: no answer that `benchmarks.people` asks for
+
+
+class OutOfTime(Exception):
+    """The time that was given is over; what was begun goes on from there the next time."""
+
+
+class Study:
+    """Everything that the cells of one run share; `until` is the monotonic time at which it stops."""
+
+    def __init__(self, base: BaseModel, folder: Path, *, rated: int, fresh: int, until: float) -> None:
+        self._base, self._folder, self._until = base, folder, until
+        self._engine = LocalEngine(base, max_rows=128, queue_limit=1_000_000)
+        self._sizes = {"rated_prompts": rated, "fresh_prompts": fresh}
+        self._plain: list[Tensor] = []
+        self.cells = Cells(folder / "cells.jsonl")
+
+    def close(self) -> None:
+        """Free the engine."""
+        self._engine.close()
+
+    def draw(self, seed: int) -> Pool:
+        """Return what everybody rates; drawn once."""
+        return pool_of(FIRST_SEED + seed, self._engine, self._folder, **self._sizes)
+
+    def compute(self, person: SimulatedPerson, seed: int, name: str, prompts: int, *, taught: bool) -> None:
+        """Compute one cell, if it is not there yet. Raises OutOfTime, and then keeps what was learned."""
+        method = registry.get(name)
+        parameters = method.resolve({})
+        key = key_of(person.description, seed, method.data, name, prompts, taught, parameters)
+        if key in self.cells.found:
+            return
+        rated = Rated.by(person, self.draw(seed))
+        self._look()
+        trained = self._folder / f"cell-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}"
+        found, read, head, seconds = self._train(rated, method, prompts, trained, taught=taught)
+        out = trained / "adapter"
+        texts, cost = self._answers(rated.pool, head, out), self._cost(out)
+        fresh, before = rated.pool.fresh, rated.pool.base
+        cosine = found.entanglement[-1]["cosine"] if found.entanglement else None
+        self.cells.add(
+            Cell(
+                person.description,
+                seed,
+                method.data,
+                name,
+                prompts,
+                taught,
+                parameters,
+                [person.prefers(mine, base) for mine, base in zip(texts, before, strict=True)],
+                _mean(relevance(fresh, texts)) - _mean(relevance(fresh, before)),
+                _mean([float(len(text.split())) for text in texts]),
+                cost.ratio,
+                cost.kl_to_base,
+                found.metrics["chosen_change"],
+                found.metrics["rejected_change"],
+                cosine,
+                read,
+                seconds,
+            )
+        )
+        shutil.rmtree(trained)
+        print(f"{person.description}, seed {seed}: {name}, {prompts} prompts", file=sys.stderr, flush=True)
+
+    def _look(self, _: Progress | None = None) -> None:
+        if time.monotonic() > self._until:
+            raise OutOfTime
+
+    def _train(
+        self, rated: Rated, method: Method, prompts: int, folder: Path, *, taught: bool
+    ) -> tuple[TrainingResult, int, Chat, float]:
+        """Train one adapter; return what it did, how many answers it read, what stands before prompts.
+
+        And the processor's seconds, of all runs where it took several: other work beside it does not count.
+        """
+        records = records_of(rated, method.data, prompts)
+        pairs = records_of(rated, "pairs", prompts)
+        head = system_message(rated).head if method.data == "contrasts" else ()
+        message = head[0].content if head else ""
+        settings, read = settings_of(records, method.data, pairs, system_message=message, taught=taught)
+        subject = place(VALUES, self._base.revision)
+        spent, begun = folder / "seconds", time.process_time()
+        before = float(spent.read_text()) if spent.exists() else 0.0
+
+        def look(progress: Progress) -> None:
+            folder.mkdir(parents=True, exist_ok=True)
+            spent.write_text(str(before + time.process_time() - begun))
+            self._look(progress)
+
+        found = train_adapter(
+            self._base,
+            records,
+            method,
+            parameters=method.resolve({}),
+            system_message=message,
+            out=folder / "adapter",
+            checkpoints=folder / "checkpoints",
+            teacher=taste_of(self._base, pairs.pairs, subject) if taught else None,
+            seed=rated.pool.seed,
+            settings=settings,
+            report=look,
+        )
+        return found, read, head, float(spent.read_text())
+
+    def _answers(self, pool: Pool, head: Chat, out: Path) -> list[str]:
+        acting = (Intervention("adapter", out, str(out)),)
+        asked = [
+            ((*head, Message("user", prompt)), pool.sampling(i), acting)
+            for i, prompt in enumerate(pool.fresh)
+        ]
+        return answers(self._engine, asked)
+
+    def _cost(self, out: Path) -> Cost:
+        self._plain = self._plain or plain_logps(self._base)
+        interventions = Interventions(self._base)
+        try:
+            return measure_cost(self._base, interventions, row_of(out, "adapter"), self._plain)
+        finally:
+            interventions.remove()
+
+
+def people(count: int) -> Sequence[SimulatedPerson]:
+    """Return the first of the twelve: clean tastes come first."""
+    return population()[:count]
+
+
+def publish(folder: Path, target: Path) -> None:
+    """Keep a run's cells and texts beside its page, so that anybody can check them or go on from there."""
+    target.mkdir(parents=True, exist_ok=True)
+    for file in [folder / "cells.jsonl", *folder.glob("pool-*.json")]:
+        shutil.copy2(file, target / file.name)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

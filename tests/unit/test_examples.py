@@ -1,0 +1,188 @@
+"""Each kind of feedback becomes what a loss of that kind reads, and is trained on like pairs are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+from personalization import registry
+from personalization.errors import NotEnoughData
+from personalization.models.logprobs import Completions, completion_logps
+from personalization.records import Edit, Message, Pair, RatedGroup, Records, Thumb
+from personalization.training.encoded import Encoded
+from personalization.training.examples import Example, examples_of, learned_from
+from personalization.training.lora import Adapter
+from personalization.training.matching import LEAST, MOST, matching_weights, probability_of_liked
+from personalization.training.settings import TrainingSettings
+from personalization.training.train import Lesson, TrainingResult, train_together
+from tests import tiny
+
+SETTINGS = TrainingSettings(
+    rank=2, alpha=4, learning_rate=3e-3, epochs=2, pairs_per_batch=2, checkpoint_steps=1, replay=1.0
+)
+ADAPTERS = [m for m in registry.all_methods() if m.produces == "adapter"]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def about(i: int) -> dict:
+    return {
+        "conversation": f"chat-{i}",
+        "sources": (f"row-{i}",),
+        "prompt": (Message("user", f"Question {i}?"),),
+    }
+
+
+def records(count: int = 4) -> Records:
+    """Return somebody who likes it loud, in every kind of feedback."""
+    many = range(count)
+    return Records(
+        pairs=tuple(Pair(**about(i), chosen=f"YES {i}!", rejected=f"no {i}, never") for i in many),
+        thumbs=tuple(
+            Thumb(**about(i), completion=f"YES {i}!" if i % 2 else f"no {i}", desirable=bool(i % 2))
+            for i in many
+        ),
+        groups=tuple(
+            RatedGroup(**about(i), completions=("YES!", "well", f"no {i}"), scores=(90, 50, 20 + i))
+            for i in many
+        ),
+        edits=tuple(Edit(**about(i), original=f"no {i}", edited=f"YES {i}!") for i in many),
+    )
+
+
+def examples(data: str, given: Records, message: str = "Be loud."):
+    return examples_of(given, data, system_message=message, settings=SETTINGS)
+
+
+def test_a_thumb_stands_beside_an_answer_to_another_message():
+    made = examples("thumbs", records(3))
+    assert [e.wanted for e in made] == [(-1.0, 0.0), (1.0, 0.0), (-1.0, 0.0)]
+    for i, example in enumerate(made):
+        (prompt, own), (same_prompt, strange) = example.answers
+        assert prompt == same_prompt == (Message("system", "Be loud."), Message("user", f"Question {i}?"))
+        assert strange == made[(i + 1) % 3].answers[0][1] != own
+    assert examples("thumbs", records(1))[0].wanted == (-1.0,)  # there is no other message
+
+
+def test_ratings_are_centred_and_ties_left_out():
+    one = RatedGroup(**about(0), completions=("a", "b", "c"), scores=(80, 50, 20))
+    tied = replace(one, conversation="chat-1", scores=(5, 5, 5))
+    (made,) = examples("ratings", Records(groups=(one, tied)))
+    assert made.wanted == pytest.approx((1.5**0.5, 0, -(1.5**0.5)))
+
+
+def test_mine_is_told_from_somebody_elses_by_the_system_message_alone():
+    for example in examples("contrasts", records()):
+        (mine, text), (other, same) = example.answers
+        assert text == same
+        assert mine[0] == Message("system", "Be loud.")
+        assert other[0].role == "system" != other[0].content
+        assert mine[1:] == other[1:] != ()
+        assert mine != other
+    with pytest.raises(NotEnoughData, match="State your values first"):
+        examples("contrasts", records(), message="")
+
+
+@pytest.mark.parametrize("data", sorted({m.data for m in ADAPTERS}))
+def test_nothing_of_a_kind_is_said(data):
+    with pytest.raises(NotEnoughData, match=r"There is no .* (to learn from|rated differently)\."):
+        examples(data, Records())
+    assert learned_from(Records(), data) == ()
+    assert len(learned_from(records(), data)) == 4
+
+
+@settings(max_examples=20)
+@given(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=5), at=st.randoms(use_true_random=False))
+def test_every_answer_is_read_as_it_would_be_alone(sizes, at):
+    """Whatever shapes examples have, and in whatever order they are taken."""
+    base = tiny.base()
+    made = [
+        Example(
+            tuple((about(i)["prompt"], f"{'ab' * (j + i)}.") for j in range(size)),
+            tuple(map(float, range(size))),
+        )
+        for i, size in enumerate(sizes)
+    ]
+    encoded = Encoded(base, made)
+    order = at.sample(range(len(sizes)), at.randint(1, len(sizes)))
+    with torch.no_grad():
+        found = encoded.logps(base, order)
+        alone = [answer for i in order for answer in made[i].answers]
+        sums, counts = completion_logps(base, Completions.encode(base, alone))
+    torch.testing.assert_close(found.sums, sums, atol=2e-4, rtol=1e-4)
+    torch.testing.assert_close(found.tokens, counts)
+    assert found.wanted.tolist() == [float(j) for i in order for j in range(sizes[i])]
+    assert found.group.tolist() == [place for place, i in enumerate(order) for _ in range(sizes[i])]
+    steps = encoded.batches(SETTINGS, seed=1)
+    assert sorted(i for step in steps for i in step) == sorted(2 * list(range(len(sizes))))
+    assert all(sum(sizes[i] for i in step) <= 2 * SETTINGS.pairs_per_batch for step in steps)
+
+
+@pytest.mark.parametrize("name", ["orpo", "kto", "bco", "plackett_luce", "sft", "cca"])
+def test_each_kind_trains_people_together_as_alone_and_goes_on_from_where_it_stopped(tmp_path, name):
+    method = registry.get(name)
+
+    def lesson(name: str, count: int, **more) -> Lesson:
+        folder = tmp_path / name
+        return Lesson(
+            records(count), folder / "out", folder / "checkpoints", system_message="Be loud.", **more
+        )
+
+    together = [lesson("anna", 3, seed=1), lesson("bert", 4, seed=2)]
+    found = train_together(tiny.base(), together, method, settings=SETTINGS)
+    assert all(isinstance(one, TrainingResult) for one in found), found
+    assert found[0].metrics["chosen_change"] > 0
+
+    def stop(progress) -> None:
+        if progress.step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_together(tiny.base(), [lesson("alone", 3, seed=1, report=stop)], method, settings=SETTINGS)
+    alone = lesson("alone", 3, seed=1)
+    train_together(tiny.base(), [alone], method, settings=SETTINGS)
+    mine, theirs = (load_file(one.out / "adapter_model.safetensors") for one in (alone, together[0]))
+    for name, value in mine.items():
+        torch.testing.assert_close(value, theirs[name], atol=1e-5, rtol=1e-4)
+
+
+def test_matching_weighs_disliked_answers_by_what_was_asked():
+    asked = ["How do I cook rice?"] * 6 + ["What is a black hole?"] * 6
+    liked = [True] * 5 + [False] + [True] + [False] * 5
+    weights = matching_weights(asked, liked)
+    assert [w for w, up in zip(weights, liked, strict=True) if up] == [1.0] * 6
+    assert weights[5] > 1 > weights[-1]  # the one where most are liked, the one where most are not
+    assert all(LEAST <= w <= MOST for w in weights)
+    assert matching_weights(asked, [True] * 12) == [1.0] * 12
+    assert matching_weights([], []) == []
+
+
+def test_the_probability_is_the_minimum_of_the_balanced_logistic_loss():
+    generator = torch.Generator().manual_seed(3)
+    vectors = torch.randn(14, 4, generator=generator, dtype=torch.double)
+    liked = torch.tensor([True] * 4 + [False] * 10)
+    found = torch.logit(probability_of_liked(vectors, liked))
+    # The logits are linear in the rows; at the minimum the penalised loss's gradient is 0.
+    design = torch.cat([vectors, torch.ones(14, 1, dtype=torch.double)], dim=1)
+    solution = torch.linalg.lstsq(design, found[:, None]).solution[:, 0]
+    torch.testing.assert_close(design @ solution, found)
+    balance = torch.where(liked, 14 / 8, 14 / 20).double()
+    slope = design.T @ (balance * (torch.sigmoid(found) - liked.double()))
+    slope[:-1] += solution[:-1]
+    assert slope.abs().max() < 1e-6
+
+
+def test_an_adapter_is_asked_for_probes_of_both_signs():
+    base = tiny.base()
+    assert Encoded(base, examples("pairs", records())).probed(2) == [0, 1]
+    assert Encoded(base, examples("thumbs", records())).probed(2) == [1, 0]
+    assert Encoded(base, examples("edits", records())).probed(2) == []
+    assert Adapter(base, SETTINGS, seed=0).parameters

@@ -1,0 +1,245 @@
+"""Every loss: TRL's numbers where TRL has it, a value by hand where not, gradients, and what it promises."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from trl.experimental.cpo.cpo_trainer import CPOTrainer
+from trl.experimental.orpo.orpo_trainer import ORPOTrainer
+
+from personalization import registry
+from personalization.models.logprobs import AnswerLogps, PairLogps
+from personalization.training.examples import KINDS, PAIRED
+from tests.unit.trl_losses import dpo_loss, kto_losses
+
+ADAPTERS = [m for m in registry.all_methods() if m.produces == "adapter"]
+PAIR_LOSSES = [m for m in ADAPTERS if m.data in PAIRED]
+ANSWER_LOSSES = [m for m in ADAPTERS if m.data not in PAIRED]
+
+TOKENS = torch.tensor([5.0, 9.0, 3.0, 7.0, 2.0, 8.0])
+POLICY = torch.tensor([-9.0, -30.0, -4.0, -12.0, -3.0, -21.0])  # three chosen, then three rejected
+REFERENCE = torch.tensor([-10.0, -26.0, -5.5, -11.0, -4.0, -17.0])
+nats = st.floats(-60, -0.1)
+counts = st.integers(1, 40)
+
+
+def loss(name: str, *given: object, **parameters: float) -> Tensor:
+    method = registry.get(name)
+    return method.function(*given, **method.resolve(parameters))
+
+
+def paired(sums: Tensor, tokens: Tensor = TOKENS) -> PairLogps:
+    half = len(sums) // 2
+    return PairLogps(sums[:half], sums[half:], tokens[:half], tokens[half:])
+
+
+def answers(
+    sums: Tensor, wanted: list[float], group: list[int] | None = None, weight: list[float] | None = None
+) -> AnswerLogps:
+    n = len(wanted)
+    return AnswerLogps(
+        sums,
+        torch.arange(1, n + 1, dtype=sums.dtype),
+        torch.tensor(wanted, dtype=sums.dtype),
+        torch.tensor(group or list(range(n))),
+        torch.tensor(weight or [1.0] * n, dtype=sums.dtype),
+    )
+
+
+BOTH = (paired(POLICY), paired(REFERENCE))
+
+
+@pytest.mark.parametrize(
+    ("name", "trls", "parameters", "theirs", "factor"),
+    [
+        ("dpo", "sigmoid", {"beta": 0.3}, {}, 1),
+        ("ipo", "ipo", {"beta": 0.3}, {}, 1),
+        ("sppo", "sppo_hard", {"beta": 0.04}, {}, 0.04**2),
+        ("robust_dpo", "robust", {"beta": 0.3, "flipped": 0.2}, {"label_smoothing": 0.2}, 1),
+    ],
+)
+def test_pair_losses_are_trls(name, trls, parameters, theirs, factor):
+    expected = dpo_loss(trls, POLICY, REFERENCE, TOKENS, beta=parameters["beta"], **theirs)
+    assert loss(name, *BOTH, **parameters).mean().item() == pytest.approx(factor * expected, rel=1e-5)
+
+
+def test_simpo_and_the_odds_ratio_are_trls():
+    means = POLICY / TOKENS
+    trainer = SimpleNamespace(
+        alpha=0.0, loss_type="simpo", simpo_gamma=0.7, beta=2.5, label_smoothing=0.0,
+        accelerator=SimpleNamespace(device="cpu"),
+    )  # fmt: skip
+    theirs, *_ = CPOTrainer.cpo_loss(trainer, means[:3], means[3:])
+    torch.testing.assert_close(loss("simpo", *BOTH, beta=2.5, margin=0.7), theirs)
+    trainer.beta = 0.4
+    odds, *_ = ORPOTrainer.odds_ratio_loss(trainer, means[:3], means[3:])
+    torch.testing.assert_close(loss("orpo", *BOTH, weight=0.4), -means[:3] - odds)
+
+
+@pytest.mark.parametrize("away", [3.0, -3.0])  # a policy that drifted, and one whose divergence is cut at 0
+def test_kto_is_trls(away):
+    liked = torch.tensor([1, 0, 1, 0, 0, 1])
+    strange = torch.stack([REFERENCE + away, REFERENCE])
+    expected = kto_losses(
+        POLICY, REFERENCE, strange, liked, beta=0.2, desirable_weight=1.5, undesirable_weight=0.5
+    )
+    # Each judged answer, then the one that belongs to another message.
+    wanted = [value for sign in liked.tolist() for value in (2.0 * sign - 1, 0.0)]
+    group = [i for i in range(6) for _ in range(2)]
+    now = torch.stack([POLICY, strange[0]], dim=1).flatten()
+    before = torch.stack([REFERENCE, strange[1]], dim=1).flatten()
+    found = loss(
+        "kto", answers(now, wanted, group), answers(before, wanted, group),
+        beta=0.2, liked_weight=1.5, disliked_weight=0.5,
+    )  # fmt: skip
+    assert found.mean().item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_dpop_and_cca_by_hand():
+    policy, reference = (
+        paired(torch.tensor([-12.0, -11.0]), TOKENS[:2]),
+        paired(torch.tensor([-10.0, -8.0]), TOKENS[:2]),
+    )
+    # chosen lost 2, rejected lost 3: 0.5 (-2 + 3 - 4 x 2) = -3.5; untouched where the chosen one gains
+    assert loss("dpop", policy, reference, beta=0.5, anchor=4.0).item() == pytest.approx(
+        math.log1p(math.exp(3.5))
+    )
+    torch.testing.assert_close(
+        loss("dpop", reference, policy, beta=0.5), loss("dpo", reference, policy, beta=0.5)
+    )
+    # mine lost 2, the other's 3
+    expected = math.log1p(math.exp(1.0)) + 2 * math.log1p(math.exp(-1.5))
+    assert loss("cca", policy, reference, beta=0.5, weight=2.0).item() == pytest.approx(expected)
+
+
+def test_aft_by_hand_and_its_boundary():
+    policy = PairLogps(
+        *(torch.tensor([x], requires_grad=True) for x in (-4.0, -12.0)), *torch.tensor([[2.0], [4.0]])
+    )
+    # means -2 and -3, floor -2 - 1 = -3: log(1 + e^-1 + e^0)
+    assert loss("aft", policy, policy, boundary=0.5).item() == pytest.approx(math.log(2 + math.exp(-1)))
+    for mean, sign in ((-2.3, 1), (-2.5, 0), (-2.7, -1)):  # above, at and below chosen less boundary
+        rejected = torch.tensor([4 * mean], requires_grad=True)
+        given = PairLogps(policy.chosen, rejected, policy.chosen_tokens, policy.rejected_tokens)
+        (slope,) = torch.autograd.grad(loss("aft", given, given, boundary=0.5).sum(), rejected)
+        assert round(float(slope), 5) * sign > 0 or (sign == 0 and abs(float(slope)) < 1e-6)
+
+
+def test_rankings_by_hand():
+    sums = torch.tensor([-1.0, -4.0, -6.0, -5.0])
+    found = answers(sums, [1.0, 0.0, 0.0, -1.0], [3, 3, 3, 3])
+    zero = answers(torch.zeros(4), [1.0, 0.0, 0.0, -1.0], [3, 3, 3, 3])
+    # Picked: the first before all four, then both that are alike before themselves and the last one.
+    first = math.log(sum(math.exp(x) for x in sums.tolist())) + 1
+    later = math.log(sum(math.exp(x) for x in sums.tolist()[1:]))
+    expected = first + (later + 4) + (later + 6)
+    assert loss("plackett_luce", found, zero, beta=1.0).item() == pytest.approx(expected, rel=1e-6)
+    # Wins of the best with sharpness 1: mean of sigmoid(0, 1, 1, 2); the worst's are what is left of 1.
+    best = (0.5 + 2 / (1 + math.exp(-1)) + 1 / (1 + math.exp(-2))) / 4
+    by_hand = 0.5 * ((0.1 * -1 - (best - 0.5)) ** 2 + (0.1 * -5 + (best - 0.5)) ** 2)
+    assert loss("sppo_soft", found, zero, beta=0.1, sharpness=1.0).item() == pytest.approx(by_hand, rel=1e-5)
+
+
+def test_bco_by_hand_and_its_shift_over_steps():
+    memory: dict[str, float] = {}
+    zero, wanted = answers(torch.zeros(3), [1.0, -1.0, 0.0]), [1.0, -1.0, 0.0]
+    first = answers(torch.tensor([2.0, -1.0, 50.0]), wanted, weight=[1.0, 3.0, 1.0])
+    found = loss("bco", first, zero, memory, beta=1.0)  # mean of 2 and -1: 0.5; nobody judged the third
+    expected = [math.log1p(math.exp(-1.5)), 3 * math.log1p(math.exp(-1.5))]
+    assert found.tolist() == pytest.approx(expected, rel=1e-6)
+    loss("bco", answers(torch.tensor([4.0, 3.0, 0.0]), wanted), zero, memory, beta=1.0)
+    assert memory == pytest.approx({"seen": 4.0, "mean": (2 - 1 + 4 + 3) / 4})
+
+
+def test_sft_is_the_mean_token_loss():
+    assert loss("sft", answers(torch.tensor([-3.0, -8.0]), [1.0, 1.0]), None).tolist() == [3.0, 4.0]
+
+
+@pytest.mark.parametrize("method", ADAPTERS, ids=lambda m: m.name)
+def test_gradients_are_those_of_finite_differences(method):
+    policy, reference = (x.double() for x in (POLICY, REFERENCE))
+
+    def of(sums: Tensor) -> Tensor:
+        if method in PAIR_LOSSES:
+            given = (paired(sums, TOKENS.double()), paired(reference, TOKENS.double()))
+            return method.function(*given, **method.resolve({}))
+        wanted = [1.0, 0.2, -1.2, -1.0, 0.3, 0.7] if method.data == "ratings" else [1.0, -1, 0, 1, -1, 0]
+        given = (answers(sums, wanted, [0, 0, 0, 1, 1, 1]), answers(reference, wanted, [0, 0, 0, 1, 1, 1]))
+        # The shift is a constant by definition: after so many answers one more does not move it.
+        memory = ({"seen": 1e9, "mean": 0.1},) if method.remembers else ()
+        return method.function(*given, *memory, **method.resolve({}))
+
+    at = policy.clone().requires_grad_()
+    if method.name in (
+        "aft",
+        "aft_ranking",
+        "kto",
+    ):  # hold a detached part: only its absence can be checked so
+        (slope,) = torch.autograd.grad(of(at).sum(), at)
+        assert torch.isfinite(slope).all()
+        assert slope.any()
+    else:
+        assert torch.autograd.gradcheck(of, (at,), eps=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", [m for m in ADAPTERS if m.name != "cca"], ids=lambda m: m.name)
+def test_a_step_from_the_reference_raises_what_is_wanted_and_lowers_what_is_not(method):
+    wanted = [1.0, -1.0, 1.0, -1.0]
+    sums = torch.tensor([-20.0, -18.0, -9.0, -11.0], requires_grad=True)
+    given = answers(sums, wanted, [0, 0, 1, 1])
+    before = answers(sums.detach(), wanted, [0, 0, 1, 1])
+    both = (given.pairs(), before.pairs()) if method in PAIR_LOSSES else (given, before)
+    memory: tuple[dict[str, float], ...] = ({},) if method.remembers else ()
+    method.function(*both, *memory, **method.resolve({})).sum().backward()
+    assert (sums.grad[[0, 2]] < 0).all()
+    if method.name != "sft":
+        assert (sums.grad[[1, 3]] > 0).all() or method.name.startswith("aft")
+
+
+@given(st.lists(st.tuples(nats, nats, counts, counts), min_size=1, max_size=5), st.randoms())
+def test_pairs_are_lossed_one_by_one_in_any_order(rows, rng):
+    def of(some: list[tuple[float, float, int, int]]) -> PairLogps:
+        return PairLogps(*torch.tensor(some, dtype=torch.float64).T)
+
+    shuffled = rng.sample(range(len(rows)), len(rows))
+    for method in PAIR_LOSSES:
+        reference = of([(-20.0, -20.0, 1, 1)] * len(rows))
+        whole = method.function(of(rows), reference, **method.resolve({}))
+        assert whole.shape == (len(rows),)
+        assert torch.isfinite(whole).all()
+        again = method.function(of([rows[i] for i in shuffled]), reference, **method.resolve({}))
+        torch.testing.assert_close(again, whole[torch.tensor(shuffled)])
+
+
+@given(st.lists(st.tuples(nats, nats), min_size=2, max_size=4))
+def test_with_two_answers_rankings_are_pairs(rows):
+    sums = torch.tensor(rows, dtype=torch.float64).flatten()
+    group = [i // 2 for i in range(len(sums))]
+    policy = answers(sums, [1.0, -1.0] * len(rows), group)
+    reference = answers(torch.full_like(sums, -9.0), [1.0, -1.0] * len(rows), group)
+    for ranking, pair in (("plackett_luce", "dpo"), ("aft_ranking", "aft")):
+        expected = loss(pair, policy.pairs(), reference.pairs())
+        torch.testing.assert_close(loss(ranking, policy, reference), expected)
+
+
+@given(st.permutations(range(4)), st.lists(nats, min_size=4, max_size=4))
+def test_the_order_in_which_answers_stand_says_nothing(order, sums):
+    wanted, at = [1.2, 0.1, 0.1, -1.4], torch.tensor(order)
+    for method in (m for m in ADAPTERS if m.data == "ratings"):
+        made = []
+        for some in (torch.arange(4), at):
+            now = answers(torch.tensor(sums, dtype=torch.float64)[some], [wanted[i] for i in some], [0] * 4)
+            now = AnswerLogps(now.sums, torch.full((4,), 7.0).double(), now.wanted, now.group, now.weight)
+            before = AnswerLogps(-torch.ones(4).double(), now.tokens, now.wanted, now.group, now.weight)
+            made.append(method.function(now, before, **method.resolve({})))
+        torch.testing.assert_close(*made)
+
+
+def test_every_kind_of_data_that_an_adapter_learns_from_can_be_fed():
+    assert {m.data for m in ADAPTERS} == set(KINDS)

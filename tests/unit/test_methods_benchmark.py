@@ -1,0 +1,86 @@
+"""The methods benchmark gives the same ratings in every kind, and compares only what is complete."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from benchmarks.methods.feedback import KINDS, MOST_EPOCHS, records_of, settings_of
+from benchmarks.methods.page import write_page
+from benchmarks.methods.results import Cell, Cells, key_of, summary
+from benchmarks.people.arms import Rated
+from benchmarks.people.pool import Pool
+from personalization.simulation.people import population
+
+
+def cell(
+    person: str,
+    method: str,
+    wins: list[float],
+    *,
+    kind: str = "pairs",
+    taught: bool = False,
+    prompts: int = 8,
+):
+    return Cell(
+        person, 0, kind, method, prompts, taught, {"beta": 0.1}, wins, 0.01, 70.0, 1.02, 0.03, 1.0, -2.0,
+        None if kind == "edits" else 0.4, 120, 60.0,
+    )  # fmt: skip
+
+
+def test_a_cell_of_other_parameters_is_another_cell(tmp_path):
+    made = cell("anna", "dpo", [1.0])
+    Cells(tmp_path / "cells.jsonl").add(made)
+    found = Cells(tmp_path / "cells.jsonl").found
+    assert found == {made.key: made}
+    assert key_of("anna", 0, "pairs", "dpo", 8, False, {"beta": 0.1}) in found
+    assert key_of("anna", 0, "pairs", "dpo", 8, False, {"beta": 0.2}) not in found
+
+
+def test_the_best_of_a_kind_is_compared_with_the_next_person_by_person(tmp_path):
+    cells = [
+        *(cell(p, "dpo", w) for p, w in (("anna", [1.0, 1.0]), ("bert", [1.0, 0.0]))),
+        *(cell(p, "ipo", w) for p, w in (("anna", [1.0, 0.0]), ("bert", [0.0, 0.0]))),
+        cell("anna", "sppo", [1.0, 1.0]),  # not yet computed for bert
+        cell("anna", "kto", [1.0, 1.0], kind="thumbs"),  # of one person there is no interval
+        *(cell(p, "dpo", [1.0, 1.0], taught=True) for p in ("anna", "bert")),
+        *(cell(p, "dpo", [1.0, 1.0], prompts=4) for p in ("anna", "bert")),
+        *(cell(p, "sft", [0.5, 0.5], kind="edits") for p in ("anna", "bert")),
+    ]
+    found = summary(cells)
+    best = found["best_by_kind"]["pairs"]
+    assert (best["method"], best["runner_up"], best["prompts"]) == ("dpo", "ipo", 8)
+    assert (best["win_rate"], best["difference"]) == pytest.approx((0.75, 0.5))
+    assert best["low"] <= 0.75 <= best["high"]
+    assert best["difference_low"] == pytest.approx(0.5)  # both are ahead by the same
+    assert found["best_by_kind"]["edits"]["runner_up"] is None
+    assert set(found["best_by_kind"]) == {"pairs", "edits"}
+    assert "sppo" not in {row["method"] for row in found["grid"]}
+    found |= {"machine": "m", "dtype": "float32", "commit": "c"}
+    write_page(tmp_path, found)
+    page = (tmp_path / "methods.md").read_text()
+    assert "`dpo`, 0.75 [" in page
+    assert "| pairs | `dpo` and the vector | 8 | 2 | 1.00 [1.00, 1.00] |" in page
+    assert "nothing else was measured" in page
+    assert json.loads((tmp_path / "methods.json").read_text())["best_by_kind"]["pairs"] == best
+
+
+def test_the_same_ratings_are_every_kind_of_feedback_on_about_equal_compute():
+    texts = [["Boil it.", "The preparation necessitates perseverance.", "Yes!", "- one\n- two"]] * 6
+    pool = Pool(3, [f"How {i}?" for i in range(6)], ["Why?"], texts, ["Because."])
+    rated = Rated.by(population()[0], pool)
+    pairs = records_of(rated, "pairs", 6)
+    read = {}
+    for kind in KINDS:
+        given = records_of(rated, kind, 6)
+        assert sum(map(bool, (given.pairs, given.thumbs, given.groups, given.edits))) == 1
+        settings, read[kind] = settings_of(given, kind, pairs, system_message="Be plain.", taught=False)
+        assert 1 <= settings.epochs <= MOST_EPOCHS
+        assert settings.teaching == 0
+    assert all(0.6 <= count / read["pairs"] <= 1.5 for kind, count in read.items() if kind != "edits")
+    assert read["edits"] == MOST_EPOCHS * 6
+    for thumb in records_of(rated, "thumbs", 6).thumbs:
+        place = texts[0].index(thumb.completion)
+        assert thumb.desirable == (rated.scores[int(thumb.conversation)][place] > 50)
+    assert all(e.edited != e.original for e in records_of(rated, "edits", 6).edits)

@@ -1,0 +1,40 @@
+"""A job learns from the kind of feedback that its method names, and is proven on comparisons."""
+
+from __future__ import annotations
+
+import pytest
+
+from alignapp.adapters import store
+from alignapp.adapters.models import Artifact, Job, MethodInfo
+from alignapp.adapters.services import start_job
+from alignapp.feedback.models import Feedback
+from alignapp.feedback.services import record_feedback
+from personalization import artifacts
+from tests.web.rows import answered_turn, conversation_of
+from tests.workers.test_jobs import is_sound, person_with_pairs
+from workers.tasks.train import run_job
+
+pytestmark = [pytest.mark.broker, pytest.mark.django_db(transaction=True)]
+
+
+def test_thumbs_become_an_adapter_that_names_the_rows_behind_it(engine):
+    MethodInfo.objects.create(name="kto", data="thumbs", produces="adapter", summary="", paper="")
+    person = person_with_pairs("thumbs@example.org")
+    judged, thumbs = [], []
+    for i in range(16):
+        # What was asked here was asked nowhere else, so none of it is held out.
+        turn, (reply,) = answered_turn(conversation_of(person), f"Answer {i}", text=f"Question {i}?")
+        thumbs.append(
+            record_feedback(person, turn, Feedback.Kind.THUMB, reply=reply, thumb=1 if i % 2 else -1)
+        )
+        judged.append(str(turn.conversation_id))
+    job = start_job(person, "kto")
+    run_job(str(job.id))
+    job.refresh_from_db()
+    assert (job.state, job.reason) == (Job.State.DONE, "")
+    is_sound(job)
+    assert set(judged) <= set(job.split["train"])
+    artifact = Artifact.objects.get(job=job)
+    assert artifact.summary["examples"] == 16
+    learned = artifacts.untouched(store.folder_of(artifact))["records"]
+    assert {str(thumb.id) for thumb in thumbs} <= set(learned)
