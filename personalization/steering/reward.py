@@ -13,7 +13,7 @@ often the reward orders two answers rightly and scale its differences to probabi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,11 +25,11 @@ from personalization.steering.instant import Array
 
 Floats = NDArray[np.float64]
 
-FOLDS = 8
+FOLDS = 5
 # Noise as a multiple of what one answer's states explain under the prior: the ridges that are tried.
 RIDGES = tuple(float(ridge) for ridge in np.geomspace(0.03, 100.0, 15))
-# The last prompts count: with four answers each that is a matrix of 512 rows.
-MOST_PROMPTS = 128
+# The last prompts count: with four answers each that is a matrix of 256 rows.
+MOST_PROMPTS = 64
 # A held-out difference is trusted as if so many ratings had contradicted it: two right ones prove little.
 DOUBT = 1.0
 # Fewer prompts than this cannot be held out and learned from at the same time.
@@ -69,7 +69,7 @@ class Reward:
     ratings: int
 
     def of(self, states: Array) -> Floats:
-        """Return the reward of each answer, states (answers, layers, hidden); only differences mean anything."""
+        """Return each answer's reward, states (answers, layers, hidden); only differences mean anything."""
         found: Floats = np.einsum("nlh,lh->n", states.astype(np.float64), self.weights)
         return found
 
@@ -89,7 +89,19 @@ class Reward:
             "accuracy": self.accuracy.as_dict(),
             "prompts": self.prompts,
             "ratings": self.ratings,
+            "useful": self.is_useful,
         }
+
+    @classmethod
+    def of_bytes(cls, weights: bytes, layers: int, summary: Mapping[str, Any]) -> Reward:
+        """Return the reward with these float32 weights and this `as_dict`."""
+        return cls(
+            np.frombuffer(weights, dtype="<f4").reshape(layers, -1),
+            summary["scale"],
+            Estimate(**summary["accuracy"]),
+            summary["prompts"],
+            summary["ratings"],
+        )
 
 
 def learn_reward(prompts: Sequence[RatedPrompt], prior: Prior | None = None) -> Reward | None:
@@ -121,7 +133,7 @@ def mean_norms(prompts: Sequence[RatedPrompt]) -> Floats:
 
 
 def features(states: Array, norms: Floats) -> Floats:
-    """Return states as a head sees them (answers, layers * hidden): every layer counts alike, norm about 1."""
+    """Return states as a head sees them (answers, layers * hidden): each layer counts alike, norm about 1."""
     scaled = states.astype(np.float64) / norms[None, :, None] / np.sqrt(len(norms))
     return scaled.reshape(len(states), -1)
 
