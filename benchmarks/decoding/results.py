@@ -114,8 +114,8 @@ def _words(found: dict[str, Any]) -> str:
 `python -m benchmarks.decoding --page docs/benchmarks` ({found["machine"]}, {found["dtype"]}, commit
 {found["commit"]}). {row["people"]} simulated people, prompts and judging of [people](people.md), seeds:
 {row["seeds"]}. Each person's reward (`personalization.steering.reward`), learned in closed form from the
-same ratings as the vector, chooses among answers to 24 fresh prompts; the hidden taste judges the choice against an
-answer of the base model of another seed. Intervals (95 %) resample whole people.
+same ratings as the vector, chooses among answers to 24 fresh prompts; the hidden taste judges the choice
+against an answer of the base model of another seed. Intervals (95 %) resample whole people.
 
 {table(found)}
 
