@@ -10,7 +10,6 @@ most of the time: --no-vector leaves them out. Finished cells are kept in --fold
 from __future__ import annotations
 
 import argparse
-import shutil
 import time
 
 from benchmarks.decoding.results import summary, table, write_page
@@ -19,7 +18,7 @@ from benchmarks.kept import options_of, publish
 from benchmarks.machine import commit, machine
 from benchmarks.people import arms
 from benchmarks.people.pool import FRESH, RATED
-from benchmarks.people.study import PUBLISHED
+from benchmarks.people.study import pools_for
 from personalization.models.base import load
 from personalization.models.precision import half_precision, precision_of
 
@@ -30,13 +29,13 @@ def main() -> None:
     begun = time.monotonic()
     base = load(options.model, options.models)
     dtype = precision_of(base, wanted=not options.exact)
-    name = f"{base.revision}-{dtype}-{arms.recipe()}"
-    folder = options.folder / ("quick" if options.quick else "full") / name
-    if not folder.exists() and not options.quick and (PUBLISHED / name).exists():
-        shutil.copytree(PUBLISHED / name, folder / "pools")
+    folder = options.folder / f"{base.revision}-{dtype}-{arms.recipe()}"
+    pools = pools_for(base, dtype)
+    if options.quick:
+        folder = pools = folder / "quick"
     sizes = {"rated_prompts": options.rated, "fresh_prompts": options.fresh}
     with half_precision(base, wanted=not options.exact):
-        study = Study(base, folder, folder / "pools", options.people, sizes=sizes)
+        study = Study(base, folder, pools, options.people, sizes=sizes)
         try:
             for seed in range(options.seeds):
                 for prompts in options.prompts:

@@ -160,10 +160,7 @@ def draw(options: argparse.Namespace) -> tuple[Path, str, str]:
     """Draw what every share reads; return this run's folder, the precision and the model's name."""
     base = load(options.model, options.models)
     dtype = precision_of(base, wanted=not options.exact)
-    name = f"{base.revision}-{dtype}-{arms.recipe()}"
-    folder = options.folder / name
-    if not folder.exists() and (PUBLISHED / name).exists():
-        shutil.copytree(PUBLISHED / name, folder)
+    folder = pools_for(base, dtype, options.folder)
     with half_precision(base, wanted=not options.exact):
         study = Study(base, folder, options.people, rated=options.rated, fresh=options.fresh)
         try:
@@ -172,6 +169,14 @@ def draw(options: argparse.Namespace) -> tuple[Path, str, str]:
         finally:
             study.close()
     return folder, dtype, base.name
+
+
+def pools_for(base: BaseModel, dtype: str, folder: Path = Path("var/benchmarks/people")) -> Path:
+    """Return where the texts that everybody rates are kept, the published ones where none were drawn here."""
+    name = f"{base.revision}-{dtype}-{arms.recipe()}"
+    if not (folder / name).exists() and (PUBLISHED / name).exists():
+        shutil.copytree(PUBLISHED / name, folder / name)
+    return folder / name
 
 
 def publish(folder: Path) -> None:

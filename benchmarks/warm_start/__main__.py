@@ -11,7 +11,6 @@ minutes for each seed's states, then seconds.
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,9 +18,8 @@ from typing import Any
 
 from benchmarks.kept import options_of, publish
 from benchmarks.machine import commit, machine
-from benchmarks.people import arms
 from benchmarks.people.pool import pool_of, states_of
-from benchmarks.people.study import PUBLISHED
+from benchmarks.people.study import pools_for
 from benchmarks.warm_start import study
 from benchmarks.warm_start.study import ARMS, SIZES, Seed
 from personalization.engine.local import LocalEngine
@@ -41,10 +39,7 @@ def main() -> None:
     options = parser.parse_args()
     base = load(options.model, options.models)
     dtype = precision_of(base)
-    name = f"{base.revision}-{dtype}-{arms.recipe()}"
-    folder = options.folder / name
-    if not folder.exists() and (PUBLISHED / name).exists():
-        shutil.copytree(PUBLISHED / name, folder)
+    folder = pools_for(base, dtype)
     seeds = []
     with half_precision(base):
         engine = LocalEngine(base, max_rows=128, queue_limit=1_000_000)
