@@ -18,7 +18,7 @@ from benchmarks.kept import options_of, publish
 from benchmarks.machine import commit, machine
 from benchmarks.people import arms
 from benchmarks.people.pool import FRESH, RATED
-from benchmarks.people.study import pools_for
+from benchmarks.people.study import texts_for
 from personalization.models.base import load
 from personalization.models.precision import half_precision, precision_of
 
@@ -30,7 +30,7 @@ def main() -> None:
     base = load(options.model, options.models)
     dtype = precision_of(base, wanted=not options.exact)
     folder = options.folder / f"{base.revision}-{dtype}-{arms.recipe()}"
-    pools = pools_for(base, dtype)
+    pools = texts_for(base, dtype)
     if options.quick:
         folder = pools = folder / "quick"
     sizes = {"rated_prompts": options.rated, "fresh_prompts": options.fresh}

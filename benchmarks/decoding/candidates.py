@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from benchmarks.people.pool import NEW_TOKENS, TOP_P, Pool
@@ -60,9 +59,11 @@ def candidates_of(
         if broken := [end.error for end in ends if end.reason == "error"]:
             raise RuntimeError(f"{len(broken)} answers failed; the first: {broken[0]}")
         texts = [end.text.strip() for end in ends]
-        with torch.no_grad():
+        if all(end.states is not None for end in ends):  # nothing acted: the engine kept them, at no pass
+            kept = np.stack([end.states.means for end in ends if end.states is not None])
+        else:
             states = mean_states(base, Completions.encode(base, list(zip(chats, texts, strict=True))))
-        kept = states[:, list(layers_of(states.shape[1]))].numpy()
+            kept = states[:, list(layers_of(states.shape[1]))].numpy()
         file.parent.mkdir(parents=True, exist_ok=True)
         np.save(file.with_suffix(".npy"), kept.reshape(len(pool.fresh), each, *kept.shape[1:]))
         found = Candidates(file, _by_prompt(texts, each), _by_prompt([end.token_count for end in ends], each))

@@ -160,7 +160,10 @@ def draw(options: argparse.Namespace) -> tuple[Path, str, str]:
     """Draw what every share reads; return this run's folder, the precision and the model's name."""
     base = load(options.model, options.models)
     dtype = precision_of(base, wanted=not options.exact)
-    folder = pools_for(base, dtype, options.folder)
+    name = f"{base.revision}-{dtype}-{arms.recipe()}"
+    folder = options.folder / name
+    if not folder.exists() and (PUBLISHED / name).exists():
+        shutil.copytree(PUBLISHED / name, folder)
     with half_precision(base, wanted=not options.exact):
         study = Study(base, folder, options.people, rated=options.rated, fresh=options.fresh)
         try:
@@ -171,12 +174,17 @@ def draw(options: argparse.Namespace) -> tuple[Path, str, str]:
     return folder, dtype, base.name
 
 
-def pools_for(base: BaseModel, dtype: str, folder: Path = Path("var/benchmarks/people")) -> Path:
-    """Return where the texts that everybody rates are kept, the published ones where none were drawn here."""
-    name = f"{base.revision}-{dtype}-{arms.recipe()}"
-    if not (folder / name).exists() and (PUBLISHED / name).exists():
-        shutil.copytree(PUBLISHED / name, folder / name)
-    return folder / name
+def texts_for(base: BaseModel, dtype: str, folder: Path = Path("var/benchmarks/people")) -> Path:
+    """Return where the texts that everybody rates are kept, for benchmarks that rate the same ones.
+
+    What was published is the base model's in whatever precision: its states are read in this one.
+    """
+    own = folder / f"{base.revision}-{dtype}-{arms.recipe()}"
+    for file in PUBLISHED.glob(f"{base.revision}-*/pool-*.json"):
+        own.mkdir(parents=True, exist_ok=True)
+        if not (own / file.name).exists():
+            shutil.copy2(file, own / file.name)
+    return own
 
 
 def publish(folder: Path) -> None:

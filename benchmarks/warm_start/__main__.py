@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.kept import options_of, publish
 from benchmarks.machine import commit, machine
 from benchmarks.people.pool import pool_of, states_of
-from benchmarks.people.study import pools_for
+from benchmarks.people.study import texts_for
 from benchmarks.warm_start import study
 from benchmarks.warm_start.study import ARMS, SIZES, Seed
 from personalization.engine.local import LocalEngine
@@ -39,7 +39,7 @@ def main() -> None:
     options = parser.parse_args()
     base = load(options.model, options.models)
     dtype = precision_of(base)
-    folder = pools_for(base, dtype)
+    folder = texts_for(base, dtype)
     seeds = []
     with half_precision(base):
         engine = LocalEngine(base, max_rows=128, queue_limit=1_000_000)
