@@ -120,7 +120,7 @@ the person does, without noise; intervals (95 %) resample whole people.
 *Everybody*: all others count alike. *Alike*: by the words of their stated values. *Strangers*: without
 anybody who states the same (the two noisy twins). The attack: {PEOPLE} people with tastes drawn at random,
 {INSIDE} of them in the prior; the attacker knows the prior and every person's taste, from the very ratings
-that went in or from ratings of other prompts, and guesses by how much of it lies in the prior ({SPLITS}
+that went in or from ratings of other prompts, and guesses by how much it points along the mean ({SPLITS}
 splits; the interval is over splits).
 """
     )

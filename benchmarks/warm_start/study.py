@@ -140,7 +140,7 @@ def membership(
     """Return how well an attacker tells who is in a prior (AUC; 0.5 is chance), with an interval over splits.
 
     The attacker knows the prior and each person's taste: the very ratings that went in (`same_ratings`), or
-    ratings of other prompts. They guess by how much of the taste lies in the prior.
+    ratings of other prompts. They guess by how much the taste points along the mean.
     """
     contributed = [unit(seeds[0].sums(p, 32).sum(axis=0)) for p in people]
     known = contributed if same_ratings else [unit(seeds[1].sums(p, 32).sum(axis=0)) for p in people]
@@ -149,7 +149,7 @@ def membership(
         order = np.random.default_rng(split).permutation(len(people))
         members, outsiders = order[:inside], order[inside:]
         prior = share([contributed[i] for i in members])
-        scores = [float(((prior.basis @ each) ** 2).sum() + prior.mean @ each) for each in known]
+        scores = [float(prior.mean @ each) for each in known]
         above = [np.sign(scores[i] - scores[j]) for i in members for j in outsiders]
         found.append(0.5 + 0.5 * float(np.mean(above)))
     estimate = clustered_mean(found, list(range(splits)))
