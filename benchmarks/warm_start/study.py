@@ -21,8 +21,9 @@ from personalization.steering.shared import Shared, alike, share, unit
 
 Floats = NDArray[np.float64]
 
-SIZES = (0, 1, 2, 4, 8, 32)  # rated prompts
-JUDGED = slice(8, 32)  # the prompts whose answers are to be ordered: nobody's first eight
+SIZES = (0, 1, 2, 4, 8)  # a person's own rated prompts, the first ones
+JUDGED = slice(8, 20)  # prompts whose answers are to be ordered
+THEIRS = slice(20, 32)  # prompts that others' tastes come from
 # Arms: what the prior is made of. `strangers` leaves out whoever has the same taste but for noise.
 ARMS = ("alone", "everybody", "alike", "strangers", "strangers_alike")
 
@@ -41,12 +42,12 @@ class Seed:
         scaled = (states / norms[None, :, None] / np.sqrt(len(norms))).reshape(-1, CANDIDATES, states[0].size)
         return cls(pool, (scaled - scaled.mean(axis=1, keepdims=True)).reshape(len(states), -1).astype(float))
 
-    def sums(self, person: SimulatedPerson, count: int) -> Floats:
+    def sums(self, person: SimulatedPerson) -> Floats:
         """Return each rated prompt's sum of states weighted by the rating, (prompts, features)."""
-        scores = np.asarray(Rated.by(person, self.pool).scores[:count], dtype=float).reshape(-1, CANDIDATES)
+        scores = np.asarray(Rated.by(person, self.pool).scores, dtype=float)
         weights = scores - scores.mean(axis=1, keepdims=True)
         found: Floats = np.einsum(
-            "pn,pnf->pf", weights, self.rows.reshape(-1, CANDIDATES, self.rows.shape[1])[:count]
+            "pn,pnf->pf", weights, self.rows.reshape(-1, CANDIDATES, self.rows.shape[1])
         )
         return found
 
@@ -66,16 +67,16 @@ class Seed:
 def accuracies(seeds: Sequence[Seed], people: Sequence[SimulatedPerson]) -> list[dict[str, object]]:
     """Return one row for each person, seed, arm and number of prompts: its share of rightly ordered pairs.
 
-    Others' tastes come from another seed's prompts, the person's own ratings are never among them.
+    Others' tastes come from prompts that the person neither rated nor is judged on.
     """
     found: list[dict[str, object]] = []
-    for at, seed in enumerate(seeds):
-        elsewhere = seeds[(at + 1) % len(seeds)]
-        tastes = {p.description: unit(elsewhere.sums(p, 32).sum(axis=0)) for p in people}
+    for seed in seeds:
+        sums = {p.description: seed.sums(p) for p in people}
+        tastes = {name: unit(rows[THEIRS].sum(axis=0)) for name, rows in sums.items()}
         for person in people:
             priors = {arm: _prior(arm, person, people, tastes) for arm in ARMS}
             for size in SIZES:
-                rows = seed.sums(person, size)
+                rows = sums[person.description][:size]
                 for arm, prior in priors.items():
                     if size == 0 and prior is None:
                         continue
@@ -135,15 +136,16 @@ def drawn_people(count: int) -> list[SimulatedPerson]:
 
 
 def membership(
-    seeds: Sequence[Seed], people: Sequence[SimulatedPerson], *, inside: int, splits: int, same_ratings: bool
+    seed: Seed, people: Sequence[SimulatedPerson], *, inside: int, splits: int, same_ratings: bool
 ) -> Estimate:
     """Return how well an attacker tells who is in a prior (AUC; 0.5 is chance), with an interval over splits.
 
     The attacker knows the prior and each person's taste: the very ratings that went in (`same_ratings`), or
     ratings of other prompts. They guess by how much the taste points along the mean.
     """
-    contributed = [unit(seeds[0].sums(p, 32).sum(axis=0)) for p in people]
-    known = contributed if same_ratings else [unit(seeds[1].sums(p, 32).sum(axis=0)) for p in people]
+    sums = [seed.sums(person) for person in people]
+    contributed = [unit(rows[:16].sum(axis=0)) for rows in sums]
+    known = contributed if same_ratings else [unit(rows[16:].sum(axis=0)) for rows in sums]
     found = []
     for split in range(splits):
         order = np.random.default_rng(split).permutation(len(people))
