@@ -36,9 +36,9 @@ def test_ratings_make_a_reward_that_orders_answers_and_goes_with_consent(owner):
     give_consent(owner)
     rate_prompts(owner, 2)
     assert not PersonalReward.objects.exists()  # two prompts cannot be held out and learned from
-    rate_prompts(owner, 4)
+    rate_prompts(owner, 6)
     reward = instant.reward_of(owner)
-    assert reward.summary["ratings"] == 18
+    assert reward.summary["ratings"] == 24
     assert reward.percent == 100
     assert reward.head().of(_states())[0] > reward.head().of(_states())[2]
     withdraw_consent(owner)
