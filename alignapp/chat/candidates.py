@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LATER_COUNT = 2
 DEFAULT = (1.0, 0.95)  # temperature, top_p
 OTHERS = ((0.7, 1.0), (1.2, 0.9), (0.85, 0.9))
+# Attempts at an answer that is thought about longer (`benchmarks.decoding`).
+BEST_OF = 4
 # Most personal first: the first one answers when there is room for one only.
 MAKERS = (Reply.Maker.ALIGNMENT, Reply.Maker.SYSTEM_MESSAGE, Reply.Maker.BASE)
 
@@ -34,6 +36,7 @@ class Candidate:
     maker: Reply.Maker
     composition: Composition
     sampling: Sampling
+    attempts: int = 1  # of which the one that the person would like best is kept
 
 
 def count_for(person: Person, *, is_first: bool) -> int:
@@ -78,6 +81,14 @@ def plan(
         candidates.append(Candidate(Reply.Maker.SAMPLING, shape, _sampling(temperature, top_p, seed)))
     generator.shuffle(candidates)
     return candidates
+
+
+def longer(makers: Sequence[tuple[Reply.Maker, Composition]], generator: random.Random) -> list[Candidate]:
+    """Return the one candidate of a turn that is thought about longer: the most personal maker's."""
+    maker, composition = makers[0]
+    # The attempts have the seeds that follow.
+    seed = generator.randrange(2**31 - BEST_OF)
+    return [Candidate(maker, composition, _sampling(*DEFAULT, seed), BEST_OF)]
 
 
 def _sampling(temperature: float, top_p: float, seed: int) -> Sampling:

@@ -121,6 +121,9 @@ class Reply(OwnedModel):
     sampling = models.JSONField(
         default=dict
     )  # personalization.engine.requests.Sampling as a dict, seed included
+    # "Think longer": {"best_of": attempts}; then which one was kept, from 0, and all tokens that were written
+    # ("chosen", "tokens"), or why there was only one ("reason").
+    decoding = models.JSONField(default=dict, blank=True)
     model_revision = models.CharField(max_length=80, blank=True)
 
     # How it went.
@@ -148,6 +151,15 @@ class Reply(OwnedModel):
         taken = waiting.update(status=cls.Status.RUNNING, lease_owner=owner, lease_until=_lease_end())
         related = cls.objects.select_related("turn__conversation")
         return related.filter(pk=reply_id, lease_owner=owner).first() if taken else None
+
+    @property
+    def attempts(self) -> int:
+        """How many answers are written so that one is shown."""
+        return int(self.decoding.get("best_of", 1))
+
+    def note_decoding(self, **fields: Any) -> bool:
+        """Write down what thinking longer came to, while the lease is ours; returns as `finish` does."""
+        return self._change(decoding={**self.decoding, **fields})
 
     def renew(self) -> bool:
         """Keep the lease; False when the row is somebody else's by now, or gone."""

@@ -21,7 +21,7 @@ from alignapp.chat.errors import Refused
 from alignapp.chat.models import Conversation, Reply, Turn
 from alignapp.feedback.models import Feedback
 from alignapp.feedback.services import record_follow_up
-from alignapp.instant.services import refresh_soon
+from alignapp.instant.services import refresh_soon, reward_of
 from alignapp.limits import take
 from personalization.engine.requests import Sampling
 
@@ -36,10 +36,12 @@ def start_turn(
     parent: Reply | None = None,
     *,
     earlier: Sequence[Mapping[str, str]] = (),
+    think_longer: bool = False,
 ) -> Turn:
     """Add a person's message under `parent` (none: a first message) and queue its candidates.
 
-    `earlier` holds what stood before a first message that a program sent.
+    `earlier` holds what stood before a first message that a program sent. Thought about longer, it gets one
+    answer: of several attempts the one that the person would like best.
 
     Raises Refused (too long, empty, nothing to answer to) and TooMany; then nothing was queued.
     """
@@ -49,8 +51,10 @@ def start_turn(
         raise Refused("That answer belongs to another conversation.")
     if parent is not None and not (parent.has_ended and parent.text):
         raise Refused("That answer has no text to go on from. Pick another one, or try it again.")
-    count = candidates.count_for(person, is_first=parent is None)
-    limit(conversation.person_id, count)
+    if think_longer:
+        _check_may_think_longer(conversation)
+    count = 1 if think_longer else candidates.count_for(person, is_first=parent is None)
+    limit(conversation.person_id, candidates.BEST_OF if think_longer else count)
     with transaction.atomic():
         if parent is not None:
             parent.turn.choose(parent)
@@ -59,12 +63,28 @@ def start_turn(
             conversation=conversation, parent=parent, text=text, blind=count > 1, earlier=list(earlier)
         )
         makers = candidates.distinct_makers(person, personalised=conversation.personalised)
-        for position, candidate in enumerate(candidates.plan(makers, count, random.SystemRandom())):
+        generator = random.SystemRandom()
+        planned = (
+            candidates.longer(makers, generator)
+            if think_longer
+            else candidates.plan(makers, count, generator)
+        )
+        for position, candidate in enumerate(planned):
             queue(turn, position, candidate)
         if not conversation.title:
             conversation.title = title_of(text)
         conversation.save(update_fields=["title", "updated_at"])
     return turn
+
+
+def _check_may_think_longer(conversation: Conversation) -> None:
+    if not conversation.personalised:
+        raise Refused("Nothing of yours acts in this conversation. Switch on “Personalised” to think longer.")
+    if reward_of(conversation.person) is None:
+        raise Refused(
+            "Your ratings do not tell yet which of several answers you would like best. Rate the answers to "
+            "a few more prompts, or send this without thinking longer; your text is kept."
+        )
 
 
 def _checked(text: str) -> str:
@@ -120,6 +140,7 @@ def queue(
         system_message=shape.system_message,
         interventions=list(shape.interventions),
         sampling=candidate.sampling.as_dict(),
+        decoding={"best_of": candidate.attempts} if candidate.attempts > 1 else {},
     )
     dispatch.wake_for_reply(reply)
     return reply
@@ -151,14 +172,16 @@ def go_on_with(reply: Reply) -> None:
     reply.turn.choose(reply)
 
 
-def regenerate(turn: Turn) -> Turn:
+def regenerate(turn: Turn, *, think_longer: bool = False) -> Turn:
     """Ask the same again: a sibling turn with the same text. Nothing is overwritten."""
-    return edit(turn, turn.text)
+    return edit(turn, turn.text, think_longer=think_longer)
 
 
-def edit(turn: Turn, text: str) -> Turn:
+def edit(turn: Turn, text: str, *, think_longer: bool = False) -> Turn:
     """Ask something else at this place: a sibling turn. Stops what is still being written here."""
-    sibling = start_turn(turn.conversation, text, turn.parent, earlier=turn.earlier)
+    sibling = start_turn(
+        turn.conversation, text, turn.parent, earlier=turn.earlier, think_longer=think_longer
+    )
     stop_turn(turn)
     return sibling
 
@@ -203,7 +226,7 @@ def retry(reply: Reply) -> None:
     reply.refresh_from_db()
     if not (reply.status == Reply.Status.FAILED or is_stalled(reply)):
         raise Refused("This answer is complete or still being written; there is nothing to try again.")
-    limit(reply.turn.conversation.person_id, 1)
+    limit(reply.turn.conversation.person_id, reply.attempts)
     # Only the state that was judged may change: a worker that came back meanwhile keeps the row.
     same_state = Reply.objects.filter(
         pk=reply.pk, status=reply.status, lease_owner=reply.lease_owner, lease_until=reply.lease_until

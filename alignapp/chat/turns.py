@@ -82,7 +82,8 @@ def send(request: PersonRequest, conversation_id: uuid.UUID) -> HttpResponse:
         if above is not None and above.conversation_id != conversation.id:
             raise Http404
         parent = services.go_on_from(above) if above else None
-        turn = services.start_turn(conversation, request.POST.get("text", ""), parent)
+        text, longer = request.POST.get("text", ""), "think_longer" in request.POST
+        turn = services.start_turn(conversation, text, parent, think_longer=longer)
     except AlignError as error:
         if wants_fragment(request) or wants_json(request):
             return refusal(request, error, "")
@@ -109,10 +110,10 @@ def stop(request: PersonRequest, turn_id: uuid.UUID) -> HttpResponse:
 @login_required
 @require_POST
 def regenerate(request: PersonRequest, turn_id: uuid.UUID) -> HttpResponse:
-    """Ask the same again, as a new branch."""
+    """Ask the same again, as a new branch; on demand it is thought about longer."""
     turn = _turn(request, turn_id)
     try:
-        return _show_thread(request, services.regenerate(turn))
+        return _show_thread(request, services.regenerate(turn, think_longer="think_longer" in request.POST))
     except AlignError as error:
         return refusal(request, error, place_of(turn))
 

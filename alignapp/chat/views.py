@@ -17,8 +17,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from alignapp.answers import PersonRequest, refusal, saying_when, status_of, wants_fragment
 from alignapp.audit.services import record
+from alignapp.chat import candidates, forms, pages, services
 from alignapp.chat import export as exports
-from alignapp.chat import forms, pages, services
 from alignapp.chat.errors import Refused
 from alignapp.chat.models import Conversation, Reply
 from alignapp.feedback.models import Feedback
@@ -58,6 +58,7 @@ def _list_page(
         "kinds": pages.KINDS,
         "draft": request.POST.get("text", ""),
         "max_characters": settings.MAX_PROMPT_CHARACTERS,
+        "attempts": candidates.BEST_OF,
         "refused": refused,
     }
     response = render(request, "chat/list.html", context, status=status_of(refused) if refused else 200)
@@ -76,7 +77,7 @@ def new(request: PersonRequest) -> HttpResponse:
         with transaction.atomic():  # a refused message leaves no empty conversation behind
             conversation = form.save()
             if text := request.POST.get("text", "").strip():
-                services.start_turn(conversation, text)
+                services.start_turn(conversation, text, think_longer="think_longer" in request.POST)
     except AlignError as error:
         return _list_page(request, form, refused=error)
     return redirect("chat:conversation", conversation.id)
@@ -104,6 +105,7 @@ def conversation_page(
         "conversations": pages.conversations_of(request.user),
         "draft": request.POST.get("text", "") if refused else "",
         "max_characters": settings.MAX_PROMPT_CHARACTERS,
+        "attempts": candidates.BEST_OF,
         "refused": refused,
     }
     status = status_of(refused) if refused else 200

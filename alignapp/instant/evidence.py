@@ -18,6 +18,7 @@ from alignapp.chat.models import Reply
 from alignapp.feedback.models import Feedback
 from alignapp.instant.models import ReplyStates
 from personalization.steering.instant import Direction, Sums, read_subject, unpack
+from personalization.steering.reward import RatedPrompt, Reward, learn_reward
 from personalization.values import effects
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ class Evidence:
     """What the ratings say, which acts it rests on, and the rated answers whose states are missing."""
 
     direction: Direction | None = None
+    reward: Reward | None = None
     model_revision: str = ""
+    layers: tuple[int, ...] = ()
     sources: tuple[str, ...] = ()
     missing: tuple[uuid.UUID, ...] = field(default=())
 
@@ -47,7 +50,8 @@ def gather(person: Person, choice: InstantChoice) -> Evidence:
     rows = ReplyStates.objects.for_person(person).filter(
         reply__in=replies, reply__status=Reply.Status.DONE, reply__is_comparison=False
     )
-    states = {row.reply_id: row for row in rows.order_by("-reply__created_at")}
+    newest_first = rows.select_related("reply__turn").order_by("-reply__created_at")
+    states = {row.reply_id: row for row in newest_first}
     revision = next((row.model_revision for row in states.values()), "")
     layers = next((tuple(row.layers) for row in states.values()), ())
     usable = {
@@ -55,7 +59,7 @@ def gather(person: Person, choice: InstantChoice) -> Evidence:
         for key, row in states.items()
         if (row.model_revision, tuple(row.layers)) == (revision, layers)
     }
-    sums, sources = Sums(layers), []
+    sums, sources, rated = Sums(layers), [], []
     for turn_id, acts in by_turn.items():
         kept = [reply_id for reply_id in acts if reply_id in usable]
         if len(kept) < 2:
@@ -63,11 +67,13 @@ def gather(person: Person, choice: InstantChoice) -> Evidence:
         import numpy as np
 
         together = np.stack([unpack(bytes(usable[reply_id].means), len(layers)) for reply_id in kept])
-        sums.put(str(turn_id), together, [float(acts[reply_id].score or 0) for reply_id in kept])
+        scores = tuple(float(acts[reply_id].score or 0) for reply_id in kept)
+        sums.put(str(turn_id), together, scores)
+        rated.append(RatedPrompt(str(usable[kept[0]].reply.turn.conversation_id), together, scores))
         sources += [str(acts[reply_id].id) for reply_id in kept]
     subject = read_subject(effects.place(settings.VALUES_DIR, revision), layers) if layers else None
-    direction = sums.direction(subject)
-    return Evidence(direction, revision, tuple(sources), _missing(person, replies, set(usable)))
+    missing = _missing(person, replies, set(usable))
+    return Evidence(sums.direction(subject), learn_reward(rated), revision, layers, tuple(sources), missing)
 
 
 def _latest(person: Person, choice: InstantChoice) -> dict[uuid.UUID, dict[uuid.UUID, Feedback]]:

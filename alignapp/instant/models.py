@@ -13,7 +13,9 @@ from alignapp.owned import OwnedModel
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
     from alignapp.chat.models import Reply
+    from alignapp.instant.evidence import Evidence
     from personalization.steering.instant import MeanStates
+    from personalization.steering.reward import Reward
 
 
 class ReplyStates(OwnedModel):
@@ -67,6 +69,60 @@ class InstantChoice(models.Model):
     def of(cls, person: Person) -> InstantChoice:
         """Return the person's choice; an unsaved one with the defaults where there is none."""
         return cls.objects.filter(person=person).first() or cls(person=person)
+
+
+class PersonalReward(models.Model):
+    """What tells which of several answers the person would rate highest: a head on states, and its worth.
+
+    At most one of a person; it follows every rating, as the vector does.
+    """
+
+    owner_path = "person"
+
+    person = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="reward"
+    )
+    model_revision = models.CharField(max_length=80)
+    layers = models.JSONField()
+    weights = models.BinaryField()  # float32, (layers, hidden)
+    summary = models.JSONField()  # personalization.steering.reward.Reward.as_dict
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"reward from {self.summary['ratings']} ratings"
+
+    @classmethod
+    def keep(cls, person: Person, evidence: Evidence) -> None:
+        """Store what the ratings say now; nothing where they say nothing."""
+        reward = evidence.reward
+        if reward is None:
+            cls.objects.filter(person=person).delete()
+            return
+        cls.objects.update_or_create(
+            person=person,
+            defaults={
+                "model_revision": evidence.model_revision,
+                "layers": list(evidence.layers),
+                "weights": reward.weights.astype("<f4").tobytes(),
+                "summary": reward.as_dict(),
+            },
+        )
+
+    @property
+    def percent(self) -> int:
+        """How many of a hundred pairs of held-out answers it orders as the person did."""
+        return round(100 * float(self.summary["accuracy"]["value"]))
+
+    def head(self) -> Reward:
+        """Return the reward as the library has it."""
+        from personalization.steering.reward import Reward
+
+        return Reward.of_bytes(bytes(self.weights), len(self.layers), self.summary)
+
+    @property
+    def is_useful(self) -> bool:
+        """Say whether it orders held-out answers better than chance."""
+        return bool(self.summary.get("useful"))
 
 
 class InstantVector(OwnedModel):

@@ -22,7 +22,7 @@ from alignapp.adapters import dispatch, evictions, store
 from alignapp.audit.services import record
 from alignapp.chat.models import Reply
 from alignapp.instant.evidence import Evidence, gather
-from alignapp.instant.models import InstantChoice, InstantVector
+from alignapp.instant.models import InstantChoice, InstantVector, PersonalReward
 from personalization import artifacts
 from personalization.steering.instant import write_vector
 
@@ -58,6 +58,7 @@ def refresh(person: Person) -> InstantVector | None:
         InstantChoice.objects.get_or_create(person=person)
         choice = InstantChoice.objects.select_for_update().get(person=person)  # one at a time
         evidence = gather(person, choice)
+        PersonalReward.keep(person, evidence)
         current = InstantVector.objects.for_person(person).filter(is_current=True).first()
         for reply_id in evidence.missing[:READ_AT_ONCE]:
             dispatch.wake_for_states(reply_id)
@@ -144,6 +145,12 @@ def _discard(digests: list[str]) -> None:
 def current(person: Person) -> InstantVector | None:
     """Return the person's vector, whatever its state. One query."""
     return InstantVector.objects.for_person(person).filter(is_current=True).first()
+
+
+def reward_of(person: Person) -> PersonalReward | None:
+    """Return what tells which answers the person likes; None where it is not known to. One query."""
+    found = PersonalReward.objects.filter(person=person).first()
+    return found if found is not None and found.is_useful else None
 
 
 def acts(choice: InstantChoice) -> bool:

@@ -174,6 +174,19 @@ def draw(options: argparse.Namespace) -> tuple[Path, str, str]:
     return folder, dtype, base.name
 
 
+def texts_for(base: BaseModel, dtype: str, folder: Path = Path("var/benchmarks/people")) -> Path:
+    """Return where the texts that everybody rates are kept, for benchmarks that rate the same ones.
+
+    What was published is the base model's in whatever precision: its states are read in this one.
+    """
+    own = folder / f"{base.revision}-{dtype}-{arms.recipe()}"
+    for file in PUBLISHED.glob(f"{base.revision}-*/pool-*.json"):
+        own.mkdir(parents=True, exist_ok=True)
+        if not (own / file.name).exists():
+            shutil.copy2(file, own / file.name)
+    return own
+
+
 def publish(folder: Path) -> None:
     """Keep a run's cells and texts beside its page, so that anybody can check them or go on from there."""
     target = PUBLISHED / folder.name

@@ -37,7 +37,7 @@ from alignapp.profiles.models import InventoryAnswer, ProfileVersion
 from alignapp.quality.differences import decide
 from personalization import artifacts
 from tests.web import annotated, learned
-from tests.web.rows import answered_turn, conversation_of, states_of
+from tests.web.rows import answered_turn, conversation_of, reward_of, states_of
 
 # Columns whose content other code gives a meaning to; a person's words never reach them.
 _FIXED = {
@@ -117,6 +117,7 @@ def everything_of(person: Person) -> Everything:
             person=person, turn=turn, reply=answer, kind="rating", protocol="slider-1-100", score=score
         )
     assert instant.refresh(person) is not None
+    reward_of(person)
     streams.publish(replies[1].id, "token", text="two")
     Reply.objects.filter(pk=replies[1].pk).update(status=Reply.Status.RUNNING)
     record(person, "something.done", conversation, reason="because", note="a note")

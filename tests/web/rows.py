@@ -8,7 +8,7 @@ import numpy as np
 
 from alignapp.accounts.models import Person
 from alignapp.chat.models import Conversation, Reply, Turn
-from alignapp.instant.models import ReplyStates
+from alignapp.instant.models import PersonalReward, ReplyStates
 from personalization.steering.instant import MeanStates
 
 
@@ -37,6 +37,22 @@ def answered_turn(
         for position, answer in enumerate(answers)
     ]
     return turn, replies
+
+
+def reward_of(person: Person, *, useful: bool = True) -> PersonalReward:
+    """Give a person a reward that tells which answers they like, or one that does not."""
+    accuracy = {"value": 0.72, "n": 48, "low": 0.55 if useful else 0.45, "high": 0.85}
+    summary = {"scale": 2.0, "accuracy": accuracy, "prompts": 8, "ratings": 32, "useful": useful}
+    made, _ = PersonalReward.objects.update_or_create(
+        person=person,
+        defaults={
+            "model_revision": "smol@1",
+            "layers": [0, 1, 2],
+            "weights": np.eye(3, 16, dtype="<f4").tobytes(),
+            "summary": summary,
+        },
+    )
+    return made
 
 
 def states_of(replies: list[Reply], *, width: int = 16, revision: str = "smol@1") -> None:

@@ -19,7 +19,7 @@ from alignapp.chat.models import Conversation, Reply, Turn
 from alignapp.feedback.models import Feedback
 from alignapp.feedback.services import record_feedback
 from alignapp.instant import services
-from alignapp.instant.models import InstantVector, ReplyStates
+from alignapp.instant.models import InstantVector, PersonalReward, ReplyStates
 from personalization.engine.requests import Intervention
 from personalization.models.interventions import Interventions, Row, load_vectors
 from personalization.records import Message
@@ -277,3 +277,35 @@ def test_the_gate_is_asked_after_a_burst_of_ratings():
     due = datetime.fromisoformat(message["headers"]["eta"])
     assert 5 < (due - timezone.now()).total_seconds() <= 10
     streams.connection().flushdb()
+
+
+def test_thinking_longer_keeps_the_attempt_of_the_highest_reward_and_says_what_it_cost(engine, person):
+    for i in range(4):
+        rate(write(asked(person, f"Question {i}")))
+    reward = PersonalReward.objects.get(person=person)
+    reply = queued(person, seed=3)
+    Reply.objects.filter(pk=reply.pk).update(decoding={"best_of": 3})
+    generate_reply(str(reply.id))
+    reply.refresh_from_db()
+    assert reply.status == Reply.Status.DONE, reply.error
+    attempts = [queued(person, seed=3 + i) for i in range(3)]
+    for attempt in attempts:
+        generate_reply(str(attempt.id))
+        attempt.refresh_from_db()
+    chat_alone = [Message("user", reply.turn.text)]
+    values = [reward.head().of(engine.read(chat_alone, a.text).means[None])[0] for a in attempts]
+    best = int(np.argmax(values))
+    assert reply.text == attempts[best].text
+    assert reply.decoding == {"best_of": 3, "chosen": best, "tokens": sum(a.token_count for a in attempts)}
+    assert ReplyStates.objects.filter(reply=reply).exists()
+
+
+def test_whose_ratings_went_meanwhile_gets_the_plain_answer_and_reads_why(engine, person):
+    reply, plain = queued(person, seed=3), queued(person, seed=3)
+    Reply.objects.filter(pk=reply.pk).update(decoding={"best_of": 3})
+    for each in (reply, plain):
+        generate_reply(str(each.id))
+        each.refresh_from_db()
+    assert reply.text == plain.text
+    assert reply.attempts == 1
+    assert "no longer" in reply.decoding["reason"]

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import redis
 from django.conf import settings
@@ -21,7 +22,10 @@ from alignapp.chat.events import close_connections
 from alignapp.chat.models import Reply
 from alignapp.chat.paths import messages_before
 from alignapp.instant.models import ReplyStates
-from personalization.engine.requests import Finished, GenerationRequest, Sampling, Stream, Token
+from alignapp.instant.services import reward_of
+from personalization.decoding.objectives import by_reward
+from personalization.engine.best_of import BestOf
+from personalization.engine.requests import Engine, Finished, GenerationRequest, Sampling, Stream, Token
 from personalization.errors import AlignError, EngineBusy
 from workers import instant, shutdown
 from workers.app import app
@@ -82,7 +86,7 @@ def _write(reply: Reply) -> None:
         owner=str(reply.turn.conversation.person_id),
         deadline_seconds=settings.REPLY_SECONDS,
     )
-    stream = engine.submit(request)
+    stream = _begin(engine, request, reply, revision)
     close_connections()  # a connection for each waiting thread would use up a database's
     try:
         follower = _Follower(reply, stream)
@@ -102,6 +106,24 @@ def _write(reply: Reply) -> None:
             log.warning("the states of %s were not read: %s", reply.id, error)
         finally:
             close_connections()
+
+
+def _begin(engine: Engine, request: GenerationRequest, reply: Reply, revision: str) -> Stream:
+    """Start the answer, or several of which the one that the person would like best is kept."""
+    if reply.attempts == 1:
+        return engine.submit(request)
+    reward = reward_of(reply.turn.conversation.person)
+    if reward is None or reward.model_revision != revision:
+        reply.note_decoding(best_of=1, reason="Your ratings no longer tell which answer you would like.")
+        return engine.submit(request)
+    return BestOf(engine, request, reply.attempts, [by_reward(reward.head())])
+
+
+def _thought(stream: Stream, reply: Reply) -> dict[str, Any]:
+    """Return what came of thinking longer, as `Reply.decoding` has it."""
+    if not isinstance(stream, BestOf) or stream.chosen is None:
+        return reply.decoding
+    return {**reply.decoding, "chosen": stream.chosen.place, "tokens": stream.chosen.tokens}
 
 
 def _renewing(reply: Reply) -> Callable[[], None]:
@@ -198,6 +220,7 @@ def _save(reply: Reply, follower: _Follower, finished: Finished, revision: str) 
         "duration_ms": round(finished.seconds * 1000),
         "first_token_ms": round(finished.seconds_to_first_token * 1000) if finished.token_count else None,
         "model_revision": revision,
+        "decoding": _thought(follower.stream, reply),
     }
     if finished.reason == "error":
         _end(reply, reply.fail(finished.error, **done))

@@ -1,0 +1,127 @@
+"""Sums of the cells with intervals over people, the table and the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.decoding.study import Cell
+from personalization.statistics import clustered_mean
+
+# Does choosing pay on its own, beside the vector, and eight attempts rather than four?
+COMPARED = (
+    ("best_of_4", "base"),
+    ("best_of_8", "best_of_4"),
+    ("best_of_4", "vector"),
+    ("vector_best_of_4", "vector"),
+    ("vector_best_of_4", "best_of_8"),
+)
+CONTROLS = ("taste_best_of_8",)  # knows what no method may know
+
+
+def summary(cells: Sequence[Cell]) -> dict[str, Any]:
+    """Return the grid of arms and prompts, and the differences, each person compared with themselves."""
+    sizes = sorted({cell.prompts for cell in cells})
+    arms = list(dict.fromkeys(cell.arm for cell in cells))
+    grid = [
+        {"arm": arm, "prompts": size, **_means(chosen)}
+        for size in sizes
+        for arm in arms
+        if (chosen := [c for c in cells if (c.arm, c.prompts) == (arm, size)])
+    ]
+    found = [row for size in sizes for pair in COMPARED if (row := _difference(cells, size, *pair))]
+    return {"grid": grid, "differences": found}
+
+
+def _means(cells: Sequence[Cell]) -> dict[str, Any]:
+    wins = [(win, cell.person) for cell in cells for win in cell.wins]
+    estimate = clustered_mean([w for w, _ in wins], [p for _, p in wins])
+    accuracies = [cell.accuracy for cell in cells if cell.accuracy is not None]
+    return {
+        "win_rate": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "n": estimate.n,
+        "people": len({cell.person for cell in cells}),
+        "seeds": len({cell.seed for cell in cells}),
+        "relevance_change": _mean([cell.relevance - cell.base_relevance for cell in cells]),
+        "words": _mean([cell.words for cell in cells]),
+        "cost": _mean([cell.cost for cell in cells]),
+        "accuracy": _mean(accuracies) if accuracies else None,
+        "offered": _mean([float((cell.accuracy_low or 0.0) > 0.5) for cell in cells]),
+    }
+
+
+def _difference(cells: Sequence[Cell], size: int, arm: str, other: str) -> dict[str, Any] | None:
+    mean = {(c.arm, c.person, c.seed): _mean(c.wins) for c in cells if c.prompts == size}
+    gains = [
+        (wins - mean[other, person, seed], person)
+        for (name, person, seed), wins in mean.items()
+        if name == arm and (other, person, seed) in mean
+    ]
+    if not gains:
+        return None
+    estimate = clustered_mean([gain for gain, _ in gains], [person for _, person in gains])
+    return {"prompts": size, "arm": arm, "beside": other, **estimate.as_dict()}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def table(found: dict[str, Any]) -> str:
+    """Return the grid and the differences as Markdown."""
+    lines = ["| rated prompts | arm | wins | relevance | words | tokens per token |", "|---" * 6 + "|"]
+    for row in found["grid"]:
+        lines.append(
+            f"| {row['prompts']} | {row['arm'].replace('_', ' ')} | {row['win_rate']:.2f} [{row['low']:.2f}, "
+            f"{row['high']:.2f}] | {row['relevance_change']:+.3f} | {row['words']:.0f} | {row['cost']:.1f} |"
+        )
+    lines += ["", "| rated prompts | difference | wins |", "|---|---|---|"]
+    for row in found["differences"]:
+        names = f"{row['arm']} - {row['beside']}".replace("_", " ")
+        lines.append(
+            f"| {row['prompts']} | {names} | {row['value']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}] |"
+        )
+    return "\n".join(lines)
+
+
+def write_page(folder: Path, found: dict[str, Any]) -> None:
+    """Write decoding.md and decoding.json into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "decoding.json").write_text(json.dumps(found, indent=1) + "\n")
+    (folder / "decoding.md").write_text(_words(found))
+
+
+def _words(found: dict[str, Any]) -> str:
+    row = found["grid"][0]
+    accuracies = {
+        size: (
+            next(r["accuracy"] for r in found["grid"] if r["prompts"] == size and r["accuracy"] is not None),
+            next(r["offered"] for r in found["grid"] if r["prompts"] == size and r["accuracy"] is not None),
+        )
+        for size in sorted({r["prompts"] for r in found["grid"]})
+    }
+    told = "; ".join(
+        f"after {size} prompts {accuracy:.2f}, and for {100 * offered:.0f} % of the people the lower "
+        "bound is above one half, so that thinking longer is offered"
+        for size, (accuracy, offered) in accuracies.items()
+    )
+    return f"""# Decoding: does choosing among several answers pay?
+
+`python -m benchmarks.decoding --page docs/benchmarks` ({found["machine"]}, {found["dtype"]}, commit
+{found["commit"]}). {row["people"]} simulated people, prompts and judging of [people](people.md), seeds:
+{row["seeds"]}. Each person's reward (`personalization.steering.reward`), learned in closed form from the
+same ratings as the vector, chooses among answers to 24 fresh prompts; the hidden taste judges the choice
+against an answer of the base model of another seed. Intervals (95 %) resample whole people.
+
+{table(found)}
+
+*Taste best of 8* chooses by the hidden taste itself, which is what the best reward could reach with eight
+attempts. *Base* is one answer of another seed: it must be near one half. *Tokens per token* is what is
+written for each token that is shown.
+
+How often the reward orders two answers of held-out conversations as the person did: {told}.
+"""

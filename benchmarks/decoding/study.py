@@ -1,0 +1,152 @@
+"""The cells: each person's reward chooses among kept answers, and their hidden taste judges the choice.
+
+Learning sees ratings only, as the application does: a vector from `personalization.steering.instant` and a
+reward from `personalization.steering.reward`, both from the same first rated prompts.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from benchmarks.decoding.candidates import Candidates, candidates_of
+from benchmarks.kept import Kept
+from benchmarks.people.arms import Rated, Vectors
+from benchmarks.people.pool import CANDIDATES, pool_of, states_of
+from personalization.decoding.objectives import Candidate, Objective, by_reward, choose
+from personalization.engine.local import LocalEngine
+from personalization.models.base import BaseModel
+from personalization.models.relevance import relevance
+from personalization.simulation.people import population
+from personalization.steering.instant import layers_of
+from personalization.steering.reward import RatedPrompt, Reward, learn_reward
+from personalization.values.effects import place
+
+MOST, WITH_VECTOR = 8, 4  # attempts by the base model, which everybody shares, and with each one's vector
+ROWS = 128
+VALUES = Path("var/values")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One arm for one person and seed after some rated prompts, on answers to fresh prompts."""
+
+    person: str
+    seed: int
+    prompts: int
+    arm: str
+    wins: list[float]  # 1, 0.5 or 0 for each fresh prompt, against the base model's answer
+    relevance: float  # mean cosine with the prompt
+    base_relevance: float
+    words: float
+    cost: float  # tokens written for one that is shown
+    accuracy: float | None  # of the reward, by its own held-out conversations
+    accuracy_low: float | None
+
+    @property
+    def key(self) -> tuple[str, int, int, str]:
+        """What tells cells apart."""
+        return self.person, self.seed, self.prompts, self.arm
+
+
+class Study:
+    """Everything that the cells share; finished ones are in `folder`."""
+
+    def __init__(
+        self, base: BaseModel, folder: Path, pools: Path, people: int, *, sizes: dict[str, int]
+    ) -> None:
+        self._base, self._folder, self._pools, self._sizes = base, folder, pools, sizes
+        self._engine = LocalEngine(base, max_rows=ROWS, queue_limit=1_000_000)
+        self._people = population()[:people]
+        self._kept = Kept(folder / "cells.jsonl")
+        self.cells = {cell.key: cell for cell in (Cell(**row) for row in self._kept.rows)}
+
+    def close(self) -> None:
+        """Free the engine."""
+        self._engine.close()
+
+    def run(self, seed: int, prompts: int, *, with_vector: bool) -> None:
+        """Compute every cell of this seed and number of prompts that is not there yet."""
+        pool = pool_of(seed, self._engine, self._pools, **self._sizes)
+        states = states_of(pool, self._base, self._pools)
+        plain = candidates_of(pool, self._base, self._engine, (), MOST, self._folder / f"base-{seed}.json")
+        vectors = Vectors(states, self._folder, place(VALUES, self._base.revision))
+        for person in self._people:
+            rated = Rated.by(person, pool)
+            last = "vector_best_of_4" if with_vector else "best_of_8"
+            if (person.description, seed, prompts, last) in self.cells:
+                continue
+            reward = reward_of(rated, states, prompts)
+            self._choose(rated, prompts, reward, plain, {"base": 1, "best_of_4": 4, "best_of_8": 8})
+            self._add(rated, prompts, "taste_best_of_8", plain, [_by_taste(rated)], 8, None)
+            if with_vector:
+                shape = vectors.own(rated, prompts)
+                name = shape.interventions[0].digest if shape.interventions else f"base4-{seed}"
+                steered = candidates_of(
+                    pool, self._base, self._engine, shape.interventions, WITH_VECTOR,
+                    self._folder / f"{name}-{seed}.json",
+                )  # fmt: skip
+                self._choose(rated, prompts, reward, steered, {"vector": 1, "vector_best_of_4": 4})
+            print(f"seed {seed}, {prompts} prompts: {person.description}", file=sys.stderr, flush=True)
+
+    def _choose(
+        self, rated: Rated, prompts: int, reward: Reward | None, drawn: Candidates, arms: dict[str, int]
+    ) -> None:
+        for arm, attempts in arms.items():
+            # Without a reward the plain answer is kept, at the plain cost: nothing is offered then.
+            objectives = [by_reward(reward)] if reward is not None and attempts > 1 else []
+            self._add(rated, prompts, arm, drawn, objectives, attempts, reward)
+
+    def _add(
+        self, rated: Rated, prompts: int, arm: str, drawn: Candidates, objectives: Sequence[Objective],
+        attempts: int, reward: Reward | None,
+    ) -> None:  # fmt: skip
+        texts, costs = [], []
+        for i, (own, tokens) in enumerate(zip(drawn.texts, drawn.tokens, strict=True)):
+            tried = [
+                Candidate(own[j], tokens[j], drawn.states[i, j]) for j in range(attempts if objectives else 1)
+            ]
+            best = tried[choose(objectives, tried)]
+            texts.append(best.text)
+            costs.append(sum(each.token_count for each in tried) / max(best.token_count, 1))
+        pool, person = rated.pool, rated.person
+        cell = Cell(
+            person.description,
+            pool.seed,
+            prompts,
+            arm,
+            [person.prefers(mine, base) for mine, base in zip(texts, pool.base, strict=True)],
+            float(np.mean(relevance(pool.fresh, texts))),
+            float(np.mean(relevance(pool.fresh, pool.base))),
+            float(np.mean([len(text.split()) for text in texts])),
+            float(np.mean(costs)),
+            reward.accuracy.value if reward else None,
+            reward.accuracy.low if reward else None,
+        )
+        if cell.key not in self.cells:
+            self.cells[cell.key] = cell
+            self._kept.add(asdict(cell))
+
+
+def rated_prompts(rated: Rated, states: Tensor, count: int) -> list[RatedPrompt]:
+    """Return a person's first `count` prompts; each is a conversation of its own."""
+    kept = states[:, list(layers_of(states.shape[1]))].numpy()
+    return [
+        RatedPrompt(str(i), kept[i * CANDIDATES : (i + 1) * CANDIDATES], tuple(map(float, scores)))
+        for i, scores in enumerate(rated.scores[:count])
+    ]
+
+
+def reward_of(rated: Rated, states: Tensor, count: int) -> Reward | None:
+    """Return what a person's first `count` prompts say."""
+    return learn_reward(rated_prompts(rated, states, count))
+
+
+def _by_taste(rated: Rated) -> Objective:
+    """Choose by the hidden taste itself: what no reward can beat."""
+    return Objective("taste", lambda them: [rated.person.taste(each.text) for each in them])

@@ -1,0 +1,1 @@
+"""How much further do few ratings go beside a prior from other people, and does it tell who they are?"""

@@ -1,0 +1,113 @@
+"""What an answer is judged by at decoding time: a person's reward, words, a length, the question itself.
+
+Knows nothing of how answers are made. Objectives are in different units, so each is calibrated among the
+candidates of one prompt before a weighted sum (Balashankar et al. 2024, "InfAlign", arXiv:2412.19792): the
+calibrated reward C(x, y) is the chance that another answer of the reference to the same prompt is no better,
+and e^(t C) is the transform that best-of-n is aligned by. For one objective the choice among n does not
+depend on either; together they decide what a weight means.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from personalization.steering.instant import Array
+from personalization.steering.reward import Reward
+
+Floats = NDArray[np.float64]
+# The exponent of the transform: the larger, the more only the best answers of a prompt count.
+EXPONENT = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One answer, or its beginning: its text, and the base model's mean states over it where known."""
+
+    text: str
+    token_count: int
+    states: Array | None = field(default=None, compare=False, repr=False)  # (layers, hidden)
+
+
+Scores = Callable[[Sequence[Candidate]], Sequence[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """Something to judge candidates of one prompt by, larger is better, and how much it counts."""
+
+    name: str
+    scores: Scores = field(repr=False)
+    weight: float = 1.0
+
+
+def by_reward(reward: Reward, weight: float = 1.0) -> Objective:
+    """Judge by a person's reward; an answer without states (an empty one) is the worst."""
+
+    def scores(candidates: Sequence[Candidate]) -> list[float]:
+        found = [-np.inf if c.states is None else float(reward.of(c.states[None])[0]) for c in candidates]
+        least = min((value for value in found if np.isfinite(value)), default=0.0)
+        return [value if np.isfinite(value) else least - 1.0 for value in found]
+
+    return Objective("reward", scores, weight)
+
+
+def by_keywords(words: Sequence[str], weight: float = 1.0) -> Objective:
+    """Judge by the share of these words that occur as whole words (DeAL's keyword constraint)."""
+    patterns = [re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE) for word in words]
+
+    def scores(candidates: Sequence[Candidate]) -> list[float]:
+        return [sum(bool(p.search(c.text)) for p in patterns) / max(len(patterns), 1) for c in candidates]
+
+    return Objective("keywords", scores, weight)
+
+
+def by_length(words: int, weight: float = 1.0) -> Objective:
+    """Judge by the nearness to so many words, as a share of them (DeAL's length constraint)."""
+
+    def scores(candidates: Sequence[Candidate]) -> list[float]:
+        return [-abs(len(c.text.split()) - words) / max(words, 1) for c in candidates]
+
+    return Objective("length", scores, weight)
+
+
+def calibrated(values: Sequence[float], reference: Sequence[float] | None = None) -> Floats:
+    """Return C for each value: the share of the reference's values that are no larger, 0 to 1.
+
+    `reference` are other answers' values for the same prompt; without, the candidates are their own.
+    """
+    own = np.asarray(values, dtype=np.float64)
+    others = np.sort(own if reference is None else np.asarray(reference, dtype=np.float64))
+    found: Floats = np.searchsorted(others, own, side="right") / max(len(others), 1)
+    return found
+
+
+def transformed(calibration: Floats, exponent: float = EXPONENT) -> Floats:
+    """Return (e^(t C) - 1) / (e^t - 1): InfAlign's transform for best-of-n, 0 to 1; t = 0 is C itself."""
+    if exponent == 0:
+        return calibration
+    found: Floats = np.expm1(exponent * calibration) / np.expm1(exponent)
+    return found
+
+
+def together(objectives: Sequence[Objective], candidates: Sequence[Candidate]) -> Floats:
+    """Return each candidate's weighted sum of transformed, calibrated objectives; zeros where none acts."""
+    total = np.zeros(len(candidates))
+    for objective in objectives:
+        if objective.weight != 0:
+            total += objective.weight * transformed(calibrated(objective.scores(candidates)))
+    return total
+
+
+def choose(objectives: Sequence[Objective], candidates: Sequence[Candidate]) -> int:
+    """Return the place of the best candidate; the first of equals, so without objectives the plain answer.
+
+    Raises ValueError without candidates.
+    """
+    if not candidates:
+        raise ValueError("There is no candidate to choose from.")
+    return int(np.argmax(together(objectives, candidates)))
