@@ -214,7 +214,7 @@ def four_answers(page, project: Project, manager: Person, annotator: Person) -> 
         page.keyboard.press("PageUp")
     page.keyboard.press("Control+Enter")
     expect(page.locator("#work")).to_have_attribute("data-open", "yes")
-    page.wait_for_function("document.querySelectorAll('[data-touched]').length === 0")
+    expect(page.locator("[data-touched]")).to_have_count(0)
     act = Annotation.objects.get(protocol="marked-spans")
     span = act.spans[0]
     assert act.candidate.text[span["start"] : span["end"]] == "to four"
