@@ -188,7 +188,9 @@ def test_a_manager_makes_a_project_and_an_annotator_works_through_it(page):
     expect(page.locator("[data-key-of=answer1]")).to_have_text("j")
 
     four_answers(page, project, manager, annotator)
-    assert page.problems == []
+    # The browser notes the one answer that was sent incomplete.
+    assert [problem for problem in page.problems if "400 (Bad Request)" not in problem] == []
+    assert len(page.problems) == 1
 
 
 def four_answers(page, project: Project, manager: Person, annotator: Person) -> None:
