@@ -64,15 +64,15 @@ class ProjectForm(forms.ModelForm):
         for name, protocol in protocols.found().items():
             now = asked.get(name)
             self.fields[ask_field(name)] = forms.ChoiceField(
-                label=protocol.title,
+                label=str(protocol.title),
                 choices=ASKED,
                 required=False,
-                help_text=protocol.help,
+                help_text=str(protocol.help),
                 initial="" if now is None else "required" if now.get("required") else "optional",
             )
             for key, (label, default) in protocol.lists.items():
                 self.fields[f"{ask_field(name)}_{key}"] = forms.CharField(
-                    label=label,
+                    label=str(label),
                     required=False,
                     widget=forms.Textarea(attrs={"rows": 4}),
                     initial="\n".join((now or {}).get(key) or default),

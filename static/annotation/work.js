@@ -7,6 +7,7 @@ import { startMarks, beginMarks } from "./marks.js";
 import { beginSaving, cancelSaving, keepAtHome, post, saveDraft, startSaving } from "./saving.js";
 import { say } from "./status.js";
 
+const work = () => document.getElementById("work");
 let ahead = null; // a promise of {url, node} of the next item
 
 document.documentElement.dataset.js = "yes";
@@ -18,8 +19,6 @@ document.addEventListener("submit", onSubmit);
 document.addEventListener("click", onClick);
 window.addEventListener("popstate", () => window.location.reload());
 begin();
-
-const work = () => document.getElementById("work");
 
 function begin() {
   beginForm();

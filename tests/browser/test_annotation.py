@@ -188,7 +188,9 @@ def test_a_manager_makes_a_project_and_an_annotator_works_through_it(page):
     expect(page.locator("[data-key-of=answer1]")).to_have_text("j")
 
     four_answers(page, project, manager, annotator)
-    assert page.problems == []
+    # The browser notes the one answer that was sent incomplete.
+    assert [problem for problem in page.problems if "400 (Bad Request)" not in problem] == []
+    assert len(page.problems) == 1
 
 
 def four_answers(page, project: Project, manager: Person, annotator: Person) -> None:
@@ -214,7 +216,7 @@ def four_answers(page, project: Project, manager: Person, annotator: Person) -> 
         page.keyboard.press("PageUp")
     page.keyboard.press("Control+Enter")
     expect(page.locator("#work")).to_have_attribute("data-open", "yes")
-    page.wait_for_function("document.querySelectorAll('[data-touched]').length === 0")
+    expect(page.locator("[data-touched]")).to_have_count(0)
     act = Annotation.objects.get(protocol="marked-spans")
     span = act.spans[0]
     assert act.candidate.text[span["start"] : span["end"]] == "to four"

@@ -11,6 +11,7 @@ import random
 import secrets
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -70,7 +71,7 @@ def try_again(project: Project) -> None:
             _forget(item)
 
 
-def _with_counts(project: Project) -> QuerySet[Item]:
+def _with_counts(project: Project) -> QuerySet[Any]:
     """Return the items that wait and are begun, with how many of their replies are open and have a text."""
     is_open = Q(candidates__reply__status__in=[Reply.Status.QUEUED, Reply.Status.RUNNING])
     counts = project.items.filter(is_ready=False).annotate(
@@ -81,7 +82,7 @@ def _with_counts(project: Project) -> QuerySet[Item]:
     return counts.filter(n__gt=0, unfinished=0)
 
 
-def _failed(project: Project) -> QuerySet[Item]:
+def _failed(project: Project) -> QuerySet[Any]:
     return _with_counts(project).filter(good=0)
 
 

@@ -43,7 +43,8 @@ def claim_next(
     with transaction.atomic():
         Membership.objects.select_for_update().get(pk=member.pk)
         mine = Assignment.objects.for_person(member.person).filter(item__project=project)
-        held = mine.held().filter(state=Assignment.State.PENDING).exclude(pk=besides)
+        held = mine.held().filter(state=Assignment.State.PENDING)
+        held = held.exclude(pk=besides) if besides else held
         if (found := held.select_related("item__project").first()) is not None:
             renew(found)
             return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -52,7 +53,7 @@ def project(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
     listed = mine.filter(state=chosen) if chosen in Assignment.State.values else mine
     counts = pages.my_counts(member)
     guidelines = member.project.guidelines
-    context = {
+    context: dict[str, Any] = {
         "project": member.project,
         "member": member,
         "guidelines": guidelines,
