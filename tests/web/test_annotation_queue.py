@@ -97,14 +97,13 @@ def test_twenty_annotators_at_once_leave_no_item_with_too_many_or_too_few(owner,
     project = project_of(owner, count=40, overlap=3, strategy=strategy)
     members = [member_of(project, f"p{n}") for n in range(20)]
     faults: list[BaseException] = []
-    start = threading.Barrier(len(members))
 
-    def annotate(member: Membership) -> None:
+    def annotate(member: Membership, start: threading.Barrier, *, skips: float) -> None:
         rng = random.Random(str(member.pk))
         try:
             start.wait()
             while found := queue.claim_next(member, rng=rng):
-                if rng.random() < 0.1:
+                if rng.random() < skips:
                     queue.skip(found, "Not mine.")
                 else:
                     answers.submit(found, pick(found))
@@ -113,11 +112,17 @@ def test_twenty_annotators_at_once_leave_no_item_with_too_many_or_too_few(owner,
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=annotate, args=(member,)) for member in members]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    # Whoever has nothing left goes; what another one skips after that is for those who come back.
+    for skips in (0.1, 0.0):
+        start = threading.Barrier(len(members))
+        threads = [
+            threading.Thread(target=annotate, args=(member, start), kwargs={"skips": skips})
+            for member in members
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     assert faults == []
     check_places(project)
     done = Assignment.objects.filter(state=State.SUBMITTED).values_list("item", "annotator")

@@ -40,7 +40,7 @@ class Submission(OwnedModel):
     # The candidates as shown: [{"candidate": uuid, "maker": name}, ...]
     shown = models.JSONField(default=list)
 
-    objects = SubmissionQuerySet.as_manager()
+    objects = SubmissionQuerySet.as_manager()  # type: ignore[misc] # the base has a plainer one
 
     class Meta:
         ordering = ("created_at", "number")
@@ -75,7 +75,7 @@ class Annotation(Act, OwnedModel):
     # Of a critique: [{"start": 3, "end": 9, "type": "factual error", "note": ""}], in characters
     spans = models.JSONField(null=True, blank=True)
 
-    objects = AnnotationQuerySet.as_manager()
+    objects = AnnotationQuerySet.as_manager()  # type: ignore[misc] # the base has a plainer one
 
     class Meta:
         ordering = ("created_at", "id")

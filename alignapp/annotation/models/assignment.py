@@ -62,7 +62,7 @@ class Assignment(OwnedModel):
     drafted_at = models.DateTimeField(null=True, blank=True)
     active_ms = models.PositiveIntegerField(default=0)  # while the page was visible
 
-    objects = AssignmentQuerySet.as_manager()
+    objects = AssignmentQuerySet.as_manager()  # type: ignore[misc] # the base has a plainer one
 
     class Meta:
         ordering = ("created_at", "id")

@@ -38,7 +38,7 @@ class Item(OwnedModel):
     taken = models.PositiveSmallIntegerField(default=0)
     is_ready = models.BooleanField(default=True)  # False while its candidates are being written
 
-    objects = InProjectQuerySet.as_manager()
+    objects = InProjectQuerySet.as_manager()  # type: ignore[misc] # the base has a plainer one
 
     class Meta:
         ordering = ("created_at", "id")
@@ -82,7 +82,7 @@ class Candidate(OwnedModel):
         "chat.Reply", null=True, blank=True, on_delete=models.SET_NULL, related_name="candidates"
     )
 
-    objects = InProjectQuerySet.as_manager()
+    objects = InProjectQuerySet.as_manager()  # type: ignore[misc] # the base has a plainer one
 
     class Meta:
         ordering = ("position",)

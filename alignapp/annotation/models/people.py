@@ -32,7 +32,7 @@ class Membership(OwnedModel):
     consent_sha256 = models.CharField(max_length=64, blank=True)  # of the text that was agreed to
     may_train = models.BooleanField(default=False)  # this person's answers may be trained on
 
-    objects = InProjectQuerySet.as_manager()
+    objects = InProjectQuerySet.as_manager()  # type: ignore[misc] # the base has a plainer one
 
     class Meta:
         ordering = ("created_at",)
@@ -88,7 +88,7 @@ class Invitation(OwnedModel):
     expires_at = models.DateTimeField(default=in_a_fortnight)
     taken_at = models.DateTimeField(null=True, blank=True)
 
-    objects = InvitationQuerySet.as_manager()
+    objects = InvitationQuerySet.as_manager()  # type: ignore[misc] # the base has a plainer one
 
     class Meta:
         ordering = ("-created_at",)

@@ -62,7 +62,7 @@ class Project(OwnedModel):
     strategy = models.CharField(max_length=10, choices=Strategy, default=Strategy.FILL)
     is_open = models.BooleanField(default=True)
 
-    objects = ProjectQuerySet.as_manager()
+    objects = ProjectQuerySet.as_manager()  # type: ignore[misc] # the base has a plainer one
 
     class Meta:
         ordering = ("-created_at",)
@@ -94,7 +94,7 @@ class Guidelines(OwnedModel):
     text = models.TextField(max_length=100_000)
     note = models.CharField(max_length=300, blank=True)  # what is new in it
 
-    objects = InProjectQuerySet.as_manager()
+    objects = InProjectQuerySet.as_manager()  # type: ignore[misc] # the base has a plainer one
 
     class Meta:
         ordering = ("-number",)
