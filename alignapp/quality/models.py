@@ -38,7 +38,7 @@ class Adjudication(OwnedModel):
     reason = models.CharField(max_length=1_000)
     superseded_at = models.DateTimeField(null=True, blank=True)
 
-    objects = AdjudicationQuerySet.as_manager()
+    objects = AdjudicationQuerySet.as_manager()  # type: ignore[misc] # the base has a plainer one
 
     class Meta:
         ordering = ("created_at",)
