@@ -123,7 +123,7 @@ def _addresses() -> Iterator[tuple[str, str]]:
         if pattern.name in forms or not set(names) <= set(ids):
             continue
         yield (
-            pattern.name,
+            str(pattern.name),
             reverse(f"panel:{pattern.name}", kwargs={name: ids[name] for name in names} or None),
         )
     dead = Job.objects.filter(state="dead").order_by("created_at").first()

@@ -142,16 +142,10 @@ def _said(person: Person, people: int, feedback: int) -> None:
 def _measures() -> None:
     """Make two days of minutes, two months of hours, a year of days, and three workers."""
     now = timezone.now().replace(second=0, microsecond=0)
-    names: tuple[str, ...] = (
-        "replies",
-        "tokens",
-        "first_token_ms",
-        "people",
-        "people_aligned",
-        "jobs_queued",
-        "jobs_running",
-    )
-    names += ("workers", "resident", "disk_used_percent", "artifacts_proven", "queue_train", "gate_failures")
+    names = [
+        *("replies", "tokens", "first_token_ms", "people", "people_aligned", "jobs_queued", "jobs_running"),
+        *("workers", "resident", "disk_used_percent", "artifacts_proven", "queue_train", "gate_failures"),
+    ]
     many = ((Measure.Period.MINUTE, 2880), (Measure.Period.HOUR, 1440), (Measure.Period.DAY, 365))
     Measure.objects.bulk_create(
         [
