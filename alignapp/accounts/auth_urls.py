@@ -1,13 +1,26 @@
 """The addresses of allauth that alignapp has pages for; the others do not exist here."""
 
+from collections.abc import Callable
+from importlib import import_module
+
 from allauth.account import views
-from allauth.mfa.base import views as two_factor
-from allauth.mfa.recovery_codes import views as recovery_codes
-from allauth.mfa.totp import views as totp
+from django.http import HttpRequest, HttpResponse
 from django.urls import path, re_path
 from django.views.decorators.http import require_GET
 
 from alignapp.accounts.two_factor import qr_code
+
+
+def _mfa(part: str, name: str) -> Callable[[HttpRequest], HttpResponse]:
+    """Return a view of allauth's second factor that is imported when it is asked for: that is slow."""
+
+    def view(request: HttpRequest) -> HttpResponse:
+        found = getattr(import_module(f"allauth.mfa.{part}.views"), name)
+        response: HttpResponse = found(request)
+        return response
+
+    return view
+
 
 urlpatterns = [
     path("signup/", views.signup, name="account_signup"),
@@ -30,17 +43,25 @@ urlpatterns = [
         views.password_reset_from_key_done,
         name="account_reset_password_from_key_done",
     ),
-    path("2fa/", require_GET(two_factor.index), name="mfa_index"),
-    path("2fa/code/", two_factor.authenticate, name="mfa_authenticate"),
-    path("2fa/again/", two_factor.reauthenticate, name="mfa_reauthenticate"),
-    path("2fa/app/", totp.activate_totp, name="mfa_activate_totp"),
+    path("2fa/", require_GET(_mfa("base", "index")), name="mfa_index"),
+    path("2fa/code/", _mfa("base", "authenticate"), name="mfa_authenticate"),
+    path("2fa/again/", _mfa("base", "reauthenticate"), name="mfa_reauthenticate"),
+    path("2fa/app/", _mfa("totp", "activate_totp"), name="mfa_activate_totp"),
     path("2fa/app/qr.svg", qr_code, name="mfa_qr_code"),
-    path("2fa/app/off/", totp.deactivate_totp, name="mfa_deactivate_totp"),
-    path("2fa/recovery/", require_GET(recovery_codes.view_recovery_codes), name="mfa_view_recovery_codes"),
-    path("2fa/recovery/new/", recovery_codes.generate_recovery_codes, name="mfa_generate_recovery_codes"),
+    path("2fa/app/off/", _mfa("totp", "deactivate_totp"), name="mfa_deactivate_totp"),
+    path(
+        "2fa/recovery/",
+        require_GET(_mfa("recovery_codes", "view_recovery_codes")),
+        name="mfa_view_recovery_codes",
+    ),
+    path(
+        "2fa/recovery/new/",
+        _mfa("recovery_codes", "generate_recovery_codes"),
+        name="mfa_generate_recovery_codes",
+    ),
     path(
         "2fa/recovery/file/",
-        require_GET(recovery_codes.download_recovery_codes),
+        require_GET(_mfa("recovery_codes", "download_recovery_codes")),
         name="mfa_download_recovery_codes",
     ),
 ]

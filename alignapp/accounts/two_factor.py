@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from typing import TYPE_CHECKING
 
 from allauth.mfa.adapter import DefaultMFAAdapter, get_adapter
 from allauth.mfa.totp.internal.auth import SECRET_SESSION_KEY
-from cryptography.fernet import Fernet
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
@@ -18,6 +18,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from alignapp.answers import PersonRequest
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
 
 
 class Adapter(DefaultMFAAdapter):
@@ -33,6 +36,8 @@ class Adapter(DefaultMFAAdapter):
 
 
 def _cipher() -> Fernet:
+    from cryptography.fernet import Fernet  # slow to import
+
     key = hashlib.sha256(b"alignapp.two_factor" + settings.SECRET_KEY.encode()).digest()
     return Fernet(base64.urlsafe_b64encode(key))
 

@@ -126,7 +126,7 @@ def _counts(first: datetime, end: datetime) -> list[Measure]:
         found[name, at].total += value
         found[name, at].most = found[name, at].total
 
-    replies = Reply.objects.filter(**ended).order_by().values(minute=TruncMinute("finished_at"))
+    replies: Any = Reply.objects.filter(**ended).order_by().values(minute=TruncMinute("finished_at"))
     for at, count, tokens in replies.annotate(n=Count("pk"), t=Sum("token_count")).values_list(
         "minute", "n", "t"
     ):

@@ -18,6 +18,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
@@ -43,7 +44,7 @@ class PanelRequest(PersonRequest):
     roles: frozenset[str]
 
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def needs(*roles: str, fresh: bool = False) -> Callable[[View], View]:
@@ -56,7 +57,7 @@ def needs(*roles: str, fresh: bool = False) -> Callable[[View], View]:
     def guard(view: View) -> View:
         @never_cache
         @wraps(view)
-        def guarded(request: PanelRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def guarded(request: PanelRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if refused := _refused(request, roles):
                 return refused
             if fresh and not did_recently_reauthenticate(request):

@@ -142,8 +142,10 @@ def _said(person: Person, people: int, feedback: int) -> None:
 def _measures() -> None:
     """Make two days of minutes, two months of hours, a year of days, and three workers."""
     now = timezone.now().replace(second=0, microsecond=0)
-    names = ("replies", "tokens", "first_token_ms", "people", "people_aligned", "jobs_queued", "jobs_running")
-    names += ("workers", "resident", "disk_used_percent", "artifacts_proven", "queue_train", "gate_failures")
+    names = [
+        *("replies", "tokens", "first_token_ms", "people", "people_aligned", "jobs_queued", "jobs_running"),
+        *("workers", "resident", "disk_used_percent", "artifacts_proven", "queue_train", "gate_failures"),
+    ]
     many = ((Measure.Period.MINUTE, 2880), (Measure.Period.HOUR, 1440), (Measure.Period.DAY, 365))
     Measure.objects.bulk_create(
         [
@@ -164,7 +166,7 @@ def _measures() -> None:
 
 def _multiply(template: models.Model, count: int, **expressions: str) -> None:
     """Insert copies of a row with other columns; expressions are SQL over `g.i`, from 1 to count."""
-    fields: Mapping[str, Any] = {f.column: f for f in template._meta.concrete_fields}
+    fields: Mapping[str, Any] = {str(f.column): f for f in template._meta.concrete_fields}
     unknown = set(expressions) - set(fields)
     if unknown:
         raise ValueError(f"{template._meta.label} has no columns {unknown}")

@@ -24,10 +24,12 @@ def measure() -> None:
 @app.task(name="workers.verify_audit")
 def verify_audit(check_id: int | None = None) -> None:
     """Verify the chain: for a check that an operator waits for, or by the clock."""
-    waiting = AuditCheck.objects.filter(pk=check_id, finished_at=None).first()
-    if check_id is not None and waiting is None:
-        log.info("audit check %s is done or gone; nothing to do", check_id)
-        return
+    waiting = None
+    if check_id is not None:
+        waiting = AuditCheck.objects.filter(pk=check_id, finished_at=None).first()
+        if waiting is None:
+            log.info("audit check %s is done or gone; nothing to do", check_id)
+            return
     found = audit.check(waiting=waiting)
     if found.problem_count:
         log.error("the audit chain is broken at %d places; see /operate/audit/", found.problem_count)

@@ -145,7 +145,7 @@ class Job(OwnedModel):
         busy = list(cls.objects.filter(state=cls.State.RUNNING).order_by().values_list("person", flat=True))
         has_one = [Case(When(person__in=busy, then=1), default=0)] if busy else []
         named_first = Case(When(pk=named, then=0), default=1)
-        order = ("-priority", *has_one, named_first, "created_at")
+        order: list[str | Case] = ["-priority", *has_one, named_first, "created_at"]
         found: uuid.UUID | None = cls._waiting().order_by(*order).values_list("pk", flat=True).first()
         return found
 

@@ -68,9 +68,11 @@ def _cursor(row: models.Model, by: str) -> str:
 
 
 def _before(model: type[models.Model], cursor: str, by: str) -> Q:
-    to_key: Callable[[Any], Any] = model._meta.pk.to_python  # type: ignore[union-attr]
+    to_key: Callable[[Any], Any] = model._meta.pk.to_python
     if by in ("pk", "id"):
         return Q(pk__lt=to_key(cursor))
     at, _, pk = cursor.partition("~")
-    value = model._meta.get_field(by).to_python(at)
+    field = model._meta.get_field(by)
+    assert isinstance(field, models.Field)
+    value = field.to_python(at)
     return Q(**{f"{by}__lt": value}) | Q(**{by: value, "pk__lt": to_key(pk)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -142,7 +143,15 @@ def _curve(figure: Figure, rows: list[Measure], span: Span, now: datetime) -> ch
     read = [((row.at - now) / length, figure.reading(row)) for row in rows]
     points = [(round(x), y) for x, y in read if y is not None]
     x_name = _("%(periods)s from now") % {"periods": span.x_name}
-    return charts.curve(str(figure.title), points, number=figure.number, x_name=x_name)
+    scale = _from_zero([y for _x, y in points], figure.number)
+    return charts.curve(str(figure.title), points, scale=scale, number=figure.number, x_name=x_name)
+
+
+def _from_zero(values: list[float], number: charts.Number) -> charts.Scale:
+    """Return a scale from 0 whose three ticks are whole numbers where the values are."""
+    most = max(values, default=0.0)
+    high = max(2 * math.ceil(most / 2), 2) if number is WHOLE else most * 1.1 or 1.0
+    return charts.Scale(0, high, ticks=3, number=number)
 
 
 def _jobs_by_state() -> list[dict[str, Any]]:
