@@ -88,6 +88,8 @@ def _work(attempt: Attempt, parents: list[Parent]) -> Work:
             paper=way.paper,
             summary=way.summary,
             needs_reference=False,
+            offered=True,
+            remembers=False,
             parameters=way.parameters,
             function=way.function,
         ),

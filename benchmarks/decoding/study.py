@@ -64,6 +64,7 @@ class Study:
         self._engine = LocalEngine(base, max_rows=ROWS, queue_limit=1_000_000)
         self._people = population()[:people]
         self._kept = Kept(folder / "cells.jsonl")
+        self._relevant: dict[tuple[str, str], float] = {}
         self.cells = {cell.key: cell for cell in (Cell(**row) for row in self._kept.rows)}
 
     def close(self) -> None:
@@ -121,8 +122,8 @@ class Study:
             prompts,
             arm,
             [person.prefers(mine, base) for mine, base in zip(texts, pool.base, strict=True)],
-            float(np.mean(relevance(pool.fresh, texts))),
-            float(np.mean(relevance(pool.fresh, pool.base))),
+            self._relevance(pool.fresh, texts),
+            self._relevance(pool.fresh, pool.base),
             float(np.mean([len(text.split()) for text in texts])),
             float(np.mean(costs)),
             reward.accuracy.value if reward else None,
@@ -131,6 +132,15 @@ class Study:
         if cell.key not in self.cells:
             self.cells[cell.key] = cell
             self._kept.add(asdict(cell))
+
+    def _relevance(self, prompts: Sequence[str], texts: Sequence[str]) -> float:
+        """Return the mean cosine of answers and prompts; many people choose the same answers."""
+        pairs = list(zip(prompts, texts, strict=True))
+        due = [pair for pair in dict.fromkeys(pairs) if pair not in self._relevant]
+        if due:
+            found = relevance([prompt for prompt, _ in due], [text for _, text in due])
+            self._relevant |= dict(zip(due, found, strict=True))
+        return float(np.mean([self._relevant[pair] for pair in pairs]))
 
 
 def rated_prompts(rated: Rated, states: Tensor, count: int) -> list[RatedPrompt]:

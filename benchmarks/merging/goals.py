@@ -17,7 +17,7 @@ from benchmarks.people.study import PUBLISHED, VALUES
 from personalization import registry
 from personalization.engine.local import LocalEngine
 from personalization.models.base import BaseModel
-from personalization.records import Pair
+from personalization.records import Pair, Records
 from personalization.simulation.people import SimulatedPerson, population
 from personalization.steering.taste import taste_of
 from personalization.training.select import used_pairs
@@ -76,7 +76,7 @@ def _trained(
         dpo = registry.get("dpo")
         train_adapter(
             base,
-            pairs,
+            Records(pairs=tuple(pairs)),
             dpo,
             parameters=dpo.resolve({}),
             system_message="",

@@ -35,7 +35,7 @@ def strengths(request: PersonRequest) -> HttpResponse:
         if not form.is_valid():
             raise Refused(form.first_error())
         version = services.current_alignment(request.user)
-        changed = {
+        changed: dict[str, Any] = {
             name: value for name, value in form.given().items() if value != getattr(version, name, 1.0)
         }
         if changed:
