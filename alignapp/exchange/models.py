@@ -57,7 +57,7 @@ class Import(OwnedModel):
     lease_until = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
-    objects = InProjectQuerySet.as_manager()
+    objects = InProjectQuerySet.as_manager()  # type: ignore[misc] # the base has a plainer one
 
     class Meta:
         ordering = ("-created_at",)
@@ -137,7 +137,7 @@ class ImportedPerson(OwnedModel):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="imported_as"
     )
 
-    objects = InProjectQuerySet.as_manager()
+    objects = InProjectQuerySet.as_manager()  # type: ignore[misc] # the base has a plainer one
 
     class Meta:
         constraints = [

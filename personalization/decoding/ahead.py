@@ -62,7 +62,8 @@ def search(
     for number in range(rounds):
         seeds = iter(range(seed + number * beams * keep, seed + (number + 1) * beams * keep))
         fresh: list[Beginning] = []
-        for start in kept or [None]:
+        starts: list[Beginning | None] = [*kept] or [None]
+        for start in starts:
             if start is not None and start.ended:
                 fresh.append(start)
                 continue

@@ -21,14 +21,14 @@ from personalization.records import Message
 from personalization.steering.instant import layers_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Held(Beginning):
     """A beginning with what the model keeps of it."""
 
-    tokens: tuple[int, ...] = ()
-    cache: DynamicCache | None = None
-    following: Tensor | None = None  # logits (vocabulary,)
-    sums: Tensor | None = None  # of the states of the tokens that were read (layers, hidden)
+    tokens: tuple[int, ...]
+    cache: DynamicCache
+    following: Tensor  # logits (vocabulary,)
+    sums: Tensor  # of the states of the tokens that were read (layers, hidden)
 
 
 class Writer:
