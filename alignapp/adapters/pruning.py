@@ -60,7 +60,7 @@ def doomed(rule: Rule) -> list[Artifact]:
         wanted &= Q(state__in=rule.states)
     found = Artifact.objects.filter(wanted).select_related("person").order_by("created_at", "number")
     chosen = list(found[: 2 * MOST])
-    people: set[object] = {artifact.person_id for artifact in chosen}
+    people = {artifact.person_id for artifact in chosen}
     active = active_ids(people)
     spared = active | previous_ids(people, active)
     return [artifact for artifact in chosen if artifact.pk not in spared][:MOST]
