@@ -5,6 +5,7 @@ Aliases are read from what was switched, never stored beside it, so that they ca
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -49,14 +50,14 @@ def aliases_of(person: Person, kind: str) -> Aliases:
     return Aliases(active, getattr(last, kind) if last else None, newest)
 
 
-def active_ids(people: set[UUID | None]) -> set[object]:
+def active_ids(people: Collection[UUID | None]) -> set[object]:
     """Return the ids of the artifacts that are switched on for any of these people. One query."""
     kinds = Artifact.Kind.values
     found = Alignment.objects.filter(person__in=people).values_list(*[f"current__{kind}" for kind in kinds])
     return {each for row in found for each in row if each is not None}
 
 
-def previous_ids(people: set[UUID | None], active: set[object]) -> set[object]:
+def previous_ids(people: Collection[UUID | None], active: set[object]) -> set[object]:
     """Return the ids of what was switched on before the active ones, of each kind. One query."""
     kinds = Artifact.Kind.values
     versions = AlignmentVersion.objects.filter(person__in=people).order_by("-number")
