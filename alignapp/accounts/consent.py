@@ -14,7 +14,7 @@ from alignapp.adapters.models import Job
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
 
-VERSION = "2026-11"
+VERSION = "2026-11-26"
 # (heading, text): what is collected, what is trained, who sees it, how to leave.
 TEXT: tuple[tuple[str, str], ...] = (
     (
@@ -30,8 +30,11 @@ TEXT: tuple[tuple[str, str], ...] = (
     ),
     (
         "Who can see it",
-        "You. The pages show operators jobs, sizes and numbers under a pseudonym, not your words; whoever "
-        "runs the machines could read their disks. Your data stays on these machines.",
+        "You. The pages show operators jobs, sizes and numbers under a pseudonym, not your words. An "
+        "operator who must read them gives a reason first, a supporter needs your leave, and your account "
+        "page says who looked, at what and why. What you answer in a project of several people is seen by "
+        "those who run it; it tells you so before you join. Whoever runs the machines could read their "
+        "disks. Your data stays on these machines.",
     ),
     (
         "How to leave",
