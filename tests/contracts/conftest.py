@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.web.conftest import broker, client_of, other, owner
+from tests.web.conftest import broker, client_of, other, owner, quick_passwords
 from tests.web.everything import Everything, everything_of
 
-__all__ = ["broker", "client_of", "other", "owner"]
+__all__ = ["broker", "client_of", "other", "owner", "quick_passwords"]
 
 
 @pytest.fixture

@@ -12,6 +12,13 @@ from alignapp.chat import streams
 
 
 @pytest.fixture(autouse=True)
+def quick_passwords(settings) -> None:
+    """Make passwords quickly; done well, which Django's own tests see to, that is half of a web test."""
+    quick = "django.contrib.auth.hashers.MD5PasswordHasher"
+    settings.PASSWORD_HASHERS = [quick, *settings.PASSWORD_HASHERS]
+
+
+@pytest.fixture(autouse=True)
 def broker() -> Iterator[str]:
     """Leave nothing behind in the broker."""
     yield

@@ -27,12 +27,6 @@ PASSWORD = "a long pass phrase"
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def quick_passwords(settings):
-    """The real hasher takes half a second for each attempt, and this file makes a hundred."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 def sign_up(client, **changes):
     fields = {
         "email": "new@example.org",
