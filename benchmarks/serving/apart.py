@@ -7,7 +7,6 @@ once, and every parallel product pays for waking them: in one process, ours and 
 from __future__ import annotations
 
 import multiprocessing
-import pickle
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -44,7 +43,7 @@ def timed(makers: Mapping[str, Callable[[], Arm]], repeats: int) -> dict[str, Ti
 @contextmanager
 def _apart(maker: Callable[[], Arm]) -> Iterator[Arm]:
     ours, theirs = _SPAWN.Pipe()
-    child = _SPAWN.Process(target=_serve, args=(theirs, pickle.dumps(maker)))
+    child = _SPAWN.Process(target=_serve, args=(theirs, maker))
     child.start()
     theirs.close()
     try:
@@ -69,10 +68,10 @@ def _answer(connection: Connection) -> None:
         raise RuntimeError(f"A way of the benchmark failed: {failed}")
 
 
-def _serve(connection: Connection, pickled_maker: bytes) -> None:
+def _serve(connection: Connection, maker: Callable[[], Arm]) -> None:
     """Make the arm and run it whenever asked, until the other end is closed."""
     try:
-        act = pickle.loads(pickled_maker)()  # noqa: S301 - from the process that started this one
+        act = maker()
         connection.send("")
         while connection.recv():
             act()

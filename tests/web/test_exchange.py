@@ -40,6 +40,12 @@ ROWS = [Item, Candidate, Assignment, Submission, Annotation, Person, ImportedPer
 PAIR = {"prompt": "Why?", "chosen": "Because.", "rejected": "No.", "person": "ann", "licence": "CC-BY-4.0"}
 
 
+@pytest.fixture(autouse=True)
+def uploads(settings, tmp_path) -> None:
+    """Each test has a folder of its own."""
+    settings.UPLOAD_DIR = tmp_path / "uploads"
+
+
 @pytest.fixture
 def project(owner) -> Project:
     return create_project(owner, name="Pairs", protocols=[{"name": "pick-1-of-n"}])
