@@ -87,7 +87,7 @@ def test_the_web_imports_no_torch_and_is_quick():
         float(subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True).stdout)
         for _ in range(2)
     ]
-    assert min(seconds) <= 2.5  # 1.2 alone; a busy machine's cores are slower
+    assert min(seconds) <= 2.5  # 1.5 is to be reached alone; beside other tests a core is slower
 
 
 def test_nothing_is_unpickled_from_the_broker():
