@@ -17,12 +17,12 @@ install-bench: .venv/.bench  ## ... and what some benchmarks compare with or are
 run: install                 ## serve on http://127.0.0.1:8000; Ctrl-C stops everything
 	@$(BIN)/python manage.py up
 
-# The browser's and the library's tests take half of the time and nothing of the others': they run beside them.
-BESIDE := tests/browser tests/unit
+# The library's tests need one core and nothing of the others', so they run beside them.
+BESIDE := tests/unit
 
 test: install-dev check      ## the checks and the whole test suite
 	@$(BIN)/python -m tests.prepare
-	@log=$$(mktemp); OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(BESIDE) > $$log 2>&1 & beside=$$!; \
+	@log=$$(mktemp); nice env OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(BESIDE) > $$log 2>&1 & beside=$$!; \
 	$(BIN)/python -m pytest $(addprefix --ignore ,$(BESIDE)); rest=$$?; \
 	wait $$beside; also=$$?; cat $$log; rm -f $$log; exit $$((rest + also))
 
