@@ -14,10 +14,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.outcomes import over_people
 from benchmarks.people.results import CONTROLS, Cell
 from benchmarks.people.study import PUBLISHED
 from personalization.adviser import Measured, advise
-from personalization.statistics import clustered_mean
 
 PROMPTS = 32
 
@@ -44,8 +44,7 @@ def _table(cells: Sequence[Cell], arms: Sequence[str]) -> list[Measured]:
     rows = []
     for arm in arms:
         chosen = [c for c in cells if c.arm == arm]
-        wins = [(win, c.person) for c in chosen for win in c.wins]
-        estimate = clustered_mean([w for w, _ in wins], [p for _, p in wins])
+        estimate = over_people([(win, c.person) for c in chosen for win in c.wins])
         seconds = sum(c.seconds for c in chosen) / len(chosen)
         rows.append(Measured(arm, "ratings", PROMPTS, estimate, seconds))
     return rows
@@ -60,7 +59,7 @@ def main() -> None:
     options = parser.parse_args()
     (file,) = PUBLISHED.glob("*/cells.jsonl")
     rows = regrets([Cell(**json.loads(line)) for line in file.read_text().splitlines()])
-    estimate = clustered_mean([regret for regret, _, _ in rows], [person for _, _, person in rows])
+    estimate = over_people([(regret, person) for regret, _, person in rows])
     advised = sorted({method for _, method, _ in rows})
     print(f"advised: {', '.join(advised)}, to {len({person for _, _, person in rows})} people")
     print(f"regret {estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]")

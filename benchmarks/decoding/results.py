@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.decoding.study import Cell
-from personalization.statistics import clustered_mean
+from benchmarks.outcomes import gain, mean, won
 
 # Does choosing pay on its own, beside the vector, and eight attempts rather than four?
 COMPARED = (
@@ -36,39 +36,22 @@ def summary(cells: Sequence[Cell]) -> dict[str, Any]:
 
 
 def _means(cells: Sequence[Cell]) -> dict[str, Any]:
-    wins = [(win, cell.person) for cell in cells for win in cell.wins]
-    estimate = clustered_mean([w for w, _ in wins], [p for _, p in wins])
     accuracies = [cell.accuracy for cell in cells if cell.accuracy is not None]
     return {
-        "win_rate": estimate.value,
-        "low": estimate.low,
-        "high": estimate.high,
-        "n": estimate.n,
-        "people": len({cell.person for cell in cells}),
+        **won(cells),
         "seeds": len({cell.seed for cell in cells}),
-        "relevance_change": _mean([cell.relevance - cell.base_relevance for cell in cells]),
-        "words": _mean([cell.words for cell in cells]),
-        "cost": _mean([cell.cost for cell in cells]),
-        "accuracy": _mean(accuracies) if accuracies else None,
-        "offered": _mean([float((cell.accuracy_low or 0.0) > 0.5) for cell in cells]),
+        "relevance_change": mean([cell.relevance - cell.base_relevance for cell in cells]),
+        "words": mean([cell.words for cell in cells]),
+        "cost": mean([cell.cost for cell in cells]),
+        "accuracy": mean(accuracies) if accuracies else None,
+        "offered": mean([float((cell.accuracy_low or 0.0) > 0.5) for cell in cells]),
     }
 
 
 def _difference(cells: Sequence[Cell], size: int, arm: str, other: str) -> dict[str, Any] | None:
-    mean = {(c.arm, c.person, c.seed): _mean(c.wins) for c in cells if c.prompts == size}
-    gains = [
-        (wins - mean[other, person, seed], person)
-        for (name, person, seed), wins in mean.items()
-        if name == arm and (other, person, seed) in mean
-    ]
-    if not gains:
-        return None
-    estimate = clustered_mean([gain for gain, _ in gains], [person for _, person in gains])
-    return {"prompts": size, "arm": arm, "beside": other, **estimate.as_dict()}
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+    rates = {(c.arm, c.person, c.seed): mean(c.wins) for c in cells if c.prompts == size}
+    estimate = gain(rates, arm, other)
+    return {"prompts": size, "arm": arm, "beside": other, **estimate.as_dict()} if estimate else None
 
 
 def table(found: dict[str, Any]) -> str:

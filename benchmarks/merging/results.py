@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.kept import Kept
+from benchmarks.outcomes import mean
 from personalization.statistics import clustered_mean
 
 
@@ -62,7 +63,7 @@ def summary(cells: Cells) -> dict[str, Any]:
             rows.append(_row(arm, own))
     measured = [row for seed in seeds for row in cells.conflicts(seed)]
     pulls = {
-        name: _mean([row[name] for row in measured])
+        name: mean([row[name] for row in measured])
         for name in ("cosine", "sign_conflict", "overlap")
         if measured
     }
@@ -83,11 +84,11 @@ def _row(arm: str, own: Sequence[Cell]) -> dict[str, Any]:
         "goals": by_goal,
         "mean": _interval([value for values in each for value in values]),
         "worst": {"goal": worst, **by_goal[worst]},
-        "relevance_change": _mean([cell.relevance_change for cell in own]),
-        "words": _mean([cell.words for cell in own]),
+        "relevance_change": mean([cell.relevance_change for cell in own]),
+        "words": mean([cell.words for cell in own]),
         "rank": own[0].rank,
-        "loss": _mean([cell.loss for cell in own]),
-        "seconds": _mean([cell.seconds for cell in own]),
+        "loss": mean([cell.loss for cell in own]),
+        "seconds": mean([cell.seconds for cell in own]),
     }
 
 
@@ -119,7 +120,3 @@ def table(found: Mapping[str, Any]) -> str:
 
 def _words(estimate: Mapping[str, float]) -> str:
     return f"{estimate['value']:.2f} [{estimate['low']:.2f}, {estimate['high']:.2f}]"
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

@@ -13,6 +13,7 @@ import torch
 
 from benchmarks.merging.goals import GOALS, adapters, draw
 from benchmarks.merging.results import Cell, Cells
+from benchmarks.outcomes import mean
 from benchmarks.people.pool import Pool, answers
 from benchmarks.people.study import ROWS
 from personalization.engine.local import LocalEngine
@@ -83,8 +84,8 @@ def _cell(
         pool.seed,
         arm,
         {goal: _wins(person, texts, pool.base) for goal, person in GOALS.items()},
-        _mean(near[0]) - _mean(near[1]),
-        _mean([float(len(text.split())) for text in texts]),
+        mean(near[0]) - mean(near[1]),
+        mean([float(len(text.split())) for text in texts]),
         rank,
         loss,
         seconds,
@@ -93,7 +94,3 @@ def _cell(
 
 def _wins(person: SimulatedPerson, texts: Sequence[str], base: Sequence[str]) -> list[float]:
     return [person.prefers(own, other) for own, other in zip(texts, base, strict=True)]
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

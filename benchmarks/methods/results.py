@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.kept import Kept
-from personalization.statistics import clustered_mean
+from benchmarks.outcomes import mean, over_people, won
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,36 +119,26 @@ def _best(cells: Sequence[Cell]) -> dict[str, Any]:
     if others:
         found["runner_up"] = others[0]
         pairs = [(own, by_method[others[0]].get(at), at[0]) for at, own in by_method[first].items()]
-        gaps = [(_mean(own.wins) - _mean(other.wins), person) for own, other, person in pairs if other]
-        gap = clustered_mean([g for g, _ in gaps], [p for _, p in gaps])
+        gaps = [(mean(own.wins) - mean(other.wins), person) for own, other, person in pairs if other]
+        gap = over_people(gaps)
         found |= {"difference": gap.value, "difference_low": gap.low, "difference_high": gap.high}
     return found
 
 
 def _means(cells: Sequence[Cell]) -> dict[str, Any]:
-    wins = [(win, cell.person) for cell in cells for win in cell.wins]
-    estimate = clustered_mean([w for w, _ in wins], [p for _, p in wins])
     cosines = [cell.gradient_cosine for cell in cells if cell.gradient_cosine is not None]
     means = {
-        name: _mean([float(getattr(cell, name)) for cell in cells])
+        name: mean([float(getattr(cell, name)) for cell in cells])
         for name in (
             *("relevance_change", "words", "perplexity_ratio", "kl"),
             *("chosen_change", "rejected_change", "answers_read", "seconds"),
         )
     }
     return {
-        "win_rate": estimate.value,
-        "low": estimate.low,
-        "high": estimate.high,
-        "n": estimate.n,
-        "people": len({cell.person for cell in cells}),
-        "gradient_cosine": _mean(cosines) if cosines else None,
+        **won(cells),
+        "gradient_cosine": mean(cosines) if cosines else None,
         **means,
     }
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def table(found: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from benchmarks.methods.feedback import records_of, settings_of
 from benchmarks.methods.results import Cell, Cells, key_of
+from benchmarks.outcomes import mean
 from benchmarks.people.arms import Rated, system_message
 from benchmarks.people.pool import Chat, Pool, answers, pool_of
 from personalization import registry
@@ -82,8 +83,8 @@ class Study:
                 taught,
                 parameters,
                 [person.prefers(mine, base) for mine, base in zip(texts, before, strict=True)],
-                _mean(relevance(fresh, texts)) - _mean(relevance(fresh, before)),
-                _mean([float(len(text.split())) for text in texts]),
+                mean(relevance(fresh, texts)) - mean(relevance(fresh, before)),
+                mean([float(len(text.split())) for text in texts]),
                 cost.ratio,
                 cost.kl_to_base,
                 found.metrics["chosen_change"],
@@ -163,7 +164,3 @@ def publish(folder: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for file in [folder / "cells.jsonl", *folder.glob("pool-*.json")]:
         shutil.copy2(file, target / file.name)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.kept import Kept
-from personalization.statistics import Estimate, clustered_mean, wilson
+from benchmarks.outcomes import gain, mean, won
+from personalization.statistics import Estimate, wilson
 
 # Shown beside the methods, never called the best one.
 CONTROLS = ("random_vector", "others_vector")
@@ -101,17 +102,12 @@ def _is_sound(row: Mapping[str, Any]) -> bool:
 def _pays(cells: Sequence[Cell], size: int) -> dict[str, Any] | None:
     """Return how much more an adapter wins than the vector of every rating, each with the same person."""
     found: dict[str, Any] = {"prompts": size}
-    mean = {(c.arm, c.person, c.seed): _mean(c.wins) for c in cells if c.prompts == size}
+    rates = {(c.arm, c.person, c.seed): mean(c.wins) for c in cells if c.prompts == size}
     for arm in ("adapter", "both"):
-        gains = [
-            (wins - mean["vector", person, seed], person)
-            for (name, person, seed), wins in mean.items()
-            if name == arm and ("vector", person, seed) in mean
-        ]
-        estimate = clustered_mean([g for g, _ in gains], [p for _, p in gains]) if gains else None
+        estimate = gain(rates, arm, "vector")
         found[arm] = estimate.as_dict() if estimate else None
     trained = [c.seconds for c in cells if (c.arm, c.prompts) == ("adapter", size)]
-    return {**found, "seconds": _mean(trained)} if trained and found["adapter"] else None
+    return {**found, "seconds": mean(trained)} if trained and found["adapter"] else None
 
 
 def by_person(cells: Iterable[Cell]) -> dict[str, Estimate]:
@@ -123,26 +119,15 @@ def by_person(cells: Iterable[Cell]) -> dict[str, Estimate]:
 
 
 def _cell_means(cells: Sequence[Cell]) -> dict[str, Any]:
-    wins = [(win, cell.person) for cell in cells for win in cell.wins]
-    # People are what a sceptic asks about, so whole people are resampled, with all their prompts and seeds.
-    estimate = clustered_mean([w for w, _ in wins], [p for _, p in wins])
     ratios = [cell.perplexity_ratio for cell in cells if cell.perplexity_ratio is not None]
     return {
-        "win_rate": estimate.value,
-        "low": estimate.low,
-        "high": estimate.high,
-        "n": estimate.n,
-        "people": len({cell.person for cell in cells}),
-        "relevance_change": _mean([cell.relevance - cell.base_relevance for cell in cells]),
-        "repetition_change": _mean([cell.repetition - cell.base_repetition for cell in cells]),
-        "perplexity_ratio": _mean(ratios) if ratios else None,
-        "words": _mean([cell.words for cell in cells]),
-        "seconds": _mean([cell.seconds for cell in cells]),
+        **won(cells),
+        "relevance_change": mean([cell.relevance - cell.base_relevance for cell in cells]),
+        "repetition_change": mean([cell.repetition - cell.base_repetition for cell in cells]),
+        "perplexity_ratio": mean(ratios) if ratios else None,
+        "words": mean([cell.words for cell in cells]),
+        "seconds": mean([cell.seconds for cell in cells]),
     }
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def table(found: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from benchmarks.outcomes import mean
 from benchmarks.people import arms
 from benchmarks.people.arms import Rated, Shape
 from benchmarks.people.pool import Chat, Pool, answers, pool_of, states_of
@@ -88,7 +89,7 @@ class Study:
     def _add(self, arm: str, prompts: int, people: Sequence[Rated], shapes: Sequence[Shape]) -> None:
         pool = people[0].pool
         texts = self._answers(pool, shapes)
-        base_relevance = _mean(relevance(pool.fresh, pool.base))
+        base_relevance = mean(relevance(pool.fresh, pool.base))
         for at, (rated, shape) in enumerate(zip(people, shapes, strict=True)):
             own = texts[at]
             self.cells.add(
@@ -98,11 +99,11 @@ class Study:
                     prompts,
                     arm,
                     [rated.person.prefers(mine, base) for mine, base in zip(own, pool.base, strict=True)],
-                    _mean(relevance(pool.fresh, own)),
+                    mean(relevance(pool.fresh, own)),
                     base_relevance,
-                    _mean([repetition(text) for text in own]),
-                    _mean([repetition(text) for text in pool.base]),
-                    _mean([float(len(text.split())) for text in own]),
+                    mean([repetition(text) for text in own]),
+                    mean([repetition(text) for text in pool.base]),
+                    mean([float(len(text.split())) for text in own]),
                     self._perplexity_ratio(shape),
                     shape.seconds,
                 )
@@ -193,10 +194,6 @@ def publish(folder: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for file in [folder / "cells.jsonl", *folder.glob("pool-*.json")]:
         shutil.copy2(file, target / file.name)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def _tell(line: str) -> None:
