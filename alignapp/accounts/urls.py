@@ -11,5 +11,4 @@ urlpatterns = [
     path("account/consent", views.change_consent, name="change_consent"),
     path("account/export", views.export_everything, name="account_export"),
     path("account/delete", views.delete_everything, name="account_delete"),
-    path("healthz", views.healthz, name="healthz"),
 ]

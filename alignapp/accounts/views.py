@@ -7,13 +7,11 @@ from allauth.core.exceptions import ReauthenticationRequired
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
-from django.db import DatabaseError, connection
-from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
+from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
-from redis.exceptions import RedisError
 
 from alignapp.accounts import consent
 from alignapp.accounts.erase import erase, what_goes
@@ -24,7 +22,6 @@ from alignapp.adapters.services import current_alignment
 from alignapp.answers import PersonRequest
 from alignapp.audit.services import events_about, record
 from alignapp.audit.wording import in_words
-from alignapp.chat import streams
 from alignapp.chat.pages import conversations_of
 from alignapp.instant.services import refresh_soon
 
@@ -133,19 +130,3 @@ def delete_everything(request: PersonRequest) -> HttpResponse:
 @reauthentication_required
 def _check_password_was_entered(_: HttpRequest) -> None:
     """Do nothing within five minutes of the password. Raises ReauthenticationRequired."""
-
-
-@require_GET
-def healthz(_: HttpRequest) -> HttpResponse:
-    """Say whether database and broker answer; 503 when one does not."""
-    state = {"database": "ok", "broker": "ok"}
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
-        state["database"] = "unreachable"
-    try:
-        streams.connection().ping()
-    except RedisError:
-        state["broker"] = "unreachable"
-    return JsonResponse(state, status=200 if set(state.values()) == {"ok"} else 503)

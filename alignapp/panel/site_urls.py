@@ -8,6 +8,7 @@ urlpatterns = [
     path("account/looks", leave.page, name="looks"),
     path("account/looks/allow", leave.give, name="give_leave"),
     path("account/looks/end", leave.take_back, name="take_back_leave"),
+    path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
 ]

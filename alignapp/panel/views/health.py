@@ -1,9 +1,9 @@
-"""For machines: whether work can be taken on, and the numbers in Prometheus' format."""
+"""For machines: whether it lives, whether work can be taken on, and the numbers in Prometheus' format."""
 
 from __future__ import annotations
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_GET
@@ -17,18 +17,38 @@ NEEDED = (queues.GENERATE, queues.TRAIN, queues.HOUSEKEEPING)
 
 
 @require_GET
+def healthz(_: HttpRequest) -> HttpResponse:
+    """Say whether database and broker answer; 503 when one does not."""
+    return _answer(_reachable())
+
+
+@require_GET
 def readyz(_: HttpRequest) -> HttpResponse:
     """Say whether database, broker and a worker for each queue are there; 503 when one is not."""
-    state = {"database": "ok", "broker": "ok", **dict.fromkeys(NEEDED, "no worker")}
+    state = _reachable() | dict.fromkeys(NEEDED, "no worker")
     try:
         for worker in Worker.alive():
             state |= {name: "ok" for name in worker.queues if name in NEEDED}
+    except DatabaseError:  # also where it answers and was not migrated
+        state["database"] = "unreachable"
+    return _answer(state)
+
+
+def _reachable() -> dict[str, str]:
+    state = {"database": "ok", "broker": "ok"}
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
     except DatabaseError:
         state["database"] = "unreachable"
     try:
         streams.connection().ping()
     except RedisError:
         state["broker"] = "unreachable"
+    return state
+
+
+def _answer(state: dict[str, str]) -> JsonResponse:
     return JsonResponse(state, status=200 if set(state.values()) == {"ok"} else 503)
 
 
