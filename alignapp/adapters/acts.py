@@ -7,8 +7,9 @@ no order of acts switches on what may not act.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -100,6 +101,26 @@ def unpin(by: Person | str, artifact: Artifact, reason: str) -> None:
     """Let an artifact expire and be pruned again."""
     with _act(by, artifact, reason, "artifact.unpinned") as current:
         Artifact.objects.filter(pk=current.pk).update(pinned=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One of the above by name: what it is called with, what is said when it is done, what undoes it."""
+
+    do: Callable[[Person | str, Artifact, str], object]
+    done: str
+    undone_by: str = ""
+
+
+BY_NAME = {
+    "promote": Act(promote, "is active now", "rollback"),
+    "rollback": Act(roll_back, "is active no longer"),
+    "quarantine": Act(quarantine, "is in quarantine", "restore"),
+    "restore": Act(restore, "is back in service, not switched on", "quarantine"),
+    "expire": Act(expire, "has expired", "restore"),
+    "pin": Act(pin, "is pinned", "unpin"),
+    "unpin": Act(unpin, "is pinned no longer", "pin"),
+}
 
 
 def verify(artifact: Artifact) -> str:

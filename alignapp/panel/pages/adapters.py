@@ -13,7 +13,7 @@ from django.db.models import Count, Max
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from alignapp.adapters import acts, comparison
+from alignapp.adapters import comparison
 from alignapp.adapters.aliases import active_ids, aliases_of
 from alignapp.adapters.models import Alignment, AlignmentVersion, Artifact, MergeWay
 from alignapp.adapters.together import findings
@@ -109,17 +109,6 @@ def possible(artifact: Artifact, *, is_active: bool) -> list[tuple[str, str, str
         (artifact.pinned, "unpin", _("Unpin"), _("Let it expire and be pruned again.")),
     ]
     return [(name, label, words) for makes_sense, name, label, words in every if makes_sense]
-
-
-ACTS = {
-    "promote": (acts.promote, "rollback"),
-    "rollback": (acts.roll_back, ""),
-    "quarantine": (acts.quarantine, "restore"),
-    "restore": (acts.restore, "quarantine"),
-    "expire": (acts.expire, "restore"),
-    "pin": (acts.pin, "unpin"),
-    "unpin": (acts.unpin, "pin"),
-}  # an act, and what undoes it
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ from alignapp.adapters.models import Artifact
 from alignapp.adapters.pruning import DAYS, KEEP, Rule, doomed, prune
 from alignapp.panel import undo
 from alignapp.panel.pages.adapters import (
-    ACTS,
     MOST_COMPARED,
     adapter_page,
     adapters_page,
@@ -58,18 +57,18 @@ def one(request: PanelRequest, artifact_id: uuid.UUID) -> HttpResponse:
 def act(request: PanelRequest, artifact_id: uuid.UUID, act: str) -> HttpResponse:
     """Promote, roll back, pin, quarantine, restore or expire; what was typed stays where that fails."""
     artifact = _artifact(artifact_id)
-    if act not in ACTS:
+    if act not in acts.BY_NAME:
         raise Http404
-    do, back = ACTS[act]
+    chosen = acts.BY_NAME[act]
     reason = request.POST.get("reason", "")
     try:
-        do(request.user, artifact, reason)
+        chosen.do(request.user, artifact, reason)
     except AlignError as error:
         context = {**adapter_page(_artifact(artifact_id)), "problem": str(error), "reason": reason}
         return shown(request, "panel/adapter.html", PART, context, status=400)
     words = _("%(name)s: done (%(act)s).") % {"name": artifact, "act": act}
-    if back:
-        url = reverse("panel:adapter_act", args=[artifact.pk, back])
+    if chosen.undone_by:
+        url = reverse("panel:adapter_act", args=[artifact.pk, chosen.undone_by])
         undo.offer(request, words, url, reason=_("Undone: %(reason)s") % {"reason": reason})
     else:
         messages.success(request, words, extra_tags="good")

@@ -18,21 +18,12 @@ from alignapp.adapters.pruning import DAYS, KEEP, Rule, doomed, prune
 from personalization.errors import AlignError
 
 TERMINAL = "terminal"  # who did it, in the audit record
-ACTS = {
-    "promote": (acts.promote, "is active now"),
-    "rollback": (acts.roll_back, "is active no longer"),
-    "quarantine": (acts.quarantine, "is in quarantine"),
-    "restore": (acts.restore, "is back in service, not switched on"),
-    "expire": (acts.expire, "has expired"),
-    "pin": (acts.pin, "is pinned"),
-    "unpin": (acts.unpin, "is pinned no longer"),
-}
 
 
 class Command(BaseCommand):
     """List, show and act; each act needs a reason and is on record."""
 
-    help = "adapters list|show|verify|prune|merge|" + "|".join(ACTS)
+    help = "adapters list|show|verify|prune|merge|" + "|".join(acts.BY_NAME)
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the acts."""
@@ -42,7 +33,7 @@ class Command(BaseCommand):
         listed.add_argument("--person", help="pseudonym")
         listed.add_argument("--kind", choices=Artifact.Kind.values)
         listed.add_argument("--limit", type=int, default=50)
-        for name in ("show", *ACTS):
+        for name in ("show", *acts.BY_NAME):
             one = every.add_parser(name)
             one.add_argument("artifact", help="id, or the beginning of its digest")
             if name != "show":
@@ -67,7 +58,7 @@ class Command(BaseCommand):
         """Do one act."""
         self.as_json = as_json
         try:
-            if act in ACTS:
+            if act in acts.BY_NAME:
                 self._act(act, options["artifact"], options["reason"])
             else:
                 getattr(self, f"_{act}")(options)
@@ -99,9 +90,9 @@ class Command(BaseCommand):
 
     def _act(self, name: str, which: str, reason: str) -> None:
         artifact = _named(which)
-        do, words = ACTS[name]
-        do(TERMINAL, artifact, reason)
-        self._say(_row(artifact), [f"{artifact} {words}."])
+        act = acts.BY_NAME[name]
+        act.do(TERMINAL, artifact, reason)
+        self._say(_row(artifact), [f"{artifact} {act.done}."])
 
     def _verify(self, options: dict[str, Any]) -> None:
         wanted = [_named(name) for name in options["artifact"]]
