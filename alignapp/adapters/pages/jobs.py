@@ -25,9 +25,17 @@ def job_page(job: Job) -> dict[str, Any]:
     """Return the context of a job's page and of the part that moves."""
     info = MethodInfo.objects.filter(name=job.method).first()
     return {
-        "job": job,
+        **progress_of(job),
         "title": method_title(info) if info else job.method,
         "info": info,
+        "can_try_again": job.state in (Job.State.DEAD, Job.State.CANCELLED),
+    }
+
+
+def progress_of(job: Job) -> dict[str, Any]:
+    """Return what every page of a job shows, its person's and the operators'. At most two queries."""
+    return {
+        "job": job,
         "artifact": getattr(job, "artifact", None),
         "position": job.queue_position,
         "percent": round(100 * job.progress),
@@ -36,7 +44,6 @@ def job_page(job: Job) -> dict[str, Any]:
         "time_left": time_left(job.seconds_left),
         "n_train": len(job.split.get("train", ())),
         "n_held_out": len(job.split.get("held_out", ())),
-        "can_try_again": job.state in (Job.State.DEAD, Job.State.CANCELLED),
     }
 
 

@@ -9,9 +9,8 @@ from django.conf import settings
 from django.db.models import Count, QuerySet
 from django.http import QueryDict
 
-from alignapp.adapters.charts import job_curves
 from alignapp.adapters.models import Job
-from alignapp.adapters.pages.jobs import phase_views, time_left
+from alignapp.adapters.pages.jobs import progress_of
 from alignapp.panel.forms import JobFilter, ReasonForm, TypedNameForm
 from alignapp.panel.jobs import RAISED
 from alignapp.panel.pages.listing import listing
@@ -50,17 +49,9 @@ def job_page(
     name = str(job.id)[:8]
     cancel = cancel_form or (TypedNameForm(name=name) if job.state == Job.State.RUNNING else ReasonForm())
     return {
-        "job": job,
+        **progress_of(job),
         "name": name,
         "cause": cause(job),
-        "artifact": getattr(job, "artifact", None),
-        "position": job.queue_position,
-        "percent": round(100 * job.progress),
-        "phases": phase_views(job),
-        "curves": job_curves(job.curve),
-        "time_left": time_left(job.seconds_left),
-        "n_train": len(job.split.get("train", ())),
-        "n_held_out": len(job.split.get("held_out", ())),
         "cancel_form": cancel,
         "retry_form": retry_form or ReasonForm(),
         "raised": RAISED,
