@@ -265,6 +265,8 @@ MAX_WAITING_REPLIES = env.int("ALIGN_MAX_WAITING_REPLIES", default=1_000)
 API_SECONDS = env.int("ALIGN_API_SECONDS", default=600)  # how long a program waits for its answer at most
 JOBS_PER_DAY = env.int("ALIGN_JOBS_PER_DAY", default=12)
 MIN_TRAINING_PAIRS = env.int("ALIGN_MIN_TRAINING_PAIRS", default=16)
+# The longest training that is advised; what takes longer can still be chosen.
+ADVICE_SECONDS = env.int("ALIGN_ADVICE_SECONDS", default=900)
 # Two answers are offered again, to see how far a person agrees with themselves, when they were judged this
 # long ago or so many acts of feedback ago, whichever comes first.
 REPEAT_AFTER_DAYS = env.int("ALIGN_REPEAT_AFTER_DAYS", default=3)
