@@ -245,6 +245,10 @@ ALIGN_DECODE_WEIGHTS = env.str("ALIGN_DECODE_WEIGHTS", default="exact")
 ALIGN_ROWS = env.int("ALIGN_ROWS", default=64)
 # People whose adapters one worker trains in the same passes; 0: 1 on a CPU, 8 on a GPU.
 ALIGN_TRAIN_TOGETHER = env.int("ALIGN_TRAIN_TOGETHER", default=0)
+# The share of each kind of feedback that adapters learn from, and by what it is kept; less was not measured
+# to help.
+TRAIN_KEPT_SHARE = env.float("ALIGN_TRAIN_KEPT_SHARE", default=1.0)
+TRAIN_KEPT_BY = env.str("ALIGN_TRAIN_KEPT_BY", default="similarity")
 MODEL_DIR = Path(env.str("ALIGN_MODELS", default=str(VAR_DIR / "models")))
 # What `manage.py values build` made, by the revision of the base model.
 VALUES_DIR = Path(env.str("ALIGN_VALUES", default=str(VAR_DIR / "values")))

@@ -2,8 +2,8 @@
 
     python -m benchmarks.adviser [--json FILE] [--level 0.2] [--ship]
 
-Reads the published cells of `benchmarks.people`: every person is left out of the table that advises them, and
-has nothing acting (`benchmarks.regret`). Beside it, what conformal selection (`personalization.promotion`)
+Reads the published cells of `benchmarks.people`: every person is left out of the table that advises them
+(`benchmarks.regret`), and has nothing or the vector of their ratings acting. Beside it, what conformal selection (`personalization.promotion`)
 promotes of the same people's artifacts at a stated level, and how many of those are wrong. Computes no
 answers. --ship writes what the application's adviser starts from.
 """
@@ -13,10 +13,11 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks import priors
 from benchmarks.outcomes import mean
@@ -97,33 +98,43 @@ def main() -> None:
     )
     options = parser.parse_args()
     cells = priors.people_cells()
-    followed = _followed(cells)
-    sound, anything = regret(followed), regret(followed, any_method=True)
-    advised = sorted({str(one.advised) for one in followed})
-    print(f"advised: {', '.join(advised)}, to {len({one.person for one in followed})} people")
-    print(f"regret {sound.value:+.3f} [{sound.low:+.3f}, {sound.high:+.3f}] against the best sound method")
-    print(f"       {anything.value:+.3f} [{anything.low:+.3f}, {anything.high:+.3f}] against the best of all")
+    figures: dict[str, Any] = {
+        str(current): _figures(_followed(cells, current)) for current in (None, "vector")
+    }
+    for current, row in figures.items():
+        print(f"with {'nothing' if current == 'None' else current} acting, advised: {row['advised']}")
+        for name in ("adviser_regret", "adviser_regret_to_any"):
+            print("  {0}: {value:+.3f} [{low:+.3f}, {high:+.3f}]".format(name, **row[name]))
     found = promotions(cells, options.level)
     for name, one in found.items():
         print(f"promoted by {name}: {one.wrong:.3f} of them wrong, {one.power:.2f} of the good ones")
     print(f"(conformal selection is to keep the wrong ones at or below {options.level:g})")
     if options.json:
-        figures = {
-            "adviser_regret": sound.as_dict(),
-            "adviser_regret_to_any": anything.as_dict(),
-            "advised": advised,
+        told = {
+            **figures["None"],
+            "with_the_vector": figures["vector"],
             "level": options.level,
             "promotion": {name: asdict(one) for name, one in found.items()},
         }
-        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+        options.json.write_text(json.dumps(told, indent=1) + "\n")
     if options.ship:
         shipped = priors.ship()
         print(f"{priors.SHIPPED}: {len(shipped['rows'])} rows of {shipped['people']} people")
 
 
-def _followed(cells: Sequence[Cell]) -> list[Followed]:
+def _followed(cells: Sequence[Cell], current: str | None) -> list[Followed]:
     names = {cell.arm: cell.arm for cell in cells if cell.arm not in CONTROLS}
-    return follow([trial for trial in priors.of_people(cells, names) if trial.amount == PROMPTS])
+    trials = [trial for trial in priors.of_people(cells, names) if trial.amount == PROMPTS]
+    return follow(trials, current=current)
+
+
+def _figures(followed: Sequence[Followed]) -> dict[str, Any]:
+    """Return the regret against the best sound method and against the best of all, and who was told what."""
+    return {
+        "adviser_regret": regret(followed).as_dict(),
+        "adviser_regret_to_any": regret(followed, any_method=True).as_dict(),
+        "advised": dict(Counter(str(one.advised) for one in followed)),
+    }
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ class Followed:
     lost_to_any: float
 
 
-def follow(trials: Sequence[Trial]) -> list[Followed]:
-    """Let everybody follow the adviser, from a table that they are left out of, with nothing acting.
+def follow(trials: Sequence[Trial], *, current: str | None = None) -> list[Followed]:
+    """Let everybody follow the adviser, from a table that they are left out of; `current` acts before.
 
     `trials` are of one kind and amount of feedback. The best of several noisy means would look better than
     it is, so it is chosen on all parts but one and judged on that: parts are seeds, or, of one seed, the
@@ -43,12 +43,13 @@ def follow(trials: Sequence[Trial]) -> list[Followed]:
     for person in people:
         rows = table_of([trial for trial in trials if trial.person != person], least_people=2)
         table = [Measured.of(row) for row in rows]
+        now = next((row for row in table if row.method == current), None)
         offered = {row.method for row in table}
-        sound = {row.method for row in table if is_sound(row, None)}
-        advised = advise({kind: amount}, table).method
+        sound = {row.method for row in table if is_sound(row, now)}
+        advised = advise({kind: amount}, table, current=current).method
         for judged in parts:
             others = [part for part in parts if part != judged]
-            got = rate[advised, person, judged] if advised else 0.5
+            got = _won(rate, advised or current, person, judged)
             lost, lost_to_any = (_best(rate, some, person, others, judged) - got for some in (sound, offered))
             found.append(Followed(person, advised, lost, lost_to_any))
     return found
@@ -59,16 +60,23 @@ def regret(followed: Sequence[Followed], *, any_method: bool = False) -> Estimat
     return over_people([(one.lost_to_any if any_method else one.lost, one.person) for one in followed])
 
 
+Rates = dict[tuple[str, str, int], float]
+
+
+def _won(rate: Rates, method: str | None, person: str, part: int) -> float:
+    return rate[method, person, part] if method else 0.5
+
+
 def _best(
-    rate: dict[tuple[str, str, int], float], methods: set[str], person: str, others: list[int], judged: int
+    rate: Rates, methods: set[str], person: str, others: list[int], judged: int, current: str | None
 ) -> float:
-    """Return what the method that was best on the other parts wins here; the base model is one, too."""
-    means = {m: mean([rate[m, person, part] for part in others]) for m in sorted(methods)}
-    best = max(means, key=lambda method: means[method], default="")
-    return rate[best, person, judged] if best and means[best] > 0.5 else 0.5
+    """Return what the method that was best on the other parts wins here; what acts is one of them."""
+    some: list[str | None] = [current, *sorted(methods - {current})]
+    best = max(some, key=lambda method: mean([_won(rate, method, person, part) for part in others]))
+    return _won(rate, best, person, judged)
 
 
-def _by_part(trials: Sequence[Trial]) -> dict[tuple[str, str, int], float]:
+def _by_part(trials: Sequence[Trial]) -> Rates:
     by_seed = len({trial.seed for trial in trials}) > 1
     wins: dict[tuple[str, str, int], list[float]] = defaultdict(list)
     for trial in trials:

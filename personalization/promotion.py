@@ -7,7 +7,8 @@ Benjamini and Hochberg's procedure at level q then keeps the expected share of w
 are exchangeable: they come from people and amounts of feedback alike. Knows nothing of rows or models.
 
 What a truth is, is the caller's: `benchmarks.adviser` takes "wins more than half of other fresh comparisons".
-The score must be fixed before the known ones are looked at; choosing it by them (OptCS) is not done here.
+The score must be fixed before the known ones are looked at; choosing it by them takes more (OptCS, Bai and
+Jin 2024, arXiv:2411.17983) and is not done here.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def test_what_was_taught_stands_for_a_method_and_what_is_not_complete_for_nothin
 
 
 def test_following_the_adviser_loses_nothing_where_one_method_is_everybodys_best():
-    wins = {"dpo": [1.0, 1.0, 1.0, 0.0], "ipo": [1.0, 0.0, 0.0, 1.0]}
+    wins = {"dpo": [1.0] * 6 + [0.0] * 2, "ipo": [1.0, 1.0, 0.0, 0.0] * 2}
     trials = [trial(who, method, won) for who in PEOPLE for method, won in wins.items()]
     followed = follow(trials)
     assert {one.advised for one in followed} == {"dpo"}
@@ -72,6 +72,6 @@ def test_promotion_counts_wrong_ones_among_the_promoted():
         for arm, wins in (("vector", good), ("random_vector", bad))
     ]
     found = promotions(cells, 0.2)
-    assert found["conformal"].wrong == 0
+    assert found["conformal"].wrong < 0.01  # where by chance hardly any known one is bad, all are promoted
     assert found["conformal"].power > 0.5
     assert found["interval"].power == 1.0
