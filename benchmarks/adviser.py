@@ -3,9 +3,9 @@
     python -m benchmarks.adviser [--json FILE] [--level 0.2] [--ship]
 
 Reads the published cells of `benchmarks.people`: every person is left out of the table that advises them
-(`benchmarks.regret`), and has nothing or the vector of their ratings acting. Beside it, what conformal selection (`personalization.promotion`)
-promotes of the same people's artifacts at a stated level, and how many of those are wrong. Computes no
-answers. --ship writes what the application's adviser starts from.
+(`benchmarks.regret`), and has nothing or the vector of their ratings acting. Beside it, what conformal
+selection (`personalization.promotion`) promotes of the same people's artifacts at a stated level, and how
+many of those are wrong. Computes no answers. --ship writes what the application's adviser starts from.
 """
 
 from __future__ import annotations

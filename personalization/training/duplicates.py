@@ -22,19 +22,18 @@ RUN = 3  # words
 
 def distinct(records: Records) -> Records:
     """Return the records without repetitions, in their order; of pairs that are one the widest stays."""
-    pairs = _first_of_each(
-        sorted(records.pairs, key=lambda pair: -pair.margin),
-        lambda pair: (pair.chosen, pair.rejected),
-        lambda _pair: None,
-    )
-    kept = {id(pair) for pair in pairs}
+    widest = sorted(range(len(records.pairs)), key=lambda i: -records.pairs[i].margin)
     return replace(
         records,
-        pairs=tuple(pair for pair in records.pairs if id(pair) in kept),
+        pairs=_first_of_each(records.pairs, lambda p: (p.chosen, p.rejected), _alike, widest),
         thumbs=_first_of_each(records.thumbs, lambda t: (t.completion,), lambda t: t.desirable),
         groups=_first_of_each(records.groups, lambda g: g.completions, lambda g: g.scores),
-        edits=_first_of_each(records.edits, lambda e: (e.original, e.edited), lambda _e: None),
+        edits=_first_of_each(records.edits, lambda e: (e.original, e.edited), _alike),
     )
+
+
+def _alike(_record: Record) -> None:
+    """Say that what records hold says all of how they judge."""
 
 
 def resemblance(one: str, other: str) -> float:
@@ -50,17 +49,18 @@ def _first_of_each(
     records: Sequence[AnyRecord],
     texts: Callable[[AnyRecord], tuple[str, ...]],
     judged: Callable[[AnyRecord], Hashable],
+    order: Sequence[int] | None = None,
 ) -> tuple[AnyRecord, ...]:
-    """Return the first of those that are one; only what has the same messages and judgement is compared."""
+    """Return the first of those that are one, by `order`; only what was asked and judged alike is compared."""
     seen: dict[Hashable, list[tuple[str, ...]]] = defaultdict(list)
     kept = []
-    for record in records:
-        own = texts(record)
-        known = seen[_asked(record), judged(record), len(own)]
+    for i in range(len(records)) if order is None else order:
+        own = texts(records[i])
+        known = seen[_asked(records[i]), judged(records[i]), len(own)]
         if not any(_are_one(own, other) for other in known):
             known.append(own)
-            kept.append(record)
-    return tuple(kept)
+            kept.append(i)
+    return tuple(records[i] for i in sorted(kept))
 
 
 def _are_one(own: Sequence[str], other: Sequence[str]) -> bool:
