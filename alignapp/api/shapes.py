@@ -14,6 +14,7 @@ from alignapp.adapters.composition import CARDS, Composition, compose, intervent
 from alignapp.adapters.models import AlignmentVersion
 from alignapp.api.errors import ApiError
 from alignapp.chat.models import Reply
+from alignapp.numbers import whole
 
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
@@ -46,7 +47,7 @@ def shape_of(person: Person, name: str, strength: float) -> tuple[Reply.Maker, C
 
 def _version(person: Person, name: str, number: str) -> Composition:
     versions = AlignmentVersion.objects.for_person(person).select_related(*CARDS)
-    version = versions.filter(number=int(number)).first() if number.isdecimal() and len(number) < 10 else None
+    version = versions.filter(number=whole(number)).first()
     if version is None:
         raise _unknown(name)
     message = compose(person, maker=Reply.Maker.SYSTEM_MESSAGE)

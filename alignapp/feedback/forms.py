@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 
 from alignapp.feedback.models import Feedback, GapResolution
+from alignapp.numbers import whole
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -49,8 +50,8 @@ class FeedbackForm(forms.Form):
     def _places(self) -> list[list[str]]:
         places: dict[int, list[str]] = {}
         for name, value in self.data.items():
-            if name.startswith("place-") and str(value).isdecimal():
-                places.setdefault(int(value), []).append(name.removeprefix("place-"))
+            if name.startswith("place-") and (place := whole(str(value))) is not None:
+                places.setdefault(place, []).append(name.removeprefix("place-"))
         return [places[place] for place in sorted(places)]
 
     def first_error(self) -> str:
