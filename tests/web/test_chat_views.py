@@ -74,6 +74,17 @@ def test_a_first_message_that_is_refused_stands_in_the_page_and_leaves_no_conver
     assert not Conversation.objects.exists()
 
 
+@pytest.mark.parametrize("kept", ["personalised", "for_training"])
+def test_a_refused_first_message_keeps_what_was_said_of_training(owner, client_of, kept, settings):
+    settings.MAX_PROMPT_CHARACTERS = 5
+    form = {"kind": "unguided", "text": "far too long", kept: "on"}
+    html = client_of(owner).post(reverse("chat:new"), form).content.decode()
+    fresh = client_of(owner).get(reverse("chat:list")).content.decode()
+    for name in ("personalised", "for_training"):
+        assert (f'name="{name}" checked>' in html) == (name == kept)
+        assert f'name="{name}" checked>' in fresh
+
+
 def test_the_next_message_is_sent_as_a_fragment_as_json_and_without_scripts(turn, owner, client_of):
     client, send = client_of(owner), _address("send", turn)
     refused = client.post(send, {"text": "next"}, headers=HTMX)

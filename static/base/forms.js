@@ -1,0 +1,27 @@
+// Every form: what it sends carries the newest token, and a second press while the page changes sends nothing.
+// Nothing imports this module: a second copy would take every first press for a second one.
+
+import { csrfToken } from "./csrf.js";
+
+const PATIENCE_MS = 10_000; // then an answer seems lost, and the form may be sent again
+let sent = new WeakMap(); // form -> when it was sent
+
+// Signing in again, in another tab perhaps, makes a new token; the page still holds the old one.
+document.addEventListener("submit", ({ target }) => {
+  const field = target.querySelector("input[name=csrfmiddlewaretoken]");
+  if (field && csrfToken()) field.value = csrfToken();
+}, true);
+document.addEventListener("htmx:configRequest", ({ detail }) => {
+  if (!csrfToken()) return;
+  detail.headers["x-csrftoken"] = csrfToken();
+  if (detail.parameters.has?.("csrfmiddlewaretoken")) detail.parameters.set("csrfmiddlewaretoken", csrfToken());
+});
+
+// On the window, so that whoever sends a form by script has said so before. A download leaves the page as it is.
+window.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post" || form.matches("[data-download]")) return;
+  if (event.timeStamp - (sent.get(form) ?? -PATIENCE_MS) < PATIENCE_MS) event.preventDefault();
+  else sent.set(form, event.timeStamp);
+});
+window.addEventListener("pageshow", () => (sent = new WeakMap()));
