@@ -120,7 +120,7 @@ def merge(request: PanelRequest) -> HttpResponse:
         if not chosen:
             messages.error(request, str(error), extra_tags="bad")
             return redirect("panel:adapters")
-        context = {**compare_page(chosen), "problem": str(error), "typed": request.POST}
+        context = {**compare_page(chosen, request.POST), "problem": str(error)}
         return shown(request, "panel/compare.html", PART, context, status=400)
     said = _("The merge is queued, number %(n)s in the queue. Its result must be proven like any other.")
     messages.success(request, said % {"n": job.queue_position}, extra_tags="good")
