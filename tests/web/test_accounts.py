@@ -166,6 +166,15 @@ def test_a_forgotten_password_is_set_anew_by_mail(client, owner):
     assert owner.check_password("another long phrase")
 
 
+def test_without_mail_nobody_is_told_to_wait_for_some(client, owner, settings):
+    ask, done = reverse("account_reset_password"), reverse("account_reset_password_done")
+    assert "This site sends no mail" in client.get(ask).content.decode()
+    assert "Ask for the link" in client.get(done).content.decode()
+    settings.EMAIL_URL = "smtp://localhost"
+    assert "We send a link to your address." in client.get(ask).content.decode()
+    assert "a link is on its way" in client.get(done).content.decode()
+
+
 def test_an_unknown_address_gets_the_same_answer(client, owner):
     known = client.post(reverse("account_reset_password"), {"email": owner.email})
     unknown = client.post(reverse("account_reset_password"), {"email": "nobody@example.org"})
