@@ -33,10 +33,10 @@ def names_of(person: Person) -> Iterator[tuple[str, float]]:
 
 def shape_of(person: Person, name: str, strength: float) -> tuple[Reply.Maker, Composition]:
     """Return what a model's name stands for, scaled by `strength`. Raises ApiError for an unknown one."""
-    maker, _, number = name.partition("@")
-    if maker not in CURRENT or (number and maker != Reply.Maker.ALIGNMENT):
+    maker, at, number = name.partition("@")
+    if maker not in CURRENT or (at and maker != Reply.Maker.ALIGNMENT):
         raise _unknown(name)
-    shape = _version(person, name, number) if number else compose(person, maker=maker)
+    shape = _version(person, name, number) if at else compose(person, maker=maker)
     acting = tuple(
         {**part, "strength": min(part["strength"] * strength, MOST_STRENGTH)}
         for part in shape.interventions

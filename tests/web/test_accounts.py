@@ -51,6 +51,13 @@ def test_without_consent_there_is_no_account_and_what_was_typed_stays(client):
     assert 'value="new@example.org"' in response.content.decode()
 
 
+def test_an_address_longer_than_its_column_is_refused_in_words(client):
+    response = sign_up(client, email=f"{'x' * 290}@example.org")
+    assert response.status_code == 200
+    assert "at most 254 characters" in response.content.decode()
+    assert not Person.objects.exists()
+
+
 def test_the_sign_up_page_says_what_is_trained(client):
     assert "What is trained" in client.get(reverse("account_signup")).content.decode()
 

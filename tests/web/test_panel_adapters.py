@@ -76,6 +76,7 @@ def test_a_bad_adapter_is_found_quarantined_undone_and_rolled_back(operator, own
     good, bad = learned.artifact(owner), learned.artifact(owner)
     act(operator, good, "promote")
     page = act(operator, bad, "promote", "newer")
+    assert f"{bad} is active now." in page.content.decode()
     assert active_ids({owner.pk}) == {bad.pk}
     undo = page.context["undo"]
     operator.post(undo.url, undo.fields)
