@@ -49,7 +49,8 @@ export function startSwaps() {
 function restoreDrafts(root) {
   for (const field of root.querySelectorAll("[data-draft]")) {
     const draft = sessionStorage.getItem(`draft:${field.dataset.draft}`);
-    if (draft && document.activeElement !== field) field.value = draft;
+    // A page may begin with the focus in the field; what is being typed there is never replaced.
+    if (draft && (document.activeElement !== field || !field.value)) field.value = draft;
   }
 }
 
