@@ -1,4 +1,5 @@
-// Every form: what it sends carries the newest token, and a second press while the page changes sends nothing.
+// Every form: what it sends carries the newest token, a second press while the page changes sends nothing, and
+// an ended session leads to the sign-in page.
 // Nothing imports this module: a second copy would take every first press for a second one.
 
 import { csrfToken } from "./csrf.js";
@@ -15,6 +16,19 @@ document.addEventListener("htmx:configRequest", ({ detail }) => {
   if (!csrfToken()) return;
   detail.headers["x-csrftoken"] = csrfToken();
   if (detail.parameters.has?.("csrfmiddlewaretoken")) detail.parameters.set("csrfmiddlewaretoken", csrfToken());
+});
+
+// A part of a page that is asked for after the session ended would be the sign-in page, in the middle of this one.
+const isSignIn = (xhr) => new URL(xhr.responseURL, location.href).pathname.startsWith("/accounts/");
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (!isSignIn(detail.xhr)) return;
+  detail.shouldSwap = false;
+  detail.isError = true; // else it would count as done, and what was typed would go
+});
+document.addEventListener("htmx:responseError", ({ detail }) => {
+  // Where something may be typed the page says it itself, or finds out when it is sent.
+  const isTyped = document.querySelector("#toasts, form[data-guard]");
+  if (isSignIn(detail.xhr) && !isTyped) location.reload();
 });
 
 // On the window, so that whoever sends a form by script has said so before. A download leaves the page as it is.

@@ -10,11 +10,7 @@ export function startSwaps() {
     if (target.dataset?.draft) sessionStorage.setItem(`draft:${target.dataset.draft}`, target.value);
   });
   document.addEventListener("htmx:beforeSwap", (event) => {
-    if (isSignIn(event.detail.xhr)) {
-      event.detail.shouldSwap = false;
-      event.detail.isError = true; // else it would count as done, and what was typed would go
-      return;
-    }
+    if (!event.detail.shouldSwap) return;
     open.clear();
     for (const panel of event.detail.target.querySelectorAll("details[open][id]")) open.add(panel.id);
     if (event.detail.target.matches("details[open][id]")) open.add(event.detail.target.id);
