@@ -31,6 +31,13 @@ document.addEventListener("htmx:responseError", ({ detail }) => {
   if (isSignIn(detail.xhr) && !isTyped) location.reload();
 });
 
+// What a form sent is kept (profiles/unsaved.js) until a page shows that it came to something.
+if (!location.pathname.startsWith("/accounts/")) {
+  for (const key of Object.keys(sessionStorage)) {
+    if (key.startsWith("sent:") && !key.endsWith(`:${location.pathname}`)) sessionStorage.removeItem(key);
+  }
+}
+
 // On the window, so that whoever sends a form by script has said so before. A download leaves the page as it is.
 window.addEventListener("submit", (event) => {
   const form = event.target;

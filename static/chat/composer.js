@@ -62,7 +62,10 @@ export async function stop() {
 /** A first message is sent by a plain form: its draft goes when it stands in the conversation, not before. */
 function forgetFirstMessage() {
   const said = document.querySelector(".turn .bubble")?.textContent.trim();
-  if (said && sessionStorage.getItem("draft:new")?.trim() === said) sessionStorage.removeItem("draft:new");
+  if (!said) return;
+  for (const key of Object.keys(sessionStorage)) {
+    if (key.startsWith("draft:new-") && sessionStorage.getItem(key).trim() === said) sessionStorage.removeItem(key);
+  }
 }
 
 function resize(field) {

@@ -71,10 +71,30 @@ def remove_feedback(page, person: Person) -> None:
     expect(page.get_by_role("heading", name="Sign in")).to_have_count(1)
 
 
+def survey(page, person: Person) -> None:
+    """Lose the session before a long form is sent: it stands there again after signing in, and is saved."""
+    page.goto("/profile/survey/")
+    words = page.get_by_label("How should the assistant behave?")
+    words.fill("Brief, please.")
+    page.locator("[name='use_cases']").first.check()
+    Session.objects.all().delete()
+    page.get_by_role("button", name="Save the profile").click()
+    sign_in_again(page, person)
+    expect(page.get_by_text("You were signed out when you sent this.")).to_be_visible()
+    expect(words).to_have_value("Brief, please.")
+    expect(page.locator("[name='use_cases']").first).to_be_checked()
+    page.get_by_role("button", name="Save the profile").click()
+    page.wait_for_url("**/profile/")
+    page.goto("/profile/survey/")
+    expect(page.get_by_text("You were signed out when you sent this.")).to_have_count(0)
+
+
 def test_what_was_typed_outlives_an_ended_session(page):
     person = sign_in(page, "typist")
     first_message(page, person)
     next_message(page, person)
     remove_feedback(page, person)
+    sign_in_again(page, person)
+    survey(page, person)
     # htmx notes what we made of the sign-in page; nothing else was wrong.
     assert [words for words in page.problems if "Response Status Error Code 200" not in words] == []
