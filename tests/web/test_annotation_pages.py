@@ -92,6 +92,15 @@ def test_numbers_beyond_all_measure_are_refused_and_not_broken_by(owner, client_
     assert b"A rating lies between 1 and 100." in sent.content
 
 
+def test_a_slip_of_the_hand_is_refused_and_a_name_turns_no_words_round(owner, client_of):
+    slipped = new_project(client_of(owner), overlap="9000000000000000", name="Kept")
+    assert slipped.status_code == 400
+    assert b"less than or equal to 1000" in slipped.content
+    assert new_project(client_of(owner), name="\u202e").status_code == 400
+    assert new_project(client_of(owner), name="Taste \u202eRTL").status_code == 302
+    assert Project.objects.get().name == "Taste RTL"
+
+
 def test_an_invitation_works_once_not_too_late_and_for_its_address(owner, other, client_of):
     project = project_of(owner)
     make = project.invitations.create
