@@ -49,8 +49,14 @@ class ProjectForm(forms.ModelForm):
             "shuffled": _("Show the answers in a random order"),
             "repeat_share": _("Share of hidden repeats (0 to 1)"),
             "gold_share": _("Share of gold items and attention checks, where there are any"),
-            "time_limit_seconds": _("Seconds that an item should take at most (shown, not enforced)"),
+            "time_limit_seconds": _("Seconds for an item (empty: no limit)"),
             "payment": _("What is paid, in words"),
+        }
+        help_texts = {
+            "time_limit_seconds": _(
+                "Counted while the page is visible. When they are over, a complete answer is submitted as it "
+                "stands, and an item without one goes to somebody else."
+            ),
         }
         widgets = {
             "description": forms.Textarea(attrs={"rows": 2}),

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 
 from alignapp.annotation import protocols
 from alignapp.annotation.models import Assignment, Candidate, Item, Membership, Project
-from alignapp.annotation.services import answers
+from alignapp.annotation.services import answers, clock
 from alignapp.chat import markdown
 
 REACH = 10  # submitted items that can be stepped back to
@@ -80,6 +80,7 @@ def work_context(
     return {
         "assignment": assignment,
         "project": project,
+        "limit_ms": clock.limit_ms(assignment),
         "columns": columns,
         "below": below,
         "general_error": errors.get("", ""),

@@ -15,6 +15,7 @@ from alignapp.owned import OwnedModel
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
 
+SHORTEST_SECONDS = 5  # of a time limit
 SHARE = [MinValueValidator(0.0), MaxValueValidator(1.0)]
 
 
@@ -57,7 +58,10 @@ class Project(OwnedModel):
     shuffled = models.BooleanField(default=True)  # each annotator gets a random order, which is stored
     repeat_share = models.FloatField(default=0.0, validators=SHARE)  # hidden repeats, of what a person does
     gold_share = models.FloatField(default=0.1, validators=SHARE)  # gold and attention items, likewise
-    time_limit_seconds = models.PositiveIntegerField(null=True, blank=True)  # per item; shown, not enforced
+    # For each item, while its page is visible; then a complete answer is taken and others get what is not.
+    time_limit_seconds = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(SHORTEST_SECONDS)]
+    )
     payment = models.CharField(max_length=200, blank=True)  # what the annotators are told of it
     strategy = models.CharField(max_length=10, choices=Strategy, default=Strategy.FILL)
     is_open = models.BooleanField(default=True)

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from alignapp.annotation.errors import Refused
 from alignapp.annotation.models import Assignment, Candidate, Item, Membership, Project, Submission
-from alignapp.annotation.services import items
+from alignapp.annotation.services import clock, items
 from alignapp.annotation.services.strategies import STRATEGIES, Choice, random_reason
 
 LEASE = timedelta(minutes=30)  # from the last sign of life
@@ -152,6 +152,8 @@ def reopen(assignment: Assignment) -> None:
             return
         if not assignment.item.project.is_open:
             raise Refused(_("The project is closed. What you submitted is kept."))
+        if clock.is_over(locked):
+            raise Refused(_("The time for this item is over; take the next one."))
         if items.holds_place(assignment) and not items.take_place(assignment.item):
             raise Refused(
                 _("Others have judged this item meanwhile; it needs nobody more. Your draft is kept.")
