@@ -101,9 +101,9 @@ among them.
 
 For {found["paced_seconds"]:.0f} s everybody thinks for one to three seconds before an answer (less than
 reading takes) and saves a draft meanwhile: {figures["paced"]["a_second"]:.1f} submissions a second. Then all
-answer as fast as they are served until nothing is left: {figures["flat out"]["a_second"]:.1f} a second, which is
-what one web process of this machine can do. The next item is claimed and fetched while one is judged, as the
-page's script does; from Submit on, a person waits for the submission and for what is left of that.
+answer as fast as they are served until nothing is left: {figures["flat out"]["a_second"]:.1f} a second, which
+is what one web process of this machine can do. The next item is claimed and fetched while one is judged, as
+the page's script does; from Submit on, a person waits for the submission and for what is left of that.
 
 | | median, 95th percentile, most | how many |
 |---|---|---|
@@ -114,11 +114,11 @@ page's script does; from Submit on, a person waits for the submission and for wh
 ## What the database says afterwards
 
 {checked["told"]:,} submissions were acknowledged: {checked["lost"]} are missing or hold something else than
-was sent; {checked["doubled"]} are there twice, or an item is twice in one person's hands. Of {checked["items"]}
-items ({checked["wanted"]:,} places) {checked["over_assigned"]} are judged by more people than they are wanted
-by, {checked["under_assigned"]} by fewer, and {checked["miscounted"]} have a wrong count of their places. Among
-{checked["judged"]:,} judgements are {checked["repeats"]} hidden repeats and {checked["gold"]} of gold items;
-{checked["skipped"]} were skipped and given to somebody else. Three of a hundred were sent twice at the same
+was sent; {checked["doubled"]} are there twice, or an item is twice in one person's hands. Of
+{checked["items"]} items ({checked["wanted"]:,} places) {checked["over_assigned"]} are judged by more people
+than they are wanted by, {checked["under_assigned"]} by fewer, and {checked["miscounted"]} have a wrong count of
+their places. Among {checked["judged"]:,} judgements are {checked["repeats"]} hidden repeats and
+{checked["gold"]} of gold items; {checked["skipped"]} were skipped and given to somebody else. Three of a hundred were sent twice at the same
 moment, five of a hundred were changed afterwards: {checked["versions"]:,} versions in all, of which one each
 counts.
 

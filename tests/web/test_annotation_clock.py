@@ -1,4 +1,4 @@
-"""The time limit of a project: what is complete is taken, what is not goes to somebody else, typed words stay."""
+"""A project's time limit: what is complete is taken, the rest goes to somebody else, typed words stay."""
 
 from __future__ import annotations
 

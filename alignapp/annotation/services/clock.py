@@ -1,7 +1,7 @@
 """The time that an item may take: whether it is over, and what becomes of the item then.
 
-Counted is the time for which the page was visible, as the page says: the server sends items ahead of the eyes,
-so it cannot know when one was first seen. Who asks without scripts is not timed.
+Counted is the time for which the page was visible, as the page says: the server sends items ahead of the
+eyes, so it cannot know when one was first seen. Who asks without scripts is not timed.
 """
 
 from __future__ import annotations
