@@ -1,8 +1,7 @@
-"""What a manager may send: settings, guidelines, invitations and pasted items."""
+"""What a manager may send: settings, guidelines and invitations."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,11 +10,9 @@ from django.utils.translation import gettext_lazy as _
 
 from alignapp.annotation import protocols
 from alignapp.annotation.access import Role
-from alignapp.annotation.models import Guidelines, Invitation, Item, Project
-from alignapp.annotation.services.items import NewCandidate, NewItem
+from alignapp.annotation.models import Guidelines, Invitation, Project
 
 ASKED = (("", _("not asked")), ("optional", _("optional")), ("required", _("required")))
-MOST_CANDIDATES = 8
 
 
 def ask_field(name: str) -> str:
@@ -35,7 +32,7 @@ class ProjectForm(forms.ModelForm):
         fields = (
             "name", "description", "languages", "consent_text", "overlap", "double_share", "candidates_shown",
             "generated", "temperature", "strategy", "blind", "shuffled", "repeat_share", "gold_share",
-            "time_limit_seconds", "payment",
+            "attention_limit", "time_limit_seconds", "payment",
         )  # fmt: skip
         labels = {
             "consent_text": _("What annotators agree to"),
@@ -49,6 +46,7 @@ class ProjectForm(forms.ModelForm):
             "shuffled": _("Show the answers in a random order"),
             "repeat_share": _("Share of hidden repeats (0 to 1)"),
             "gold_share": _("Share of gold items and attention checks, where there are any"),
+            "attention_limit": _("Missed attention checks that stop somebody (empty: none)"),
             "time_limit_seconds": _("Seconds for an item (empty: no limit)"),
             "payment": _("What is paid, in words"),
         }
@@ -139,69 +137,3 @@ class InvitationForm(forms.ModelForm):
         model = Invitation
         fields = ("role", "email")
         labels = {"email": _("Only for this address (optional)")}
-
-
-class ItemForm(forms.Form):
-    """One item, typed or pasted: a prompt and its answers, with lines of three dashes between them."""
-
-    prompt = forms.CharField(label=_("Prompt"), max_length=100_000, widget=forms.Textarea(attrs={"rows": 3}))
-    answers = forms.CharField(
-        label=_("Answers"),
-        required=False,
-        max_length=400_000,
-        widget=forms.Textarea(attrs={"rows": 8}),
-        help_text=_(
-            "One after the other, with a line of three dashes (---) between. A first line like "
-            "“[model: name]” says who made one. Left empty, the base model writes them."
-        ),
-    )
-    purpose = forms.ChoiceField(label=_("Kind"), choices=Item.Purpose.choices, required=False)
-    best = forms.IntegerField(
-        label=_("Right answer (gold and attention)"),
-        required=False,
-        min_value=1,
-        max_value=MOST_CANDIDATES,
-        help_text=_("Its number, counted from the top."),
-    )
-    may_train = forms.BooleanField(label=_("May be used for training"), required=False, initial=True)
-
-    def clean_answers(self) -> list[NewCandidate]:
-        """Return the candidates."""
-        text = self.cleaned_data["answers"].replace("\r\n", "\n")
-        parts = [part.strip() for part in f"\n{text}\n".replace("\n---\n", "\n\0\n").split("\0")]
-        found = [_candidate(part) for part in parts if part]
-        if len(found) > MOST_CANDIDATES:
-            words = _("Give at most %(most)d answers; these are %(n)d.")
-            raise forms.ValidationError(words, params={"most": MOST_CANDIDATES, "n": len(found)})
-        return found
-
-    def clean(self) -> dict[str, Any]:
-        """See that a gold item says what is right."""
-        cleaned: dict[str, Any] = super().clean() or {}
-        purpose, best = cleaned.get("purpose") or Item.Purpose.ORDINARY, cleaned.get("best")
-        if purpose != Item.Purpose.ORDINARY and not best:
-            self.add_error("best", _("Say which answer is the right one."))
-        if best and best > len(cleaned.get("answers", [])):
-            self.add_error("best", _("There are fewer answers than that."))
-        return {**cleaned, "purpose": purpose}
-
-    def item(self) -> NewItem:
-        """Return what was typed; its key is a hash of it, so that the same twice is one item."""
-        data = self.cleaned_data
-        parts = [data["prompt"], *(one.text for one in data["answers"])]
-        best = data["best"]
-        return NewItem(
-            key=hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32],
-            messages=[{"role": "user", "content": data["prompt"]}],
-            candidates=data["answers"],
-            may_train=data["may_train"],
-            purpose=data["purpose"],
-            expected={"pick-1-of-n": {"best": [best - 1]}} if best else {},
-        )
-
-
-def _candidate(text: str) -> NewCandidate:
-    first, _line, rest = text.partition("\n")
-    if first.startswith("[model:") and first.rstrip().endswith("]"):
-        return NewCandidate(text=rest.strip(), maker=first.rstrip()[7:-1].strip()[:200])
-    return NewCandidate(text=text)

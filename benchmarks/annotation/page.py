@@ -117,7 +117,8 @@ the page's script does; from Submit on, a person waits for the submission and fo
 than was sent; {checked["doubled"]} are there twice, or an item is twice in one person's hands.
 
 Of {checked["items"]} items ({checked["wanted"]:,} places) {checked["over_assigned"]} are judged by more
-people than they are wanted by, {checked["under_assigned"]} by fewer, and {checked["miscounted"]} have a wrong count.
+people than they are wanted by, {checked["under_assigned"]} by fewer, and {checked["miscounted"]} have a
+wrong count.
 
 Among {checked["judged"]:,} judgements are {checked["repeats"]} hidden repeats and {checked["gold"]} of gold
 items; {checked["skipped"]} were skipped and given to somebody else. Three of a hundred were sent twice at the

@@ -58,6 +58,10 @@ class Project(OwnedModel):
     shuffled = models.BooleanField(default=True)  # each annotator gets a random order, which is stored
     repeat_share = models.FloatField(default=0.0, validators=SHARE)  # hidden repeats, of what a person does
     gold_share = models.FloatField(default=0.1, validators=SHARE)  # gold and attention items, likewise
+    # Attention checks that somebody may miss before no more items come; None: any number.
+    attention_limit = models.PositiveSmallIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)]
+    )
     # For each item, while its page is visible; then a complete answer is taken and others get what is not.
     time_limit_seconds = models.PositiveIntegerField(
         null=True, blank=True, validators=[MinValueValidator(SHORTEST_SECONDS)]

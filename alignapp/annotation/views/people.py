@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from alignapp.annotation import forms, pages
 from alignapp.annotation.models import Invitation, Membership
 from alignapp.annotation.rights import joined, managed_project
-from alignapp.annotation.services import projects
+from alignapp.annotation.services import attention, projects
 from alignapp.answers import PersonRequest, refusal
 from alignapp.chat import markdown
 from personalization.errors import AlignError
@@ -58,6 +58,17 @@ def remove(request: PersonRequest, member_id: uuid.UUID) -> HttpResponse:
         return refusal(request, error, back)
     messages.success(request, _("They are no member any more."), extra_tags="good")
     return redirect(back)
+
+
+@login_required
+@require_POST
+def pardon(request: PersonRequest, member_id: uuid.UUID) -> HttpResponse:
+    """Let somebody go on who missed too many attention checks."""
+    managed = Membership.objects.managed_by(request.user).select_related("project", "person")
+    member = get_object_or_404(managed, id=member_id)
+    attention.pardon(member)
+    messages.success(request, _("They get items again."), extra_tags="good")
+    return redirect("annotation:people", member.project_id)
 
 
 @login_required
