@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from alignapp.annotation import protocols
 from alignapp.annotation.access import Role
 from alignapp.annotation.models import Guidelines, Invitation, Project
+from alignapp.annotation.services import writers
 
 ASKED = (("", _("not asked")), ("optional", _("optional")), ("required", _("required")))
 
@@ -27,19 +28,29 @@ class ProjectForm(forms.ModelForm):
         label=_("Languages"), required=False, help_text=_("Codes with commas between: en, de.")
     )
 
+    writers = forms.MultipleChoiceField(
+        label=_("Who writes these answers, in turn"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_(
+            "The base model where nobody is chosen. Members lend their own model on the page where they "
+            "agree; nobody's is used without that, yours neither."
+        ),
+    )
+
     class Meta:
         model = Project
         fields = (
             "name", "description", "languages", "consent_text", "overlap", "double_share", "candidates_shown",
-            "generated", "temperature", "strategy", "blind", "shuffled", "repeat_share", "gold_share",
-            "attention_limit", "time_limit_seconds", "payment",
+            "generated", "writers", "temperature", "strategy", "blind", "shuffled", "repeat_share",
+            "gold_share", "attention_limit", "time_limit_seconds", "payment",
         )  # fmt: skip
         labels = {
             "consent_text": _("What annotators agree to"),
             "overlap": _("People who judge each item"),
             "double_share": _("Share of the items that two people judge, where it is one"),
             "candidates_shown": _("Answers shown at a time (0: all; 2: pairs)"),
-            "generated": _("Answers that the base model writes for a prompt that comes without (0: none)"),
+            "generated": _("Answers that are written for a prompt that comes without (0: none)"),
             "temperature": _("Temperature of these answers"),
             "strategy": _("Which item comes next"),
             "blind": _("Hide which model made an answer"),
@@ -65,6 +76,7 @@ class ProjectForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         asked = {one["name"]: one for one in self.instance.protocols}
         self.initial["languages"] = ", ".join(self.instance.languages)
+        self._offer_writers()
         for name, protocol in protocols.found().items():
             now = asked.get(name)
             self.fields[ask_field(name)] = forms.ChoiceField(
@@ -81,6 +93,17 @@ class ProjectForm(forms.ModelForm):
                     widget=forms.Textarea(attrs={"rows": 4}),
                     initial="\n".join((now or {}).get(key) or default),
                 )
+
+    def _offer_writers(self) -> None:
+        """Offer who lends their model; before there are members, only the base model writes."""
+        field = self.fields["writers"]
+        assert isinstance(field, forms.MultipleChoiceField)
+        if self.instance._state.adding:
+            del self.fields["writers"]
+            return
+        field.choices = [(one.key, one.label) for one in writers.offered(self.instance)]
+        known = {key for key, _label in field.choices}
+        self.initial["writers"] = [key for key in self.instance.writers if key in known] or [writers.BASE]
 
     def clean_languages(self) -> list[str]:
         """Return the codes as a list."""

@@ -126,7 +126,7 @@ function trouble(words, signedOut) {
   node.hidden = false;
   if (!signedOut) return;
   const link = document.createElement("a");
-  link.href = "/accounts/login/";
+  link.href = `/accounts/login/?next=${encodeURIComponent(window.location.pathname)}`;
   link.target = "_blank";
   link.textContent = "Sign in";
   node.append(" ", link);

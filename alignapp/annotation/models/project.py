@@ -51,8 +51,10 @@ class Project(OwnedModel):
     # Of the items, the share that two people judge where `overlap` is 1.
     double_share = models.FloatField(default=0.0, validators=SHARE)
     candidates_shown = models.PositiveSmallIntegerField(default=0)  # 0: all of an item; 2: pairs of them
-    # Answers that the base model writes for an item that comes without, and how freely. 0: none.
+    # Answers that are written for an item that comes without, and how freely. 0: none.
     generated = models.PositiveSmallIntegerField(default=2, validators=[MaxValueValidator(8)])
+    # Who writes them, in turn: "base", or a maker and the member whose model it is ("alignment:<id>").
+    writers = models.JSONField(default=list, blank=True)
     temperature = models.FloatField(default=1.0, validators=[MinValueValidator(0.0), MaxValueValidator(2.0)])
     blind = models.BooleanField(default=True)  # annotators do not see who made a candidate
     shuffled = models.BooleanField(default=True)  # each annotator gets a random order, which is stored
