@@ -27,7 +27,7 @@ def write_page(folder: Path, found: Mapping[str, Any]) -> None:
 
 
 def growth(measured: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Return by how much the peak memory of each act grows from the smallest file to the largest, as a ratio."""
+    """Return the peak memory of each act with the largest file, as a multiple of that with the smallest."""
     found: dict[str, float] = {}
     for row in measured:
         same = [one for one in measured if (one["database"], one["act"]) == (row["database"], row["act"])]
@@ -57,11 +57,12 @@ def _page(found: Mapping[str, Any]) -> str:
 
 {verdict(found)}
 
-`python -m benchmarks.exchange --rows {found["rows"]} --postgres URL --page docs/benchmarks` ({found["machine"]},
-commit {found["commit"]}, {found["total_seconds"]:.0f} seconds). Each row is a judged pair in TRL's format with one
-of fifty people, about 500 bytes; in the database it is an item, two answers, an assignment, a submission and an
-act. Each act is a process of its own, at a tenth of the rows and at all of them, from an empty database on:
-*read only* is the library without a database, *import* what a worker does, *export* the zip for training.
+`python -m benchmarks.exchange --rows {found["rows"]} --postgres URL --page docs/benchmarks`
+({found["machine"]}, commit {found["commit"]}, {found["total_seconds"]:.0f} seconds). Each row is a judged
+pair in TRL's format with one of fifty people, about 500 bytes; in the database it is an item, two answers, an
+assignment, a submission and an act. Each act is a process of its own, at a tenth of the rows and at all of
+them, from an empty database on: *read only* is the library without a database, *import* what a worker does,
+*export* the zip for training.
 
 | database | act | rows | seconds | rows a second | peak MiB | MiB before it began |
 |---|---|---|---|---|---|---|

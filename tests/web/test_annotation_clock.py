@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from alignapp.annotation.errors import Incomplete, Refused, TimeIsUp
-from alignapp.annotation.models import Assignment, Submission
+from alignapp.annotation.models import Assignment, Item, Submission
 from alignapp.annotation.services import answers, queue
 from tests.web.annotated import claimed, member_of, pick, project_of
 
@@ -69,5 +69,6 @@ def test_a_script_is_told_that_the_item_is_gone_and_a_form_goes_on(member, clien
     said = client.post(page, {"active_ms": "30000"}, headers={"Accept": "application/json"})
     assert (said.status_code, said.json()["aside"]) == (409, True)
     Assignment.objects.update(state="pending")
+    Item.objects.update(taken=1)
     said = client.post(page, {"active_ms": "30000"}, follow=True)
     assert "somebody else gets it" in said.content.decode()
