@@ -1,6 +1,6 @@
 """Twenty annotators at once over HTTP, with PostgreSQL: how long they wait, and what is kept.
 
-    python -m benchmarks.annotation [--json FILE] [--page FOLDER] [--quick] [--people 20] [--items 700]
+    python -m benchmarks.annotation [--json FILE] [--page FOLDER] [--quick] [--people 20] [--items 450]
 
 One web process as `manage.py up` starts it; the annotators are scripts in a process of their own. First they
 think before each answer, then they answer as fast as they are served until every item has all of its people.
@@ -68,16 +68,16 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--people", type=int, default=20)
-    parser.add_argument("--items", type=int, default=700, help="each for three people")
+    parser.add_argument("--items", type=int, default=450, help="each for three people")
     parser.add_argument("--paced", type=float, default=60.0, help="seconds of thinking before answers")
     parser.add_argument("--most", type=float, default=200.0, help="seconds after which nobody goes on")
     parser.add_argument("--presses", type=int, default=15, help="items that the hand in the browser answers")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--page", type=Path, help="write the page, its plot and its numbers into this folder")
-    parser.add_argument("--quick", action="store_true", help="80 items, half a minute in all")
+    parser.add_argument("--quick", action="store_true", help="60 items, half a minute in all")
     options = parser.parse_args()
     if options.quick:
-        options.items, options.paced, options.most, options.presses = 80, 8.0, 40.0, 3
+        options.items, options.paced, options.most, options.presses = 60, 10.0, 40.0, 3
     return options
 
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.annotation.annotators --port 8000 --cards FILE --rows FILE --paced 60 --most 150
 
-For `--paced` seconds each thinks for one to three seconds before answering; then all answer as fast as they
+For `--paced` seconds each thinks for three to seven seconds before answering; then all answer as fast as they
 are served, until nothing is left for anybody. While an item is judged the next one is fetched. Some skip
 (with a reason), some press Submit twice at once, some go back and answer anew. Each measurement, and each
 submission that the server said it has, is one line of JSON.
@@ -21,7 +21,7 @@ from typing import Any
 
 from benchmarks.annotation.wire import Page, Unexpected, Wire
 
-THINK_SECONDS = (1.0, 3.0)  # less than people need: reading alone takes longer
+THINK_SECONDS = (3.0, 7.0)  # less than people need: an item has 130 words, half a minute of reading
 SKIPPED, PRESSED_TWICE, CHANGED = 0.03, 0.03, 0.05  # shares of the items
 AGAIN_SECONDS = 0.5  # until somebody for whom nothing was left asks again
 
