@@ -21,11 +21,20 @@ from django.utils.dateparse import parse_datetime
 
 from alignapp.accounts.models import Person
 from alignapp.annotation.access import Role
-from alignapp.annotation.models import Annotation, Assignment, Item, Membership, Project, Submission
+from alignapp.annotation.models import (
+    Annotation,
+    Assignment,
+    Candidate,
+    Item,
+    Membership,
+    Project,
+    Submission,
+)
+from alignapp.annotation.protocols.base import DAY_MS
 from alignapp.annotation.services.items import NewCandidate, NewItem, add_items
 from alignapp.exchange.models import Import, ImportedPerson
 from personalization.exchange.fields import scale_back
-from personalization.exchange.neutral import Act, Example, Judgement
+from personalization.exchange.neutral import HIGHEST, LOWEST, Act, Example, Judgement, Neutral
 from personalization.exchange.source import LineError
 from personalization.exchange.transfer import Read
 
@@ -104,6 +113,24 @@ def _store(project: Project, people: _People, examples: Sequence[Example], done:
     _judge(wanted)
 
 
+def unfit(record: Neutral) -> str:
+    """Return why the tables cannot hold a record as it is, in words; "" where they can."""
+    if not isinstance(record, Example):
+        return ""
+    given = [(Item, name, getattr(record, name)) for name in ("key", "language", "source", "licence")]
+    for answer in record.answers:
+        given += [(Candidate, "maker", answer.maker), (Candidate, "provider", answer.provider)]
+    for model, name, value in given:
+        most = model._meta.get_field(name).max_length or 0
+        if len(value) > most:
+            called = {"key": "id", "maker": "model"}.get(name, name)
+            return f"“{called}” has {len(value):,} characters; at most {most} are kept."
+    for act in (act for judgement in record.judgements for act in judgement.acts):
+        if act.score is not None and not LOWEST <= act.score <= HIGHEST:
+            return f"A rating is {act.score:g}; ratings go from {LOWEST:g} to {HIGHEST:g}."
+    return ""
+
+
 def _item(example: Example) -> NewItem:
     candidates = [
         NewCandidate(one.text, one.maker, one.provider, extra=dict(one.extra)) for one in example.answers
@@ -123,18 +150,18 @@ def _judge(wanted: dict[tuple[uuid.UUID, uuid.UUID], tuple[Item, Judgement]]) ->
     places: dict[uuid.UUID, int] = defaultdict(int)
     now = timezone.now()
     for (item_id, person_id), (item, judgement) in wanted.items():
+        duration = judgement.duration_ms
+        duration = None if duration is None else min(max(duration, 0), DAY_MS)
         ids = [str(candidate.pk) for candidate in item.candidates.all()]
         order = [ids[i] for i in judgement.order or range(len(ids)) if i < len(ids)]
         assignment = Assignment(
             item_id=item_id, annotator_id=person_id, state=Assignment.State.SUBMITTED, order=order,
             strategy="import", lease_until=now, submitted_at=_moment(judgement.at) or now,
-            active_ms=judgement.duration_ms or 0,
+            active_ms=duration or 0,
         )  # fmt: skip
         makers = {str(candidate.pk): candidate.maker for candidate in item.candidates.all()}
         shown = [{"candidate": one, "maker": makers[one]} for one in order]
-        submission = Submission(
-            assignment=assignment, number=1, duration_ms=judgement.duration_ms, shown=shown
-        )
+        submission = Submission(assignment=assignment, number=1, duration_ms=duration, shown=shown)
         assignments.append(assignment)
         submissions.append(submission)
         acts += _acts(submission, ids, judgement.acts)

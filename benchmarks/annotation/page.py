@@ -102,8 +102,9 @@ among them.
 For {found["paced_seconds"]:.0f} s everybody thinks for three to seven seconds before an answer (reading
 takes half a minute) and saves a draft meanwhile: {figures["paced"]["a_second"]:.1f} submissions a second.
 Then all answer as fast as they are served until nothing is left: {figures["flat out"]["a_second"]:.1f} a
-second, which is what one web process of this machine can do. The next item is claimed and fetched while one is
-judged, as the page's script does; from Submit on, a person waits for the submission and for what is left of that.
+second, which is what one web process of this machine can do. The next item is claimed and fetched while one
+is judged, as the page's script does; from Submit on, a person waits for the submission and for what is left
+of that.
 
 | | median, 95th percentile, most | how many |
 |---|---|---|
