@@ -117,11 +117,12 @@ def unfit(record: Neutral) -> str:
     """Return why the tables cannot hold a record as it is, in words; "" where they can."""
     if not isinstance(record, Example):
         return ""
-    given = [(Item, name, getattr(record, name)) for name in ("key", "language", "source", "licence")]
+    said: list[tuple[str, str, type[Item | Candidate]]]
+    said = [(name, getattr(record, name), Item) for name in ("key", "language", "source", "licence")]
     for answer in record.answers:
-        given += [(Candidate, "maker", answer.maker), (Candidate, "provider", answer.provider)]
-    for model, name, value in given:
-        most = model._meta.get_field(name).max_length or 0
+        said += [("maker", answer.maker, Candidate), ("provider", answer.provider, Candidate)]
+    for name, value, model in said:
+        most = getattr(model._meta.get_field(name), "max_length", None) or 0
         if len(value) > most:
             called = {"key": "id", "maker": "model"}.get(name, name)
             return f"“{called}” has {len(value):,} characters; at most {most} are kept."

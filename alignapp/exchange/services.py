@@ -47,7 +47,8 @@ def recognise(file: IO[bytes]) -> Format:
     form = registry.recognise(found.data) if found else None
     if form is None or form.write_examples is None:
         columns = ", ".join(list(found.data)[:8]) if found else _("nothing that can be read")
-        raise Refused(_("The format was not recognised (%s). Choose it in the list.") % columns)
+        words = _("The format was not recognised (%s). Choose it in the list, and the file once more.")
+        raise Refused(words % columns)
     return form
 
 
@@ -89,7 +90,7 @@ def look_at(file: IO[bytes], form: Format, *, licence: str, may_train: bool) -> 
         if counts["records"] + counts["errors"] >= LOOKED_AT or time.monotonic() > until:
             is_whole = False
             break
-    return counts | {"people": len(people), "first": first, "list": errors, "is_whole": is_whole}
+    return counts | {"people": len(people), "first": first, "list": sorted(errors), "is_whole": is_whole}
 
 
 def _in_short(line: int, example: Example) -> dict[str, Any]:
@@ -180,7 +181,7 @@ def about_project(project: Project) -> About:
     told += [
         f"The makers of the answers were {'hidden' if project.blind else 'shown'}, their order "
         f"{'random for each person' if project.shuffled else 'that of the source'}; "
-        f"{project.overlap} people for each item where nothing else is said."
+        f"each item by {project.overlap} or more where nothing else is said."
     ]
     who = f"Members and imported people of the project “{project.name}” in alignapp."
     return About(project.name, f"{timezone.localdate():%Y-%m-%d}", project.description, who, told)

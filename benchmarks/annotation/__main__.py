@@ -33,8 +33,8 @@ LEAVE_SECONDS = 60  # that the annotators' process may take beyond its own end
 def main() -> None:
     """Run it, print the bars, write JSON and page, and fail where a bar is missed."""
     options = _options()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit(143))  # leaving in order takes away what was made
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda *_: sys.exit(143))  # leaving in order takes away what was made
     load_before, begun = os.getloadavg()[0], time.monotonic()
     server = os.environ.get("DATABASE_URL", DATABASE_SERVER)
     broker = os.environ.get("REDIS_URL", BROKER_SERVER)
@@ -105,9 +105,10 @@ def _measured(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 
     call_command("migrate", verbosity=0)
     call_command("collectstatic", verbosity=0, interactive=False)
-    cards, homes = crowd.make(options.people, options.items), {}
+    cards = crowd.make(options.people, options.items)
+    said: list[str] = []
     connections.close_all()
-    port, said = free_port(), []
+    port = free_port()
     with running([services.web("127.0.0.1", port)], folder / "log", said.append):
         rows = _work(folder, cards, port, options)
         checked = checks.verify(rows)

@@ -162,7 +162,7 @@ class Annotator(threading.Thread):
 
     def _told(self, page: Page, form: dict[str, str], body: dict[str, Any]) -> None:
         scores = {one: int(form[f"slider-1-100.{one}"]) for one in page.candidates}
-        said = {"pick": form["pick-1-of-n"], "scores": scores}
+        said: dict[str, Any] = {"pick": form["pick-1-of-n"], "scores": scores}
         self._crowd.note("told", assignment=page.assignment, **body, **said)
 
     def _skip(self, page: Page, ahead: Future[Page | None]) -> Page | None:

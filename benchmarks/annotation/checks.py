@@ -55,9 +55,9 @@ def _said(row: Mapping[str, Any]) -> dict[str, Any]:
 def _kept(submissions: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return what the rows hold of these submissions, in the words of `_said`."""
     found: dict[str, dict[str, Any]] = {}
-    acts = Annotation.objects.filter(submission__in=submissions).select_related("submission")
+    acts = Annotation.objects.filter(submission_id__in=submissions).select_related("submission")
     for act in acts.iterator(chunk_size=2_000):
-        empty = {"assignment": str(act.submission.assignment_id), "pick": None, "scores": {}}
+        empty: dict[str, Any] = {"assignment": str(act.submission.assignment_id), "pick": None, "scores": {}}
         one = found.setdefault(str(act.submission_id), empty)
         if act.kind == Annotation.Kind.PICK:
             one["pick"] = str(act.candidate_id)

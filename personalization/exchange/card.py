@@ -51,8 +51,11 @@ def _head(files: Mapping[str, Export], about: About) -> str:
     lines = ["---", f"pretty_name: {json.dumps(about.title, ensure_ascii=False)}"]
     lines += ["language:", *(f"- {json.dumps(name)}" for name in languages)] if languages else []
     lines += [f"license: {_hub_licence(_summed(one.licences for one in files.values()))}"]
-    lines += ["size_categories:", f"- {size}", "tags:", "- preference", "- human-feedback", "configs:"]
+    lines += ["size_categories:", f"- {size}", "tags:", "- preference", "- human-feedback"]
+    lines += ["configs:"] if any(export.rows for export in files.values()) else []
     for name, export in files.items():
+        if not export.rows:  # an empty file has no columns, which readers refuse
+            continue
         lines += [f"- config_name: {export.form.name}", f"  data_files: {json.dumps(name)}"]
     return "\n".join([*lines, "---"])
 

@@ -130,7 +130,7 @@ def test_a_bad_line_is_named_and_the_others_are_kept(project):
     assert (done.new, done.errors) == (2, 2)
     assert [line for line, _ in done.first_errors] == [2, 3]
     assert "one object a line" in done.first_errors[0][1]
-    assert "“chosen” has to be a list of messages" in done.first_errors[1][1]
+    assert "“chosen” has to be a text or a list of messages" in done.first_errors[1][1]
 
 
 def test_what_the_tables_cannot_hold_is_a_bad_line_and_no_broken_import(project):
