@@ -37,7 +37,13 @@ def card(files: Mapping[str, Export], about: About) -> str:
     parts += [_section("How they were asked", [*about.how, *_protocols(files.values())])]
     parts += [_section("What is in it", _files(files))]
     agreement = [f"{name}: {value}" for name, value in about.agreement.items()]
-    parts += [_section("Agreement", agreement or ["It was not computed for this export."])]
+    parts += [
+        _section(
+            "Agreement",
+            agreement
+            or ["Nothing tells: nobody was asked twice, no two judged the same, or there is too much."],
+        )
+    ]
     parts += [_section("Licences", _licences(files.values()))]
     parts += [_section("What was left out, and why", _left_out(files))]
     parts += [_section("Known biases", [*about.biases, *_biases(files.values())])]

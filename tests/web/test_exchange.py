@@ -169,6 +169,15 @@ def test_what_may_not_be_trained_on_does_not_leave_for_training(project):
     assert export.left_out[transfer.NO_CONSENT] == 1
 
 
+def test_the_card_says_how_far_people_agree(project):
+    rows = [{**PAIR, "prompt": f"{n}?", "person": who} for n in range(4) for who in ("ann", "bob")]
+    rows[0] |= {"chosen": "No.", "rejected": "Because."}
+    bring(project, jsonl(*rows), "trl-preference")
+    (name,) = found = services.about_project(project).agreement
+    assert name == "Krippendorff's alpha, pick-1-of-n"
+    assert "95 % interval" in found[name]
+
+
 def test_nobodys_address_leaves(project, other):
     bring(project, jsonl({**PAIR, "person": ""}), "trl-preference")
     Membership.objects.create(project=project, person=other, role="annotator", may_train=True)
