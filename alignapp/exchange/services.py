@@ -202,7 +202,7 @@ def _agreement(project: Project) -> dict[str, str]:
     found = {"With oneself, on hidden repeats": own} if own else {}
     found |= {f"Krippendorff's alpha, {row.label}": row.estimate for row in alpha_figure(asked, seed=0).rows}
     return {
-        name: f"{one.value:.2f}, 95 % interval {one.low:.2f} to {one.high:.2f} ({one.n:,} units)"
+        name: f"{one.value:.2f}, 95 % interval {one.low:.2f} to {one.high:.2f} (n = {one.n:,})"
         for name, one in found.items()
     }
 

@@ -174,7 +174,7 @@ def test_the_card_says_how_far_people_agree(project):
     rows[0] |= {"chosen": "No.", "rejected": "Because."}
     bring(project, jsonl(*rows), "trl-preference")
     (name,) = found = services.about_project(project).agreement
-    assert name == "Krippendorff's alpha, pick-1-of-n"
+    assert name == "Krippendorff's alpha, pick-1-of-n (nominal)"
     assert "95 % interval" in found[name]
 
 
