@@ -21,20 +21,12 @@ from django.utils.dateparse import parse_datetime
 
 from alignapp.accounts.models import Person
 from alignapp.annotation.access import Role
-from alignapp.annotation.models import (
-    Annotation,
-    Assignment,
-    Candidate,
-    Item,
-    Membership,
-    Project,
-    Submission,
-)
+from alignapp.annotation.models import Annotation, Assignment, Item, Membership, Project, Submission
 from alignapp.annotation.protocols.base import DAY_MS
 from alignapp.annotation.services.items import NewCandidate, NewItem, add_items
 from alignapp.exchange.models import Import, ImportedPerson
 from personalization.exchange.fields import scale_back
-from personalization.exchange.neutral import HIGHEST, LOWEST, Act, Example, Judgement, Neutral
+from personalization.exchange.neutral import Act, Example, Judgement
 from personalization.exchange.source import LineError
 from personalization.exchange.transfer import Read
 
@@ -111,25 +103,6 @@ def _store(project: Project, people: _People, examples: Sequence[Example], done:
     done.judgements += len(wanted)
     done.judgements_known -= len(wanted)
     _judge(wanted)
-
-
-def unfit(record: Neutral) -> str:
-    """Return why the tables cannot hold a record as it is, in words; "" where they can."""
-    if not isinstance(record, Example):
-        return ""
-    said: list[tuple[str, str, type[Item | Candidate]]]
-    said = [(name, getattr(record, name), Item) for name in ("key", "language", "source", "licence")]
-    for answer in record.answers:
-        said += [("maker", answer.maker, Candidate), ("provider", answer.provider, Candidate)]
-    for name, value, model in said:
-        most = getattr(model._meta.get_field(name), "max_length", None) or 0
-        if len(value) > most:
-            called = {"key": "id", "maker": "model"}.get(name, name)
-            return f"“{called}” has {len(value):,} characters; at most {most} are kept."
-    for act in (act for judgement in record.judgements for act in judgement.acts):
-        if act.score is not None and not LOWEST <= act.score <= HIGHEST:
-            return f"A rating is {act.score:g}; ratings go from {LOWEST:g} to {HIGHEST:g}."
-    return ""
 
 
 def _item(example: Example) -> NewItem:

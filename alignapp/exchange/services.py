@@ -20,7 +20,7 @@ from alignapp.adapters import dispatch
 from alignapp.annotation.models import Project, Submission
 from alignapp.exchange.errors import Refused
 from alignapp.exchange.models import Import
-from alignapp.exchange.rows import Committed, commit, unfit
+from alignapp.exchange.rows import Committed, commit
 from alignapp.quality.judgements import judgements_of
 from alignapp.zipping import Sink
 from personalization.exchange import registry, source, transfer
@@ -55,14 +55,9 @@ def recognise(file: IO[bytes]) -> Format:
 
 
 def read(file: IO[bytes], form: Format, *, licence: str, may_train: bool) -> Iterator[Read | LineError]:
-    """Yield a file's records; rows that name no licence get the given one, and licences hold.
-
-    Rows that the tables cannot hold as they are, are errors: cut off, they would not be what they were.
-    """
+    """Yield a file's records; rows that name no licence get the given one, and licences hold."""
     for one in transfer.read(file, form):
-        if isinstance(one, Read) and (words := unfit(one.record)):
-            one = LineError(one.line, words)
-        elif isinstance(one, Read):
+        if isinstance(one, Read):
             record = one.record
             of_row = record.licence or licence
             allowed = record.may_train and may_train and not forbids_training(of_row)

@@ -133,6 +133,21 @@ def a_restarted_server_loses_nothing(page, process) -> None:
     assert Annotation.objects.filter(text="While the server was away.").exists()
 
 
+def an_item_whose_time_is_over_goes_on_by_itself(page, person: Person) -> None:
+    begin(page, person, time_limit_seconds=2)
+    here = page.url
+    comment(page).fill("Too long to finish")
+    page.wait_for_url(lambda url: url != here)
+    expect(page.locator("[data-told]")).to_contain_text("somebody else gets it")
+    (aside,) = Assignment.objects.filter(state="discarded")
+    assert aside.draft["free-comment"] == ["Too long to finish"]
+    here = page.url
+    page.keyboard.press("1")
+    page.wait_for_url(lambda url: url != here)
+    expect(page.locator("[data-told]")).to_contain_text("submitted as it stood")
+    assert aside.item.project.items.filter(assignments__state="submitted").count() == 1
+
+
 def test_what_was_typed_survives_everything(page, web):
     person = sign_in(page, "keeper")
     begin(page, person)
@@ -141,18 +156,4 @@ def test_what_was_typed_survives_everything(page, web):
     a_reload_after_the_session_leads_back_with_what_was_typed(page)
     page = a_closed_lid_without_a_network_loses_nothing(page)
     a_restarted_server_loses_nothing(page, web[1])
-
-
-def test_an_item_whose_time_is_over_goes_on_by_itself(page):
-    person = sign_in(page, "hasty")
-    begin(page, person, time_limit_seconds=2)
-    here = page.url
-    comment(page).fill("Too long to finish")
-    page.wait_for_url(lambda url: url != here)
-    expect(page.locator("[data-told]")).to_contain_text("somebody else gets it")
-    assert Assignment.objects.get(state="discarded").draft["free-comment"] == ["Too long to finish"]
-    here = page.url
-    page.keyboard.press("1")
-    page.wait_for_url(lambda url: url != here)
-    expect(page.locator("[data-told]")).to_contain_text("submitted as it stood")
-    assert Assignment.objects.filter(state="submitted").count() == 1
+    an_item_whose_time_is_over_goes_on_by_itself(page, person)

@@ -134,17 +134,15 @@ def test_a_bad_line_is_named_and_the_others_are_kept(project):
 
 
 def test_what_the_tables_cannot_hold_is_a_bad_line_and_no_broken_import(project):
-    long = {**PAIR, "prompt": "Long?", "source": "https://" + "x" * 200}
-    done = bring(project, jsonl(long, PAIR), "trl-preference")
-    assert (done.new, done.errors) == (1, 1)
-    assert done.first_errors[0] == (1, "“source” has 208 characters; at most 200 are kept.")
     rated = {
         "utterance_id": "u", "interaction_id": "i", "conversation_id": "c", "user_id": "ann", "turn": 0,
         "within_turn_id": 0, "conversation_type": "unguided", "model_name": "m", "model_provider": "p",
         "user_prompt": "Why?", "model_response": "So.", "score": 101, "if_chosen": True,
     }  # fmt: skip
     done = bring(project, jsonl(rated), "prism-utterances")
-    assert done.first_errors == [(1, "A rating is 101; ratings go from 1 to 100.")]
+    assert done.first_errors == [(1, "A rating is 101.0; ratings go from 1 to 100.")]
+    done = bring(project, jsonl(rated | {"score": 100, "model_name": "m" * 201}), "prism-utterances")
+    assert done.first_errors[0][1].startswith("The maker of an answer has more than 200 characters")
 
 
 def test_what_may_not_be_trained_on_does_not_leave_for_training(project):
