@@ -167,8 +167,18 @@ def test_what_may_not_be_trained_on_does_not_leave_for_training(project):
     assert export.left_out[transfer.NO_CONSENT] == 1
 
 
+def test_answers_in_another_order_are_the_same_answers_and_others_are_a_bad_line(project):
+    one = {**PAIR, "id": "q"}
+    swapped = {**one, "person": "bob", "chosen": "No.", "rejected": "Because."}
+    done = bring(project, jsonl(one, swapped, {**one, "person": "cy", "chosen": "Else."}), "trl-preference")
+    assert (done.new, done.judgements, done.errors) == (1, 2, 1)
+    assert done.first_errors[0][0] == 3
+    picked = Annotation.objects.order_by("submission__assignment__annotator__imported_as__name")
+    assert [act.candidate.text for act in picked] == ["Because.", "No."]
+
+
 def test_the_card_says_how_far_people_agree(project):
-    rows = [{**PAIR, "prompt": f"{n}?", "person": who} for n in range(4) for who in ("ann", "bob")]
+    rows = [{**PAIR, "id": str(n), "person": who} for n in range(4) for who in ("ann", "bob")]
     rows[0] |= {"chosen": "No.", "rejected": "Because."}
     bring(project, jsonl(*rows), "trl-preference")
     (name,) = found = services.about_project(project).agreement
