@@ -90,8 +90,10 @@ def _examples(batch: Sequence[Read | LineError], done: Committed) -> Iterator[tu
 
 def _store(project: Project, people: _People, read: Sequence[tuple[int, Example]], done: Committed) -> None:
     examples = [example for _line, example in read]
-    first = {example.key: example for example in reversed(examples)}  # what an item is, its first row says
-    added = add_items(project, map(_item, reversed(first.values())))
+    first: dict[str, Example] = {}
+    for example in examples:
+        first.setdefault(example.key, example)  # what an item is, its first row says
+    added = add_items(project, map(_item, first.values()))
     done.new += added.new
     done.known += len(examples) - added.new
     items = project.items.filter(key__in={example.key for example in examples})
