@@ -27,6 +27,8 @@ PLEASED = (
     "That makes sense now.",
     "I love how you put that.",
     "Good, please always answer like this.",
+    "Thank you, well done!",
+    "That is much better.",
 )
 DISPLEASED = (
     "That is not what I asked.",
@@ -37,9 +39,10 @@ DISPLEASED = (
     "That is wrong.",
     "This is too vague and leaves things out, please say more.",
     "Please write it in another way.",
+    "This is not helpful.",
 )
 # A text that is so far from all of them says neither, nor does one that is about as near to both.
-NEAREST, APART = 0.35, 0.05
+NEAREST, APART = 0.4, 0.05
 MOST_TOKENS = 64  # of a reaction; what somebody writes at length is told by its beginning
 
 

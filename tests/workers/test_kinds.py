@@ -51,7 +51,8 @@ def person_who_says(email: str, words: str) -> tuple[Person, list[Feedback]]:
     return person, said
 
 
-def test_what_a_person_types_of_answers_teaches_once_their_comparisons_agree(engine):
+def test_what_a_person_types_of_answers_teaches_once_their_comparisons_agree(engine, settings):
+    settings.MIN_TRAINING_PAIRS = 4
     MethodInfo.objects.create(name="ilf", data="critiques", produces="adapter", summary="", paper="")
     person, said = person_who_says("words@example.org", "Great, I like it a lot.")
     job = start_job(person, "ilf")
