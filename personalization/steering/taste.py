@@ -31,20 +31,19 @@ def rated_prompts(base: BaseModel, pairs: Sequence[Pair]) -> list[RatedPrompt]:
     An answer's margins, won less lost, are its centred rating times the number of answers where the pairs
     are all those of a prompt's ratings. The last MOST_PROMPTS prompts are read.
     """
-    margins: dict[tuple[Message, ...], dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    conversations: dict[tuple[Message, ...], str] = {}
+    margins: dict[tuple[str, tuple[Message, ...]], dict[str, float]]
+    margins = defaultdict(lambda: defaultdict(float))
     for pair in pairs:
-        conversations.setdefault(pair.prompt, pair.conversation)
-        margins[pair.prompt][pair.chosen] += pair.margin
-        margins[pair.prompt][pair.rejected] -= pair.margin
+        margins[pair.conversation, pair.prompt][pair.chosen] += pair.margin
+        margins[pair.conversation, pair.prompt][pair.rejected] -= pair.margin
     kept = list(margins.items())[-MOST_PROMPTS:]
-    items = [(prompt, text) for prompt, texts in kept for text in texts]
+    items = [(prompt, text) for (_, prompt), texts in kept for text in texts]
     layers = list(layers_of(len(base.layers)))
     states = mean_states(base, Completions.encode(base, items))[:, layers].numpy()
     found, at = [], 0
-    for prompt, texts in kept:
+    for (conversation, _), texts in kept:
         own = states[at : at + len(texts)]
-        found.append(RatedPrompt(conversations[prompt], own, tuple(texts.values())))
+        found.append(RatedPrompt(conversation, own, tuple(texts.values())))
         at += len(texts)
     return found
 

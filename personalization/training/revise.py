@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from personalization.models.base import BaseModel
 from personalization.models.generate import short_answers
+from personalization.models.prompts import encode_text
 from personalization.models.reactions import follow_up_rewards, leaning
 from personalization.models.relevance import relevance
 from personalization.progress import Progress, Report, ignore
@@ -25,7 +26,7 @@ Judge = Callable[[Sequence[Message], Sequence[str]], Sequence[float]]
 MOST = 32  # of each kind, the latest: a revision takes some seconds of a core
 DRAFTS = 4
 TOGETHER = 4  # reactions whose drafts are written in one batch
-NEW_TOKENS = 128
+NEW_TOKENS, SLACK = 128, 4  # a text that is encoded anew may have some tokens less than were drawn
 AGREED = 0.2  # log-odds from which the judge agrees with a pair: it gives it 55 % or more
 OFF_SUBJECT = 0.15  # cosine with the question that a preferred answer may lose: revisions tend to leave it
 PROTOCOLS = {True: "revised-after-critique", False: "mined-from-follow-up"}
@@ -75,7 +76,7 @@ def language_pairs(
         chats = [chat for one in some for chat in one.chats()]
         texts = short_answers(base, chats, seed=seed + at, max_new_tokens=NEW_TOKENS)
         for i, one in enumerate(some):
-            drafts = [whole(text) for text in texts[i * DRAFTS : (i + 1) * DRAFTS]]
+            drafts = [_finished(base, text) for text in texts[i * DRAFTS : (i + 1) * DRAFTS]]
             if pair := pair_of(base, one, drafts, judge):
                 found.append(pair)
     return tuple(found)
@@ -119,6 +120,10 @@ def whole(text: str) -> str:
     """Return a draft without the sentence in which it was cut off; as it is where it holds no other."""
     end = max(text.rfind(mark) for mark in ".!?\n")
     return text if end < 1 else text[: end + 1].strip()
+
+
+def _finished(base: BaseModel, text: str) -> str:
+    return whole(text) if len(encode_text(base, text)) >= NEW_TOKENS - SLACK else text
 
 
 def _said(words: Sequence[Critique], *, asked: bool) -> list[Said]:

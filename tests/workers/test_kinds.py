@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from alignapp.accounts.models import Person
 from alignapp.adapters import store
 from alignapp.adapters.models import Artifact, Job, MethodInfo
 from alignapp.adapters.services import start_job
@@ -41,27 +40,34 @@ def test_thumbs_become_an_adapter_that_names_the_rows_behind_it(engine):
     assert {str(thumb.id) for thumb in thumbs} <= set(learned)
 
 
-def person_who_says(email: str, words: str) -> tuple[Person, list[Feedback]]:
-    """Return somebody with comparisons who also wrote something about other answers, and those acts."""
-    person = person_with_pairs(email, conversations=12)
-    said = []
-    for i in range(6):
-        turn, (reply,) = answered_turn(conversation_of(person), f"Nothing of that {i}!", text=f"Why {i}?")
-        said.append(record_feedback(person, turn, Feedback.Kind.CRITIQUE, reply=reply, text=words))
-    return person, said
-
-
 def test_what_a_person_types_of_answers_teaches_once_their_comparisons_agree(engine, settings):
     settings.MIN_TRAINING_PAIRS = 4
     MethodInfo.objects.create(name="ilf", data="critiques", produces="adapter", summary="", paper="")
-    person, said = person_who_says("words@example.org", "Great, I like it a lot.")
+    person = person_with_pairs("words@example.org", conversations=12)
+    said = []
+    for i in range(6):
+        turn, (reply,) = answered_turn(conversation_of(person), f"Yes, {i}.", text=f"Why {i}?")
+        kind = Feedback.Kind.CRITIQUE if i % 2 else Feedback.Kind.FOLLOW_UP
+        said.append(record_feedback(person, turn, kind, reply=reply, text="Great, I like it a lot."))
     job = start_job(person, "ilf")
     run_job(str(job.id))
     job.refresh_from_db()
-    artifact = Artifact.objects.filter(job=job).first()
-    if artifact is None:  # which of its own answers a tiny model's judge prefers is chance, but it is said
-        assert "agree with none" in job.reason
-        return
+    assert (job.state, job.reason) == (Job.State.DONE, "")
     is_sound(job)
-    learned = set(artifacts.untouched(store.folder_of(artifact))["records"])
-    assert learned & {str(act.id) for act in said}
+    artifact = Artifact.objects.get(job=job)
+    learned = artifacts.untouched(store.folder_of(artifact))["records"]
+    assert {str(act.id) for act in said} & set(learned)
+
+
+def test_words_that_no_comparison_can_check_end_the_job_with_the_reason(engine, settings):
+    settings.MIN_TRAINING_PAIRS = 4
+    MethodInfo.objects.create(name="ilf", data="critiques", produces="adapter", summary="", paper="")
+    person = person_with_pairs("alike@example.org", conversations=6, dislikes="Yes")
+    for i in range(6):
+        turn, (reply,) = answered_turn(conversation_of(person), f"Yes, {i}.", text=f"Why {i}?")
+        record_feedback(person, turn, Feedback.Kind.CRITIQUE, reply=reply, text="Too long.")
+    job = start_job(person, "ilf")
+    run_job(str(job.id))
+    job.refresh_from_db()
+    assert not Artifact.objects.filter(job=job).exists()
+    assert job.reason.startswith(("Your comparisons do not tell yet", "Your comparisons agree with none"))
