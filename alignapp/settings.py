@@ -89,6 +89,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "alignapp.faults.BrokerFault",
     "alignapp.faults.NulRemoval",
+    "alignapp.faults.LostForm",
 ]
 
 ROOT_URLCONF = "alignapp.urls"
@@ -221,6 +222,7 @@ CONTENT_SECURITY_POLICY = {
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "alignapp.faults.stale_form"
 CSRF_COOKIE_HTTPONLY = False  # our modules read the token to send it with fetch()
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 if HTTPS:

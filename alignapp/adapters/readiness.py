@@ -28,6 +28,7 @@ MIN_CONVERSATIONS = 6
 MIN_RATED_GROUPS = 6
 MIN_THUMBS = 16
 MIN_EDITS = 8
+MIN_WORDS = 6  # critiques and next messages: some of the pairs that they make are dropped
 MIN_INVENTORY_ANSWERS = 60
 
 
@@ -154,6 +155,20 @@ def _edits(method: MethodInfo, given: Given) -> Readiness:
     )
 
 
+def _critiques(method: MethodInfo, given: Given) -> Readiness:
+    words = len(given.records.critiques) + len(given.records.follow_ups)
+    # The model's new answers are checked by comparisons, and learned from beside them.
+    if words >= MIN_WORDS:
+        return _pairs(method, given)
+    return Readiness(
+        method,
+        words,
+        MIN_WORDS,
+        _("critiques, or messages with which you went on,"),
+        _("The model answers again as you said, and learns what your comparisons agree with."),
+    )
+
+
 def _inventory(method: MethodInfo, given: Given) -> Readiness:
     return Readiness(
         method,
@@ -183,17 +198,20 @@ def _to_prove_on(method: MethodInfo, given: Given) -> Readiness | None:
         method,
         conversations,
         MIN_CONVERSATIONS,
-        _("conversations") if method.data in ("pairs", "contrasts") else _("conversations with comparisons"),
+        _("conversations") if method.data in _COMPARED else _("conversations with comparisons"),
         _("Some conversations are held out for the proof: nothing is tested on what it learned."),
     )
 
 
+_COMPARED = ("pairs", "contrasts", "critiques", "choices")  # kinds that are told by comparisons
 _BY_DATA = {
     "pairs": _pairs,
     "contrasts": _contrasts,
     "thumbs": _thumbs,
     "ratings": _ratings,
     "edits": _edits,
+    "critiques": _critiques,
+    "choices": _pairs,
     "inventory": _inventory,
     "values": _values,
 }

@@ -194,6 +194,7 @@ ROUTES = [
     _project("delete", "led", "GET POST"),
     _project("add_guidelines", "managed", "POST"),
     _project("remove", "managed", "POST", "member_id=membership"),
+    _project("pardon", "managed", "POST", "member_id=membership"),
     _project("withdraw", "managed", "POST", "invitation_id=invitation"),
     _project("item", "managed", "GET", "item_id=item"),
     _project("offer_again", "managed", "POST", "assignment_id=assignment"),

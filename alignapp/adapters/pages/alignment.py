@@ -10,6 +10,7 @@ from alignapp.adapters.pages.advice import advice_view
 from alignapp.adapters.pages.learning import learn_views
 from alignapp.adapters.pages.parts import artifact_groups, part_views
 from alignapp.adapters.readiness import given_by
+from alignapp.audit.models import AuditEvent
 from alignapp.feedback import repeats
 from alignapp.instant.pages import instant_view
 from alignapp.profiles.services import current_profile
@@ -43,6 +44,13 @@ def alignment_page(person: Person) -> dict[str, Any]:
         "offered": [view for view in learn if view.is_offered],
         "advice": advice_view(person, given, learn),
         "history": list(history[:HISTORY_LENGTH]),
+        "operated": _operated(person),
         "consistency": repeats.consistency(person),
         "is_empty": not artifacts and profile is None and not jobs,
     }
+
+
+def _operated(person: Person) -> set[str]:
+    """Return the ids of the versions that somebody else made, as the record says."""
+    switched = AuditEvent.objects.filter(subject=person, verb="alignment.switched").exclude(actor=person)
+    return set(switched.order_by("-id").values_list("object_id", flat=True)[:HISTORY_LENGTH])

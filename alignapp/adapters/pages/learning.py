@@ -32,7 +32,10 @@ DATA = {
     "thumbs": gettext_lazy("thumbs up and down"),
     "ratings": gettext_lazy("answers to one message that you rated differently"),
     "edits": gettext_lazy("answers that you rewrote"),
-    "critiques": gettext_lazy("critiques"),
+    "critiques": gettext_lazy(
+        "critiques and messages with which you went on, and comparisons to check them by"
+    ),
+    "choices": gettext_lazy("pairs of answers of which you preferred one"),
     "inventory": gettext_lazy("answers to the personality inventory"),
     "prompts": gettext_lazy("messages that you wrote"),
     "values": gettext_lazy("the values that you state"),
