@@ -27,7 +27,7 @@ WINS = plain(2)
 # What acts without a job of its own, by the names of the adviser's table.
 NAMES: Mapping[str, StrOrPromise] = {
     INSTANT: gettext_lazy("the vector that follows your ratings"),
-    f"dpo+{INSTANT}": gettext_lazy("the adapter and the vector that you have"),
+    f"dpo+{INSTANT}": gettext_lazy("an adapter with that vector beside it"),
 }
 # Sentences count these kinds of feedback; nobody is told of "pairs".
 KINDS: Mapping[str, StrOrPromise] = {

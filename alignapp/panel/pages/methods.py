@@ -16,7 +16,7 @@ from django.conf import settings
 from alignapp.adapters import advice
 from alignapp.adapters.advice import ACTING, INSTANT
 from alignapp.adapters.models import MethodInfo
-from alignapp.adapters.pages.advice import NAMES, amount_words, minutes_words, source
+from alignapp.adapters.pages.advice import NAMES, amount_words, minutes_words
 from alignapp.adapters.pages.parts import method_title
 from personalization.adviser import Measured, is_sound
 from personalization.beliefs import LEAST_PEOPLE, Belief, Outcome, believe
@@ -54,7 +54,7 @@ def methods_page() -> dict[str, Any]:
     )
     return {
         "methods": [_known(name, infos.get(name), rows, here[name], belief, seconds) for name in names],
-        "source": source(),
+        "measured_on": advice.priors(),
         "least_people": LEAST_PEOPLE,
         "budget": minutes_words(settings.ADVICE_SECONDS),
     }
