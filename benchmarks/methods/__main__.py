@@ -34,7 +34,7 @@ from personalization.training import replay, run, select
 from personalization.training.settings import TrainingSettings
 
 PUBLISHED = Path("docs/benchmarks/methods-raw")
-QUICK = ("dpo", "ipo", "kto", "sft")  # two of one kind, and what learns from other kinds
+QUICK = ("dpo", "ipo", "kto")  # two of one kind and one of another
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def main() -> None:
         "--minutes", type=float, default=float("inf"), help="stop after so long; the rest another time"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="2 people, 4 methods, 2 prompts, short training: does it work?"
+        "--quick", action="store_true", help="2 people, 3 methods, 2 prompts, short training: does it work?"
     )
     parser.set_defaults(rated=RATED, fresh=FRESH)
     options = parser.parse_args()
