@@ -30,7 +30,7 @@ from workers import shutdown
 from workers.attempt import Attempt
 from workers.engines import base_for_process
 from workers.proving import prove
-from workers.revising import learn_from_words
+from workers.revising import came_of_words, learn_from_words
 from workers.work import BEGINS, Work
 
 if TYPE_CHECKING:
@@ -191,7 +191,9 @@ def _learn_adapters(learners: Sequence[Learner]) -> None:
         with ready[index].attempt.settling():
             if isinstance(outcome, Exception):
                 raise outcome
-            _end(ready[index], (outcome.as_dict(), _adapter_sources(ready[index].work)))
+            work = ready[index].work
+            metrics = {**outcome.as_dict(), **came_of_words(work)}
+            _end(ready[index], (metrics, _adapter_sources(work)))
         if shutdown.requested.is_set():
             raise shutdown.ShuttingDown  # the others need not begin; each keeps its place
 
