@@ -175,6 +175,7 @@ def _learn_adapters(learners: Sequence[Learner]) -> None:
 
     Nobody is served later by that than if all proofs came last: the device does the same work either way.
     """
+    from personalization.training.settings import TrainingSettings
     from personalization.training.train import train_together
 
     lessons: list[Lesson] = []
@@ -198,7 +199,8 @@ def _learn_adapters(learners: Sequence[Learner]) -> None:
             raise shutdown.ShuttingDown  # the others need not begin; each keeps its place
 
     if ready:
-        train_together(ready[0].work.base, lessons, ready[0].work.method, on_end=left)
+        kept = TrainingSettings(kept_share=settings.TRAIN_KEPT_SHARE, kept_by=settings.TRAIN_KEPT_BY)
+        train_together(ready[0].work.base, lessons, ready[0].work.method, settings=kept, on_end=left)
 
 
 def _lesson(work: Work, out: Path) -> Lesson:

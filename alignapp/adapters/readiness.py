@@ -5,6 +5,7 @@ Knows nothing of training: it counts records by the kind of data that a method's
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from alignapp.feedback.records import records_for
 from alignapp.profiles import effects
 from alignapp.profiles.models import InventoryAnswer
 from alignapp.profiles.services import current_profile, strengths_of
-from personalization.records import Records
+from personalization.records import Record, Records
 
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
@@ -61,16 +62,38 @@ class Given:
     acting: int  # stated values that can be measured in text
     states_values: bool
 
+    @property
+    def messages(self) -> dict[str, int]:
+        """How many messages have feedback of each kind, however much of it: what benchmarks count, too."""
+        records = self.records
+        compared = _messages(records.pairs)
+        return {
+            "ratings": sum(len(set(group.scores)) > 1 for group in records.groups),
+            "pairs": compared,
+            "contrasts": compared if self.states_values else 0,
+            "thumbs": _messages(records.thumbs),
+            "edits": len(records.edits),
+        }
 
-def readiness(person: Person) -> list[Readiness]:
-    """Return every enabled method with what there is for it."""
+
+def _messages(records: Sequence[Record]) -> int:
+    return len({(record.conversation, record.prompt) for record in records})
+
+
+def given_by(person: Person) -> Given:
+    """Return what a person gave so far."""
     profile = current_profile(person)
-    given = Given(
+    return Given(
         records_for(person),
         InventoryAnswer.objects.for_person(person).count(),
         len(effects.acting(strengths_of(profile))),
         bool(profile and profile.system_message),
     )
+
+
+def readiness(person: Person, given: Given | None = None) -> list[Readiness]:
+    """Return every enabled method with what there is for it; `given` saves asking for it again."""
+    given = given or given_by(person)
     # Of what this version does not collect nothing can be learned.
     methods = [method for method in MethodInfo.objects.filter(enabled=True) if method.data in _BY_DATA]
     return [_BY_DATA[method.data](method, given) for method in methods]

@@ -13,7 +13,7 @@ from alignapp.adapters import services
 from alignapp.adapters.forms import PARAMETER_PREFIX
 from alignapp.adapters.models import Artifact, Job, MethodInfo
 from alignapp.adapters.pages.parts import method_title
-from alignapp.adapters.readiness import Readiness, sentence
+from alignapp.adapters.readiness import Given, Readiness, sentence
 from alignapp.feedback.models import Feedback
 from alignapp.profiles.models import InventoryAnswer, ProfileVersion
 
@@ -88,12 +88,12 @@ class LearnView:
         return not self.has_learned or self.new_since >= OFFER_AFTER
 
 
-def learn_views(person: Person, jobs: Sequence[Job]) -> list[LearnView]:
-    """Return a card for every method that this version can offer."""
+def learn_views(person: Person, jobs: Sequence[Job], given: Given | None = None) -> list[LearnView]:
+    """Return a card for every method that this version can offer; `given` is what the person gave."""
     learned = Artifact.objects.for_person(person).values_list("job__method").annotate(Max("job__created_at"))
     last_learned = dict(learned)
     views = []
-    for item in services.readiness(person):
+    for item in services.readiness(person, given):
         info = item.method
         place, label = PLACES.get(info.data, IN_THE_CHAT)
         since = last_learned.get(info.name)
