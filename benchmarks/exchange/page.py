@@ -54,16 +54,17 @@ def _page(found: Mapping[str, Any]) -> str:
         for one in found["measured"]
     )
     most = max(one["rows"] for one in found["measured"])
+    where = f"{found['machine']}, commit {found['commit']}"
     load = max(one["load_average"] for one in found["measured"])
     return f"""# Data in and out: {most:,} rows
 
 {verdict(found)}
 
-`python -m benchmarks.exchange --rows {most} --postgres URL --page docs/benchmarks` ({found["machine"]},
-commit {found["commit"]}). Each row is a judged pair in TRL's format with one of fifty people, about 500 bytes;
-in the database it is an item, two answers, an assignment, a submission and an act. Each act is a process of its
-own, at a tenth of the rows and at all of them, from an empty database on: *read only* is the library without a
-database, *import* what a worker does, *export* the zip for training.
+`python -m benchmarks.exchange --rows {most} --postgres URL --page docs/benchmarks` ({where}).
+Each row is a judged pair in TRL's format with one of fifty people, about 500 bytes; in the database it is an
+item, two answers, an assignment, a submission and an act. Each act is a process of its own, at a tenth of the
+rows and at all of them, from an empty database on: *read only* is the library without a database, *import* what
+a worker does, *export* the zip for training.
 
 | database | act | rows | seconds | rows a second | peak MiB | MiB before it began |
 |---|---|---|---|---|---|---|
@@ -71,8 +72,8 @@ database, *import* what a worker does, *export* the zip for training.
 
 ![Memory](exchange.svg)
 
-The load average of this machine was up to {load:.1f} meanwhile: with other programs beside, the seconds are more
-than they would be alone; the memory is not touched by that. At these speeds a million rows would take
+The load average of this machine was up to {load:.1f} meanwhile: with other programs beside, the seconds are
+more than they would be alone; the memory is not touched by that. At these speeds a million rows would take
 {_million(found)} (not measured).
 """
 
