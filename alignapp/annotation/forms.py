@@ -6,14 +6,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from django import forms
+from django.core.validators import MaxValueValidator
 from django.utils.translation import gettext_lazy as _
 
 from alignapp.annotation import protocols
 from alignapp.annotation.access import Role
+from alignapp.annotation.item_form import MOST_CANDIDATES
 from alignapp.annotation.models import Guidelines, Invitation, Project
 from alignapp.annotation.services import writers
+from personalization.cleaning import clean
 
 ASKED = (("", _("not asked")), ("optional", _("optional")), ("required", _("required")))
+# Beyond these a number is a slip of the hand; what the columns hold differs between databases.
+MOST = {"overlap": 1_000, "candidates_shown": MOST_CANDIDATES, "time_limit_seconds": 24 * 3600}
 
 
 def ask_field(name: str) -> str:
@@ -74,6 +79,11 @@ class ProjectForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name, most in MOST.items():
+            field = self.fields[name]
+            others = [one for one in field.validators if not isinstance(one, MaxValueValidator)]
+            field.validators = [*others, MaxValueValidator(most)]
+            field.widget.attrs["max"] = most
         asked = {one["name"]: one for one in self.instance.protocols}
         self.initial["languages"] = ", ".join(self.instance.languages)
         self._offer_writers()
@@ -93,6 +103,12 @@ class ProjectForm(forms.ModelForm):
                     widget=forms.Textarea(attrs={"rows": 4}),
                     initial="\n".join((now or {}).get(key) or default),
                 )
+
+    def clean_name(self) -> str:
+        """Return the name without signs that would turn round the words of others' pages about it."""
+        if name := clean(self.cleaned_data["name"]):
+            return name
+        raise forms.ValidationError(_("Give it a name that can be read."))
 
     def _offer_writers(self) -> None:
         """Offer who lends their model; before there are members, only the base model writes."""

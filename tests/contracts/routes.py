@@ -214,6 +214,7 @@ ROUTES = [
     _project("quality:decide", "managed", "GET POST", "item_id=item"),
     _project("quality:mine", "joined", "GET"),
     _panel("panel:overview", roles="operator auditor support"),
+    _panel("panel:methods"),
     _panel("panel:jobs"),
     _panel("panel:preview_jobs", "POST", "operator"),
     _panel("panel:act_on_jobs", "POST", "operator"),

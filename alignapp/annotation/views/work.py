@@ -19,6 +19,7 @@ from alignapp.annotation.rights import assigned, joined
 from alignapp.annotation.services import answers, queue
 from alignapp.annotation.services.projects import member_of
 from alignapp.answers import PersonRequest, refusal, status_of, wants_json
+from alignapp.numbers import whole
 from personalization.errors import AlignError
 
 
@@ -99,12 +100,12 @@ def _submit(request: PersonRequest, assignment: Assignment) -> HttpResponse:
 def draft(request: PersonRequest, assignment_id: uuid.UUID) -> HttpResponse:
     """Keep what the form holds."""
     assignment = assigned(request, assignment_id)
-    number = request.POST.get("draft_number", "")
+    number = whole(request.POST.get("draft_number", ""))
     try:
         kept = answers.save_draft(
             assignment,
             dict(request.POST.lists()),
-            number=int(number) if number.isdecimal() else assignment.draft_number,
+            number=assignment.draft_number if number is None else number,
             active_ms=_milliseconds(request),
         )
     except AlignError as error:
@@ -153,5 +154,4 @@ def reopen(request: PersonRequest, assignment_id: uuid.UUID) -> HttpResponse:
 
 
 def _milliseconds(request: PersonRequest) -> int | None:
-    said = request.POST.get("active_ms", "")
-    return int(said) if said.isdecimal() else None
+    return whole(request.POST.get("active_ms", ""))
