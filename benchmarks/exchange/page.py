@@ -63,8 +63,8 @@ def _page(found: Mapping[str, Any]) -> str:
 `python -m benchmarks.exchange --rows {most} --postgres URL --page docs/benchmarks` ({where}).
 Each row is a judged pair in TRL's format with one of fifty people, about 500 bytes; in the database it is an
 item, two answers, an assignment, a submission and an act. Each act is a process of its own, at a tenth of the
-rows and at all of them, from an empty database on: *read only* is the library without a database, *import* what
-a worker does, *export* the zip for training.
+rows and at all of them, from an empty database on: *read only* is the library without a database, *import*
+what a worker does, *export* the zip for training.
 
 | database | act | rows | seconds | rows a second | peak MiB | MiB before it began |
 |---|---|---|---|---|---|---|
