@@ -72,6 +72,8 @@ what a worker does, *export* the zip for training.
 
 ![Memory](exchange.svg)
 
+An export of at most 5,000 judgements also says how far people agree: that is numpy's and scipy's memory.
+
 The load average of this machine was up to {load:.1f} meanwhile: with other programs beside, the seconds are
 more than they would be alone; the memory is not touched by that. At these speeds a million rows would take
 {_million(found)} (not measured).
