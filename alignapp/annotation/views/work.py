@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from alignapp.annotation import pages
-from alignapp.annotation.errors import Incomplete
+from alignapp.annotation.errors import Incomplete, TimeIsUp
 from alignapp.annotation.models import Assignment
 from alignapp.annotation.rights import assigned, joined
 from alignapp.annotation.services import answers, queue
@@ -75,6 +75,16 @@ def _submit(request: PersonRequest, assignment: Assignment) -> HttpResponse:
         if wants_json(request):
             return JsonResponse({"error": str(error), "errors": error.errors}, status=400)
         return _page(request, assignment, values, error.errors)
+    except TimeIsUp as error:
+        if wants_json(request):
+            body = {
+                "error": str(error),
+                "over": True,
+                "aside": assignment.state == Assignment.State.DISCARDED,
+            }
+            return JsonResponse(body, status=status_of(error))
+        messages.warning(request, str(error), extra_tags="warn")
+        return claim(request, assignment.item.project_id)
     except AlignError as error:
         if wants_json(request):
             return refusal(request, error, request.path)
