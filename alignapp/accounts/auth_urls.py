@@ -12,7 +12,6 @@ from django.views.decorators.http import require_GET
 from django.views.generic import View
 
 from alignapp.accounts.two_factor import qr_code
-from alignapp.accounts.views import sign_out
 
 
 def _reset(page: type[View]) -> Callable[..., HttpResponseBase]:
@@ -34,7 +33,7 @@ def _mfa(part: str, name: str) -> Callable[[HttpRequest], HttpResponse]:
 urlpatterns = [
     path("signup/", views.signup, name="account_signup"),
     path("login/", views.login, name="account_login"),
-    path("logout/", sign_out, name="account_logout"),
+    path("logout/", views.logout, name="account_logout"),
     path("reauthenticate/", views.reauthenticate, name="account_reauthenticate"),
     path("inactive/", views.account_inactive, name="account_inactive"),
     path("password/change/", views.password_change, name="account_change_password"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from allauth.account import views as allauth_views
 from allauth.account.decorators import reauthentication_required
 from allauth.core.exceptions import ReauthenticationRequired
 from django.contrib import messages
@@ -116,17 +115,6 @@ def export_everything(request: PersonRequest) -> HttpResponseBase:
     return FileResponse(export(request.user), as_attachment=True, filename=name)
 
 
-def sign_out(request: HttpRequest) -> HttpResponse:
-    """Sign out, or ask whether to; afterwards the browser's Back shows nothing of the person any more."""
-    response: HttpResponse = allauth_views.logout(request)
-    return response if request.user.is_authenticated else _forgotten_by_the_browser(response)
-
-
-def _forgotten_by_the_browser(response: HttpResponse) -> HttpResponse:
-    response["Clear-Site-Data"] = '"cache"'  # pages kept for Back among it
-    return response
-
-
 @login_required
 @require_http_methods(["GET", "POST"])
 def delete_everything(request: PersonRequest) -> HttpResponse:
@@ -144,7 +132,7 @@ def delete_everything(request: PersonRequest) -> HttpResponse:
         erase(person)
         logout(request)
         messages.success(request, gettext("Everything of yours was deleted."), extra_tags="good")
-        return _forgotten_by_the_browser(redirect("home"))
+        return redirect("home")
     context = {"form": form, "counts": what_goes(person)}
     status = 400 if form.is_bound else 200
     return render(request, "accounts/delete.html", context, status=status)

@@ -67,13 +67,6 @@ def test_the_first_page_differs_for_visitors_and_people(client, owner, client_of
     assert "What comes next" in client_of(owner).get(reverse("home")).content.decode()
 
 
-def test_after_signing_out_the_browser_keeps_no_page_to_go_back_to(owner, client_of):
-    client = client_of(owner)
-    assert "Clear-Site-Data" not in client.get(reverse("account_logout")).headers
-    assert client.post(reverse("account_logout")).headers["Clear-Site-Data"] == '"cache"'
-    assert client.get(reverse("account")).status_code == 302
-
-
 def test_the_number_of_answers_is_kept_between_one_and_four(owner, client_of):
     assert client_of(owner).post(reverse("account"), {"candidate_count": 2}).status_code == 302
     assert client_of(owner).post(reverse("account"), {"candidate_count": 9}).status_code == 400
