@@ -24,6 +24,8 @@ ENTRIES = [
     Entry("overview", _("Overview"), "panel:overview", READERS),
     Entry("jobs", _("Jobs"), "panel:jobs", READERS),
     Entry("adapters", _("Adapters and vectors"), "panel:adapters", READERS),
+    Entry("models", _("Base models"), "panel:models", READERS),
+    Entry("campaigns", _("Campaigns"), "panel:campaigns", READERS),
     Entry("people", _("People"), "panel:people", EVERYBODY),
     Entry("audit", _("Audit"), "panel:audit", READERS),
 ]

@@ -1,0 +1,123 @@
+"""The base models that are known: what was checked of each, and to which one people are moved."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from .job import LeaseLost
+
+
+class KnownModel(models.Model):
+    """One base model: where it comes from, what a worker found when it checked it, whether people are on it.
+
+    What a worker loads is its ALIGN_MODEL; a row only records. `facts` holds {"parameters", "bytes", "layers",
+    "hidden_size", "context_length", "architecture", "licence", "template", "sites", "caches"}, as
+    `personalization.models.vetting` finds them, and `checks` [{"name", "ok", "words"}] in their order.
+    """
+
+    class State(models.TextChoices):
+        NEW = "new", "Not checked"
+        QUEUED = "queued", "Waits for its check"
+        RUNNING = "running", "Being checked"
+        PASSED = "passed", "Passed"
+        FAILED = "failed", "Failed"
+
+    OPEN = (State.QUEUED, State.RUNNING)
+    MAX_ATTEMPTS = 2
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    spec = models.CharField(max_length=300)  # as ALIGN_MODEL: "embedded", a folder, a hub id
+    name = models.CharField(max_length=120)
+    licence = models.CharField(max_length=100, blank=True)  # as its card says, or whoever added it
+    revision = models.CharField(max_length=80, blank=True)  # as artifacts name it; empty before a check
+    content_hash = models.CharField(max_length=64, blank=True)
+    facts = models.JSONField(default=dict, blank=True)
+    checks = models.JSONField(default=list, blank=True)
+    state = models.CharField(max_length=10, choices=State, default=State.NEW)
+    progress = models.FloatField(default=0.0)  # 0 to 1
+    reason = models.TextField(blank=True)  # why the check failed
+    added_by = models.CharField(max_length=40)  # a pseudonym, "terminal" or "worker"
+    is_default = models.BooleanField(default=False)  # people's alignments are made of artifacts for it
+    moving = models.BooleanField(default=False)  # and some of them are not yet
+    checked_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    lease_owner = models.CharField(max_length=80, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["revision"], condition=~Q(revision=""), name="one_model_of_a_revision"
+            ),
+            models.UniqueConstraint(
+                fields=["is_default"], condition=Q(is_default=True), name="one_default_model"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @classmethod
+    def claim(cls, known_id: uuid.UUID | str, owner: str) -> KnownModel | None:
+        """Take a check that waits, for the length of a lease; None when it is not there to be taken."""
+        taken = cls.objects.filter(pk=known_id, state=cls.State.QUEUED).update(
+            state=cls.State.RUNNING,
+            attempts=F("attempts") + 1,
+            checks=[],
+            progress=0.0,
+            lease_owner=owner,
+            lease_until=_lease_end(),
+        )
+        return cls.objects.get(pk=known_id) if taken else None
+
+    @classmethod
+    def rescue(cls) -> list[KnownModel]:
+        """Put checks back whose worker is gone, the last attempt to its end; return those that wait."""
+        gone = cls.objects.filter(state=cls.State.RUNNING, lease_until__lt=timezone.now())
+        gone.filter(attempts__gte=cls.MAX_ATTEMPTS).update(
+            state=cls.State.FAILED, reason="The worker died each time. Its log may say why.", lease_owner=""
+        )
+        gone.update(state=cls.State.QUEUED, lease_owner="", lease_until=None)
+        return list(cls.objects.filter(state=cls.State.QUEUED))
+
+    def report(self, progress: float, checks: list[dict[str, Any]]) -> None:
+        """Say how far the check is and keep the lease. Raises LeaseLost."""
+        self._change(progress=min(max(progress, 0.0), 1.0), checks=checks, lease_until=_lease_end())
+
+    def end(self, reason: str, **found: Any) -> None:
+        """End the check: failed for a reason, or passed. Raises LeaseLost."""
+        self._change(
+            state=self.State.FAILED if reason else self.State.PASSED,
+            reason=reason,
+            progress=1.0,
+            checked_at=timezone.now(),
+            lease_owner="",
+            lease_until=None,
+            **found,
+        )
+
+    def give_back(self) -> None:
+        """Let another worker begin the check anew; this attempt is not counted. Raises LeaseLost."""
+        self._change(
+            state=self.State.QUEUED, attempts=max(self.attempts - 1, 0), lease_owner="", lease_until=None
+        )
+
+    def _change(self, **fields: Any) -> None:
+        ours = KnownModel.objects.filter(pk=self.pk, state=self.State.RUNNING, lease_owner=self.lease_owner)
+        if not ours.update(**fields):
+            raise LeaseLost(f"The check of {self} belongs to somebody else now.")
+        for name, value in fields.items():
+            setattr(self, name, value)
+
+
+def _lease_end() -> datetime:
+    return timezone.now() + timedelta(seconds=settings.JOB_LEASE_SECONDS)
