@@ -30,7 +30,7 @@ LOOK_SECONDS = 2.0  # how often the lease is kept while the process says nothing
 
 
 def run(known: KnownModel) -> None:
-    """Check a model whose row this worker holds. Raises LeaseLost, ShuttingDown; the row then is another's."""
+    """Check a model whose row this worker holds. Raises LeaseLost and ShuttingDown."""
     Path(settings.ARTIFACT_DIR).mkdir(parents=True, exist_ok=True)
     command = [
         sys.executable, "-m", "personalization.engine.smoke", known.spec,
@@ -92,7 +92,9 @@ def _end(known: KnownModel, checks: list[dict[str, Any]], facts: dict[str, Any])
         return
     fields = {name: facts.pop(name) for name in ("name", "revision", "content_hash", "licence")}
     if known.revision and known.revision != fields["revision"]:
-        known.end(f"It is not the model that was checked before: {known.revision} then, {fields['revision']} now.")
+        known.end(
+            f"It is not the model that was checked before: {known.revision} then, {fields['revision']} now."
+        )
         return
     try:
         with transaction.atomic():
@@ -103,12 +105,19 @@ def _end(known: KnownModel, checks: list[dict[str, Any]], facts: dict[str, Any])
 
 
 def register(base: BaseModel) -> None:
-    """Put the base model that this worker answers with on record, unless it is; the first one is the default."""
+    """Put the base model that this worker answers with on record; the first one is the default."""
     from personalization.engine.smoke import caches_of
     from personalization.models.vetting import facts_of
 
-    facts = facts_of(base) | {"caches": caches_of(base, settings.VALUES_DIR, settings.MODEL_DIR / "personality")}
-    found = {"spec": settings.ALIGN_MODEL[:300], "name": base.name[:120], "added_by": "worker", "facts": facts}
+    facts = facts_of(base) | {
+        "caches": caches_of(base, settings.VALUES_DIR, settings.MODEL_DIR / "personality")
+    }
+    found = {
+        "spec": settings.ALIGN_MODEL[:300],
+        "name": base.name[:120],
+        "added_by": "worker",
+        "facts": facts,
+    }
     try:
         with transaction.atomic():
             KnownModel.objects.get_or_create(revision=base.revision, defaults=found)

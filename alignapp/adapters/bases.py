@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 EMBEDDED = "embedded"
 MOVED_AT_ONCE = 200
-_HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
+_HUB_ID = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}")
 
 
 def add(by: Person | str, spec: str, licence: str = "") -> KnownModel:
@@ -39,8 +39,8 @@ def add(by: Person | str, spec: str, licence: str = "") -> KnownModel:
     spec = spec.strip().rstrip("/")
     if spec != EMBEDDED and not spec.startswith("/") and not _HUB_ID.fullmatch(spec):
         raise AlignError(
-            f"{spec or 'Nothing'} is no base model: name a folder by its whole path (/models/name), a model on "
-            "the hub (owner/name), or “embedded”."
+            f"{spec or 'Nothing'} is no base model: name a folder by its whole path (/models/name), a model "
+            "on the hub (owner/name), or “embedded”."
         )
     if known := KnownModel.objects.filter(spec=spec).first():
         raise AlignError(f"{spec} is on record already: {known.get_state_display().lower()}. Check it again.")
@@ -67,8 +67,8 @@ def check(by: Person | str, known: KnownModel) -> None:
 def make_default(by: Person | str, known: KnownModel, reason: str) -> None:
     """Let people's alignments be made of artifacts for this base model; they are moved in the background.
 
-    Where somebody has nothing proven for it, that part is switched off, and comes back when an earlier default
-    does. Raises AlignError without a reason, and where the model did not pass its check.
+    Where somebody has nothing proven for it, that part is switched off, and comes back with an earlier
+    default. Raises AlignError without a reason, and where the model did not pass its check.
     """
     if not reason.strip():
         raise AlignError("Say why: everybody's alignment is changed by this.")
@@ -88,7 +88,9 @@ def left_behind(revision: str) -> Q:
     """Return the condition for alignments with a part that was learned for another base model."""
     found = Q()
     for part in PARTS:
-        other = Q(**{f"current__{part}__isnull": False}) & ~Q(**{f"current__{part}__model_revision": revision})
+        other = Q(**{f"current__{part}__isnull": False}) & ~Q(
+            **{f"current__{part}__model_revision": revision}
+        )
         found |= other
     return found
 

@@ -123,7 +123,7 @@ def switch_on(
         raise AlignError(f"{artifact} was not tested for safety yet and cannot be switched on.")
     if not is_served(artifact):
         raise AlignError(
-            f"{artifact} was learned for another base model than the one that answers now. It can be switched on "
+            f"{artifact} was learned for another base model than the one that answers now. Switch it on "
             "when that model does."
         )
     if artifact.state != Artifact.State.PROVEN and not accept_unproven:

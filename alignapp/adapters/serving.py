@@ -8,7 +8,7 @@ from workers import queues
 
 
 def served_revisions() -> set[str]:
-    """Return the base models that living generation workers have loaded; empty where none lives. One query."""
+    """Return the base models that living generation workers have loaded; none without one. One query."""
     alive = Worker.alive().exclude(model_revision="")
     return {worker.model_revision for worker in alive if queues.GENERATE in worker.queues}
 

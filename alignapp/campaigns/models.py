@@ -1,4 +1,4 @@
-"""A campaign learns anew for many people, some at a time; the rows say where it is, so that any worker goes on."""
+"""A campaign learns anew for many people, some at a time; its rows say where it is."""
 
 from __future__ import annotations
 
@@ -82,8 +82,9 @@ class Campaign(models.Model):
     @classmethod
     def open_ones(cls) -> models.QuerySet[Campaign]:
         """Return those that something is to be done about: running, or with people under way."""
-        under_way = Enrolment.objects.filter(state=Enrolment.State.LEARNING).values("campaign")
-        return cls.objects.filter(Q(state=cls.State.RUNNING) | Q(pk__in=under_way))
+        left = Q(state=Enrolment.State.WAITING, campaign__state=cls.State.CANCELLED)
+        under_way = Enrolment.objects.filter(Q(state=Enrolment.State.LEARNING) | left)
+        return cls.objects.filter(Q(state=cls.State.RUNNING) | Q(pk__in=under_way.values("campaign")))
 
     @classmethod
     def claim(cls, campaign_id: uuid.UUID | str, owner: str) -> Campaign | None:

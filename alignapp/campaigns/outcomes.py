@@ -1,4 +1,4 @@
-"""What came of a campaign so far: who got through and how, whether the rule says stop, and the numbers of it."""
+"""What came of a campaign so far: who got through and how, whether its rule says stop, and its numbers."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _judged(campaign: Campaign, enrolment: Enrolment, artifact: Artifact) -> Out
 
 
 def win_rate(artifact: Artifact | None) -> float | None:
-    """Return how often an artifact preferred its person's choice on what it never saw, 0 to 1; None unknown."""
+    """Return how often an artifact preferred its person's choice on what it never saw; None unknown."""
     card = getattr(artifact, "report_card", None)
     found = ((card.results.get("accuracy") or {}).get("artifact") or {}) if card else {}
     value: float | None = found.get("value")
@@ -100,7 +100,7 @@ def win_rate(artifact: Artifact | None) -> float | None:
 
 
 def broken_rule(campaign: Campaign) -> str:
-    """Say why the campaign must stop, by those who got through since it was last resumed; empty: it may go on."""
+    """Say why it must stop, by those who got through since it was last resumed; empty: it may go on."""
     since = campaign.enrolments.filter(settled_at__gte=campaign.judged_from, state__in=Enrolment.JUDGED)
     states = list(since.values_list("state", flat=True))
     is_wave_open = campaign.enrolments.filter(state=Of.LEARNING).exists()
@@ -175,4 +175,3 @@ def as_dict(campaign: Campaign) -> dict[str, Any]:
         "created_at": campaign.created_at.isoformat(),
         "finished_at": campaign.finished_at.isoformat() if campaign.finished_at else None,
     }
-

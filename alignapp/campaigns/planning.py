@@ -104,7 +104,7 @@ def _check_base(revision: str) -> None:
         raise UnknownName("base model that passed its check, with the revision", revision, names)
     if revision in served_revisions():
         raise AlignError(
-            f"The base model {revision} answers already. Leave it out to learn anew with the one that answers."
+            f"The base model {revision} answers already. Leave it out to learn anew with what answers."
         )
 
 

@@ -1,6 +1,6 @@
 """Start, hold and go on with a campaign. Every step is a conditional update, so that any may come twice.
 
-Knows nothing of pages or of how anything is learned: each person's job is an ordinary job behind everybody's own.
+Knows nothing of pages or of learning: a person's job is an ordinary one, behind everybody's own.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def start(by: Person | str, campaign: Campaign, reason: str) -> Campaign:
     """
     _check_reason(reason)
     method = planning.check(campaign)
-    people = list(planning.people_of(campaign, method).values_list("pk", flat=True))
+    people = list(planning.people_of(campaign, method).order_by("date_joined").values_list("pk", flat=True))
     if not people:
         raise AlignError("Nobody would be touched: nobody who consents has anything of that kind.")
     campaign.started_by = str(by)
@@ -77,12 +77,17 @@ def cancel(by: Person | str, campaign: Campaign, reason: str) -> None:
     """End it: nobody more begins, open jobs stop. What is switched on already stays. Raises AlignError."""
     open_ones = (State.RUNNING, State.PAUSED, State.STOPPED)
     _change(by, campaign, reason, "campaign.cancelled", open_ones, State.CANCELLED)
-    campaign.enrolments.filter(state=Of.WAITING).update(
-        state=Of.SKIPPED, note="The campaign was cancelled.", settled_at=timezone.now()
-    )
+    _leave_out(campaign)
     for enrolment in campaign.enrolments.filter(state=Of.LEARNING).select_related("job"):
         if enrolment.job is not None:
             enrolment.job.cancel(CANCELLED)
+
+
+def _leave_out(campaign: Campaign) -> None:
+    """Say of those who wait for a wave of a cancelled campaign that none comes."""
+    campaign.enrolments.filter(state=Of.WAITING).update(
+        state=Of.SKIPPED, note="The campaign was cancelled.", settled_at=timezone.now()
+    )
 
 
 BY_NAME = {"pause": pause, "resume": resume, "cancel": cancel}
@@ -105,6 +110,8 @@ def advance(campaign_id: uuid.UUID | str, owner: str) -> None:
     try:
         settle(campaign)
         campaign.refresh_from_db()
+        if campaign.state == State.CANCELLED:
+            _leave_out(campaign)
         if campaign.state != State.RUNNING:
             return
         if why := broken_rule(campaign):

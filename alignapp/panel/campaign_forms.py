@@ -72,7 +72,9 @@ class CampaignForm(forms.Form):
     wave_size = forms.IntegerField(
         label=_("People at a time"), min_value=1, max_value=MOST_IN_A_WAVE, initial=10
     )
-    margin = _percent(_("Win rate may fall by, points"), 10, _("Whoever falls further keeps the old version."))
+    margin = _percent(
+        _("Win rate may fall by, points"), 10, _("Whoever falls further keeps the old version.")
+    )
     most_lost = _percent(_("Stop when more lose, % of people"), 30, "")
     most_refused = _percent(_("Stop when more are refused or fail, %"), 20, "")
     switch_on = forms.BooleanField(

@@ -1,7 +1,7 @@
-"""Try a base model before people are moved to it: load, answer, steer, apply an adapter, alone and in a batch.
+"""Try a base model before people are moved to it: load, answer, steer, apply an adapter, alone and batched.
 
-Run as a process of its own (`python -m personalization.engine.smoke SPEC …`), so that a model that does not fit
-takes no worker with it; each line it prints is JSON. Knows nothing of registries, people or workers.
+Run as a process of its own (`python -m personalization.engine.smoke SPEC …`), so that a model that does not
+fit takes no worker with it; each line it prints is JSON. Knows nothing of registries, people or workers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from personalization.errors import AlignError, ModelError
 from personalization.models.base import BaseModel, content_hash, device_of, load
 from personalization.models.interventions import SteeringVectors, save_vectors
 from personalization.models.prompts import encode_text
-from personalization.models.vetting import Finding, facts_of, fetched, licence_of, look
+from personalization.models.vetting import Finding, facts_of, fetched, good, licence_of, look, refused
 from personalization.records import Message
 from personalization.steering.questionnaire import Questionnaire
 from personalization.training.lora import Adapter, target_modules
@@ -55,13 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.write(json.dumps({"share": min(done / STEPS, 0.99), **line}) + "\n")
             sys.stdout.flush()
     except AlignError as error:
-        sys.stdout.write(json.dumps({"finding": Finding("load", False, str(error)).as_dict()}) + "\n")
+        sys.stdout.write(json.dumps({"finding": refused("load", str(error)).as_dict()}) + "\n")
         return 1
     return 0
 
 
 def check(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Yield {"finding": …} for each check and {"facts": …} at the end; nothing is loaded once a check failed."""
+    """Yield {"finding": …} for each check, {"facts": …} at the end; nothing is loaded once one failed."""
     source = fetched(given.spec, given.model_dir)
     device = device_of(given.device)
     is_fit = True
@@ -73,7 +73,7 @@ def check(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     begun = time.monotonic()
     base = load(str(source), given.model_dir, device=given.device, threads=given.threads)
     seconds = time.monotonic() - begun
-    yield {"finding": Finding("load", True, f"On {base.device} in {seconds:.1f} s.").as_dict()}
+    yield {"finding": good("load", f"On {base.device} in {seconds:.1f} s.").as_dict()}
     for finding in smoke(base):
         yield {"finding": finding.as_dict()}
     hashed = content_hash(source)
@@ -156,7 +156,7 @@ def _adapter(base: BaseModel, folder: Path) -> Path:
 
 
 def caches_of(base: BaseModel, values: Path, activations: Path) -> list[str]:
-    """Say in words what of a base model was computed once and is kept: value directions, items' activations."""
+    """Say in words what was computed once of a base model and is kept: directions, activations."""
     place = effects.place(values, base.revision)
     count = len(effects.read(place)) if place.is_dir() else 0
     origin = "shipped with alignapp" if place.parent == effects.SHIPPED else "built here"

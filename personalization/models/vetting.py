@@ -1,6 +1,6 @@
 """Look at a base model before anything of it is run: no code, no pickle, room for it, a chat template.
 
-Knows nothing of registries or people. What is wrong is a finding, not an error, so that all of it is told at once.
+Knows nothing of registries or people. What is wrong is a finding, not an error, so that all of it is told.
 """
 
 from __future__ import annotations
@@ -46,8 +46,18 @@ class Finding:
         return asdict(self)
 
 
+def good(name: str, words: str) -> Finding:
+    """Return a finding that lets the model pass."""
+    return Finding(name, ok=True, words=words)
+
+
+def refused(name: str, words: str) -> Finding:
+    """Return a finding that keeps the model out."""
+    return Finding(name, ok=False, words=words)
+
+
 def fetched(spec: str, model_dir: Path) -> Path:
-    """Return the folder of a base model; from the hub only what is no code and no pickle comes. Raises ModelError."""
+    """Return a base model's folder; from the hub come neither code nor pickles. Raises ModelError."""
     source = prepare(spec, model_dir)
     if isinstance(source, Path):
         return source
@@ -57,8 +67,8 @@ def fetched(spec: str, model_dir: Path) -> Path:
         return Path(snapshot_download(source, allow_patterns=FETCHED))
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise ModelError(
-            f"{source} cannot be fetched from the hub ({type(error).__name__}). Put it into a folder that the worker "
-            "hosts see, and add that."
+            f"{source} cannot be fetched from the hub ({type(error).__name__}). Put it into a folder that "
+            "the worker hosts see, and add that."
         ) from None
 
 
@@ -71,7 +81,7 @@ def look(source: Path, *, device: torch.device, store: Path, licence: str) -> It
         yield fits(source, device, store)
     yield template_of(source)
     found = licence or licence_of(source)
-    yield Finding("licence", True, found or "Not named by the model; name it, and see that you may use it.")
+    yield good("licence", found or "Not named by the model; name it, and see that you may use it.")
 
 
 def no_code(source: Path) -> Finding:
@@ -81,24 +91,24 @@ def no_code(source: Path) -> Finding:
         if (source / file).exists() and "auto_map" in json.loads((source / file).read_text()):
             names.append(f"auto_map in {file}")
     if names:
-        return Finding("no code", False, f"It would run code of its own: {', '.join(sorted(names)[:5])}.")
-    return Finding("no code", True, "Nothing that would be run.")
+        return refused("no code", f"It would run code of its own: {', '.join(sorted(names)[:5])}.")
+    return good("no code", "Nothing that would be run.")
 
 
 def safetensors_only(source: Path) -> Finding:
     """Say whether the weights are safetensors that can be read, and nothing is pickled."""
     pickled = sorted(path.name for path in source.rglob("*") if path.suffix in PICKLES)
     if pickled:
-        return Finding(
-            "safetensors only", False, f"Pickled files may run code: {', '.join(pickled[:5])}. Remove them."
+        return refused(
+            "safetensors only", f"Pickled files may run code: {', '.join(pickled[:5])}. Remove them."
         )
     try:
         count = parameter_count(source)
     except (OSError, SafetensorError) as error:
-        return Finding("safetensors only", False, f"The weights cannot be read: {error}.")
+        return refused("safetensors only", f"The weights cannot be read: {error}.")
     if not count:
-        return Finding("safetensors only", False, "There is no .safetensors file.")
-    return Finding("safetensors only", True, f"{count:,} parameters.")
+        return refused("safetensors only", "There is no .safetensors file.")
+    return good("safetensors only", f"{count:,} parameters.")
 
 
 def parameter_count(source: Path) -> int:
@@ -119,7 +129,9 @@ def fits(source: Path, device: torch.device, store: Path) -> Finding:
     needed = ROOM * parameter_count(source) * (4 if device.type == "cpu" else 2)
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
     disk = shutil.disk_usage(store).free
-    words = f"needs {_mib(needed)} of memory, {_mib(free)} are free on {device}; {_mib(disk)} of disk are free"
+    words = (
+        f"needs {_mib(needed)} of memory, {_mib(free)} are free on {device}; {_mib(disk)} of disk are free"
+    )
     return Finding("room", needed <= free and disk >= ARTIFACT_ROOM, words[0].upper() + words[1:] + ".")
 
 
@@ -128,14 +140,14 @@ def template_of(source: Path) -> Finding:
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
         if tokenizer.chat_template is None:
-            return Finding("chat template", False, "There is none; use an instruction-tuned model.")
+            return refused("chat template", "There is none; use an instruction-tuned model.")
         chat = [{"role": "user", "content": "Hello"}]
         text = str(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
     except Exception as error:  # a template is a program: whatever it raises is a finding
-        return Finding("chat template", False, f"The tokenizer cannot be used: {type(error).__name__}.")
+        return refused("chat template", f"The tokenizer cannot be used: {type(error).__name__}.")
     if "Hello" not in text:
-        return Finding("chat template", False, "It leaves the message out.")
-    return Finding("chat template", True, f"{len(tokenizer):,} tokens; a message becomes {text[:200]!r}.")
+        return refused("chat template", "It leaves the message out.")
+    return good("chat template", f"{len(tokenizer):,} tokens; a message becomes {text[:200]!r}.")
 
 
 def licence_of(source: Path) -> str:

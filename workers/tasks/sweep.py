@@ -74,7 +74,9 @@ def wake_waiting_jobs() -> None:
     now = timezone.now()
     due = Q(not_before__lte=now) | Q(not_before__isnull=True)
     waiting = Job.objects.filter(due, state=Job.State.QUEUED)
-    if dispatch.messages_by_queue()[queues.OTHER_BASE]:  # enough to wake for all; nobody may be there to take them
+    if dispatch.messages_by_queue()[
+        queues.OTHER_BASE
+    ]:  # enough to wake for all; nobody may be there to take them
         waiting = waiting.filter(base_revision="")
     for job in waiting.order_by("created_at")[:100]:
         dispatch.wake_for_job(job)

@@ -37,7 +37,7 @@ def run_job(job_id: str) -> None:
 
 @app.task(name="workers.run_job_for_other_base")
 def run_job_for_other_base(job_id: str) -> None:
-    """The same, for jobs that were asked for with the base model of this process, which does not answer yet."""
+    """The same, for jobs that ask for the base model of this process, which does not answer yet."""
     _run(_claimed(job_id, base_for_process().revision))
 
 

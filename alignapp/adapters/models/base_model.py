@@ -17,9 +17,9 @@ from .job import LeaseLost
 class KnownModel(models.Model):
     """One base model: where it comes from, what a worker found when it checked it, whether people are on it.
 
-    What a worker loads is its ALIGN_MODEL; a row only records. `facts` holds {"parameters", "bytes", "layers",
-    "hidden_size", "context_length", "architecture", "licence", "template", "sites", "caches"}, as
-    `personalization.models.vetting` finds them, and `checks` [{"name", "ok", "words"}] in their order.
+    What a worker loads is its ALIGN_MODEL; a row only records. `facts` holds what
+    `personalization.models.vetting.facts_of` returns and "caches", what is kept for the model in words;
+    `checks` [{"name", "ok", "words"}] in their order.
     """
 
     class State(models.TextChoices):

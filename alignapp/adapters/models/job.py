@@ -46,14 +46,14 @@ class Job(OwnedModel):
 
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="jobs")
     method = models.CharField(max_length=40)
-    # Learned and proven only by a worker that was started with this base model; empty: with the one that answers.
+    # Only a worker that was started with this base model takes it; empty: one with the model that answers.
     base_revision = models.CharField(max_length=80, blank=True, default="")
     parameters = models.JSONField(default=dict, blank=True)
     profile_version = models.ForeignKey(
         "profiles.ProfileVersion", null=True, blank=True, on_delete=models.SET_NULL, related_name="jobs"
     )
-    # {"seed": 0, "train": [conversation ids], "held_out": [conversation ids]}; set once, by the first attempt.
-    # Where only "held_out" is given before it, those are held out again, so that two proofs can be compared.
+    # {"seed": 0, "train": [conversation ids], "held_out": [conversation ids]}; set once, by the first attempt
+    # Where only "held_out" is given before it, that is held out again, so that two proofs can be compared.
     split = models.JSONField(default=dict, blank=True)
 
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
@@ -143,8 +143,9 @@ class Job(OwnedModel):
     def next_one(cls, named: uuid.UUID | str, base_revision: str = "") -> uuid.UUID | None:
         """Return the job to do next, for a worker that was woken for the one named; None when none waits.
 
-        Of those for this base model only; empty: for the one that answers. A higher priority comes first; then who has no job running, so that nobody fills every worker; of
-        equals the one named, then who waits longest. Two queries.
+        Of those for this base model only; empty: for the one that answers. A higher priority comes first;
+        then who has no job running, so that nobody fills every worker; of equals the one named, then who
+        waits longest. Two queries.
         """
         busy = list(cls.objects.filter(state=cls.State.RUNNING).order_by().values_list("person", flat=True))
         has_one = [Case(When(person__in=busy, then=1), default=0)] if busy else []

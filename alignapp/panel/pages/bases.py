@@ -28,7 +28,9 @@ def models_page(form: AddModelForm | None = None) -> dict[str, Any]:
 
 def model_page(known: KnownModel, default_form: TypedWhyForm | None = None) -> dict[str, Any]:
     """Return the context of one base model. At most eight queries."""
-    own = Artifact.objects.filter(model_revision=known.revision) if known.revision else Artifact.objects.none()
+    own = (
+        Artifact.objects.filter(model_revision=known.revision) if known.revision else Artifact.objects.none()
+    )
     behind = Alignment.objects.filter(left_behind(known.revision)).count() if known.revision else 0
     return {
         **check_page(known),

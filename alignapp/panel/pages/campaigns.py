@@ -82,13 +82,16 @@ def moving_part(campaign: Campaign) -> dict[str, Any]:
     }
 
 
-def possible(
-    campaign: Campaign, act: str = "", form: forms.Form | None = None
-) -> dict[str, Any]:
+def possible(campaign: Campaign, act: str = "", form: forms.Form | None = None) -> dict[str, Any]:
     """Return the acts that make sense now, each with its form: name, label, what it does, form."""
     stopped = campaign.state in (State.PAUSED, State.STOPPED)
     every = [
-        (campaign.state == State.RUNNING, "pause", _("Pause"), _("Whoever learns now goes on; nobody begins.")),
+        (
+            campaign.state == State.RUNNING,
+            "pause",
+            _("Pause"),
+            _("Whoever learns now goes on; nobody begins."),
+        ),
         (stopped, "resume", _("Resume"), _("Whoever got through is not done again.")),
         (
             not campaign.has_ended,

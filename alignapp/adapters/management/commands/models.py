@@ -18,9 +18,7 @@ TERMINAL = "terminal"  # who did it, in the audit record
 class Command(BaseCommand):
     """List, add, check and make the default; each act is on record."""
 
-    help = (
-        "models list | add SPEC [--licence NAME] | check MODEL | default MODEL --reason WHY. A check runs on a worker."
-    )
+    help = "models list | add SPEC [--licence NAME] | check MODEL | default MODEL --reason WHY"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the acts; each takes --json."""

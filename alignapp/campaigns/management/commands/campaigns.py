@@ -32,7 +32,9 @@ class Command(BaseCommand):
             one.add_argument("--wave", type=int, default=10, help="people at a time")
             one.add_argument("--margin", type=float, default=0.1, help="how far a win rate may fall")
             one.add_argument("--most-lost", type=float, default=0.3, help="share of people, else it stops")
-            one.add_argument("--most-refused", type=float, default=0.2, help="share of versions, else it stops")
+            one.add_argument(
+                "--most-refused", type=float, default=0.2, help="share of versions, else it stops"
+            )
             one.add_argument("--leave-off", action="store_true", help="switch nothing on")
             if name == "start":
                 one.add_argument("--reason", required=True)
@@ -69,7 +71,9 @@ class Command(BaseCommand):
             return
         minutes = "unknown" if plan.minutes is None else f"about {plan.minutes:.0f}"
         size = "unknown" if plan.size_bytes is None else f"about {plan.size_bytes / 2**20:.1f}"
-        self.stdout.write(f"{plan.people} people in {plan.waves} waves, {plan.left_out} left out without consent")
+        self.stdout.write(
+            f"{plan.people} people in {plan.waves} waves, {plan.left_out} left out without consent"
+        )
         self.stdout.write(f"minutes: {minutes} with {plan.workers} workers alive; MiB: {size}")
         if plan.start_worker:
             self.stdout.write(f"No worker would take its jobs. Start one: {plan.start_worker}")
