@@ -43,12 +43,12 @@ def run(known: KnownModel) -> None:
     )
     timer = threading.Timer(MOST_SECONDS, process.kill)
     timer.start()
-    try:
-        checks, facts = _follow(known, process)
-    finally:
-        timer.cancel()
-        process.kill()
-        process.wait()
+    with process:
+        try:
+            checks, facts = _follow(known, process)
+        finally:
+            timer.cancel()
+            process.kill()
     _end(known, checks, facts)
 
 

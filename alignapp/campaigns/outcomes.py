@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
+from django.db.models import Avg, F
 from django.utils import timezone
 
 from alignapp.adapters import services
@@ -131,20 +132,21 @@ class Wave:
     change: Estimate | None
 
 
-def waves_of(campaign: Campaign) -> list[Wave]:
-    """Return the waves that have begun. One query."""
+def waves_of(campaign: Campaign, most: int) -> list[Wave]:
+    """Return the latest waves that have begun, in their order. One query."""
     fields = ("person_id", "wave", "state", "before", "after")
-    rows = list(campaign.enrolments.filter(wave__gt=0).order_by("wave").values_list(*fields))
+    latest = campaign.enrolments.filter(wave__gt=max(0, campaign.wave - most)).order_by("wave")
+    rows = list(latest.values_list(*fields))
     numbers = sorted({row[1] for row in rows})
     return [_wave(number, [row for row in rows if row[1] == number]) for number in numbers]
 
 
 def _wave(number: int, rows: Sequence[tuple[Any, ...]]) -> Wave:
     counts = {state: sum(row[2] == state for row in rows) for state in {row[2] for row in rows}}
-    return Wave(number, len(rows), counts, change_of(rows))
+    return Wave(number, len(rows), counts, _change_of(rows))
 
 
-def change_of(rows: Iterable[tuple[Any, ...]]) -> Estimate | None:
+def _change_of(rows: Iterable[tuple[Any, ...]]) -> Estimate | None:
     """Return the mean change of (person, wave, state, before, after), as points of 1; None without any."""
     known = [(str(row[0]), row[4] - row[3]) for row in rows if row[3] is not None and row[4] is not None]
     if not known:
@@ -154,9 +156,9 @@ def change_of(rows: Iterable[tuple[Any, ...]]) -> Estimate | None:
 
 def as_dict(campaign: Campaign) -> dict[str, Any]:
     """Return a campaign with its numbers, JSON-ready. Two queries."""
-    every = list(campaign.enrolments.values_list("person_id", "wave", "state", "before", "after"))
-    counts = {state: sum(row[2] == state for row in every) for state in Of.values}
-    change = change_of(every)
+    states = list(campaign.enrolments.values_list("state", flat=True))
+    counts = {state: states.count(state) for state in Of.values}
+    mean = campaign.enrolments.aggregate(change=Avg(F("after") - F("before")))
     return {
         "id": str(campaign.pk),
         "name": campaign.name,
@@ -168,9 +170,9 @@ def as_dict(campaign: Campaign) -> dict[str, Any]:
         "whom": campaign.whom,
         "wave": campaign.wave,
         "wave_size": campaign.wave_size,
-        "people": len(every),
+        "people": len(states),
         "outcomes": counts,
-        "change": None if change is None else change.value,
+        "change": mean["change"],  # of the win rate, where both are known
         "started_by": campaign.started_by,
         "created_at": campaign.created_at.isoformat(),
         "finished_at": campaign.finished_at.isoformat() if campaign.finished_at else None,

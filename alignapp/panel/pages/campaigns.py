@@ -69,15 +69,15 @@ def moving_part(campaign: Campaign) -> dict[str, Any]:
     counts = {row["state"]: row["count"] for row in counted}
     people = sum(counts.values())
     through = people - sum(counts.get(state, 0) for state in Enrolment.OPEN)
-    waves = outcomes.waves_of(campaign)
+    waves = outcomes.waves_of(campaign, PLOTTED)
     return {
         "campaign": campaign,
         "people": people,
         "through": through,
         "percent": round(100 * through / people) if people else 100,
         "outcomes": [(label, value, counts.get(value, 0)) for value, label in Enrolment.State.choices],
-        "waves": [_wave(wave) for wave in waves[::-1][:PLOTTED]],
-        "plot": _plot(waves[-PLOTTED:]),
+        "waves": [_wave(wave) for wave in waves[::-1]],
+        "plot": _plot(waves),
         "is_moving": campaign.state == State.RUNNING or bool(counts.get(Enrolment.State.LEARNING)),
     }
 
