@@ -13,6 +13,7 @@ from django.utils import timezone
 from alignapp.adapters import services
 from alignapp.adapters.models import Artifact, Job
 from alignapp.adapters.models.alignment import SwitchedMeanwhile
+from alignapp.adapters.serving import is_served
 from alignapp.campaigns.models import Campaign, Enrolment
 from personalization.statistics import Estimate, clustered_mean
 
@@ -83,6 +84,8 @@ def _judged(campaign: Campaign, enrolment: Enrolment, artifact: Artifact) -> Out
         return Outcome(Of.READY, "It waits until its base model answers.", after)
     if not campaign.switch_on:
         return Outcome(Of.READY, "", after)
+    if not is_served(artifact):
+        return Outcome(Of.READY, "It was learned for another base model than the one that answers.", after)
     current = services.current_alignment(enrolment.person)
     active = getattr(current, f"{artifact.kind}_id") if current else None
     if active is None:

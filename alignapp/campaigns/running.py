@@ -155,11 +155,11 @@ def _begin(campaign: Campaign, enrolment: Enrolment, wave: int) -> bool:
             ):
                 return False
             job = enrolment.job
-            if job is not None:
-                job.put_back()
-            else:
+            if job is None:
                 job = _job(campaign, person, before)
                 Enrolment.objects.filter(pk=enrolment.pk).update(job=job)
+            elif job.state == Job.State.CANCELLED:  # else its person had it tried again meanwhile
+                job.put_back()
             dispatch.wake_for_job(job)
     except (IntegrityError, AlignError):  # an open job of this method: they learn by themselves just now
         return False

@@ -236,6 +236,21 @@ def test_an_open_job_of_their_own_is_waited_for_and_a_wish_is_not_kept_waiting()
     assert mine.priority == 0
 
 
+def test_a_job_that_was_taken_back_and_tried_again_by_its_person_counts():
+    people(1)
+    campaign = tick(begin())
+    (job,) = open_jobs(campaign)
+    running.pause("terminal", campaign, "look")
+    tick(campaign)
+    job.refresh_from_db()
+    job.put_back()
+    through(job)
+    running.resume("terminal", campaign, "go on")
+    tick(tick(campaign))
+    assert states(tick(campaign)) == {Of.MOVED: 1}
+    assert campaign.state == "done"
+
+
 def test_consent_deletion_and_cancelling_end_in_words_not_in_errors():
     first, second, third, _fourth = people(4)
     campaign = tick(begin(wave_size=3))
