@@ -143,14 +143,18 @@ def everything_of(person: Person) -> Everything:
         project.items.first(),
         Assignment.objects.for_person(person).first(),
         _uploaded(person, project),
-        KnownModel.objects.create(spec="embedded", name="SmolLM2", revision="smol@1", added_by="worker"),
+        KnownModel.objects.get_or_create(
+            revision="smol@1", defaults={"spec": "embedded", "name": "SmolLM2", "added_by": "worker"}
+        )[0],
         _enrolled(person, job).campaign,
     )
 
 
 def _enrolled(person: Person, job: Job) -> Enrolment:
     """Put a person into a campaign that asked for a job of theirs."""
-    campaign = Campaign.objects.create(name="Anew", method="steer", started_by="system", wave=1)
+    campaign, _ = Campaign.objects.get_or_create(
+        name="Anew", defaults={"method": "steer", "started_by": "system", "wave": 1}
+    )
     return Enrolment.objects.create(campaign=campaign, person=person, job=job, wave=1, note="A note.")
 
 
