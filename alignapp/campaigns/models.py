@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from typing import ClassVar
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -12,13 +12,14 @@ from django.db.models import Q
 from django.utils import timezone
 
 from alignapp.adapters.models import Artifact, Job
+from alignapp.leased import NOBODY, LeasedModel
 from alignapp.owned import OwnedModel
 
 SHARE = [MinValueValidator(0.0), MaxValueValidator(1.0)]
 MOST_IN_A_WAVE = 1000
 
 
-class Campaign(models.Model):
+class Campaign(LeasedModel):
     """What is learned anew, for whom, how many at a time, and when it stops by itself."""
 
     class State(models.TextChoices):
@@ -33,6 +34,7 @@ class Campaign(models.Model):
         IN_SERVICE = "in_service", "who has one that is in service, switched on or not"
 
     ENDED = (State.DONE, State.CANCELLED)
+    running: ClassVar[dict[str, str]] = {}  # a worker looks after it in any state, for a moment
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -58,8 +60,6 @@ class Campaign(models.Model):
     judged_from = models.DateTimeField(default=timezone.now)  # the rule counts who got through since
     started_by = models.CharField(max_length=40)  # a pseudonym, or "terminal"
     finished_at = models.DateTimeField(null=True, blank=True)
-    lease_owner = models.CharField(max_length=80, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ("-created_at",)
@@ -91,12 +91,11 @@ class Campaign(models.Model):
         """Take a campaign for the length of a lease; None while another worker has it."""
         now = timezone.now()
         free = cls.objects.filter(Q(lease_until=None) | Q(lease_until__lt=now), pk=campaign_id)
-        lease = now + timedelta(seconds=settings.JOB_LEASE_SECONDS)
-        return cls.objects.get(pk=campaign_id) if free.update(lease_owner=owner, lease_until=lease) else None
+        return cls.objects.get(pk=campaign_id) if free.update(**cls.held_by(owner)) else None
 
     def release(self, owner: str) -> None:
         """Give it back."""
-        Campaign.objects.filter(pk=self.pk, lease_owner=owner).update(lease_owner="", lease_until=None)
+        Campaign.objects.filter(pk=self.pk, lease_owner=owner).update(**NOBODY)
 
 
 class Enrolment(OwnedModel):

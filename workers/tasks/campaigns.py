@@ -6,9 +6,9 @@ import logging
 
 from alignapp.adapters import bases, dispatch
 from alignapp.adapters.models import KnownModel
-from alignapp.adapters.models.job import LeaseLost
 from alignapp.campaigns import running
 from alignapp.campaigns.models import Campaign
+from alignapp.leased import LeaseLost
 from workers import checking, shutdown
 from workers.app import app
 from workers.lease import new_owner

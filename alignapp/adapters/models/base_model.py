@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
-from .job import LeaseLost
+from alignapp.leased import NOBODY, LeasedModel
 
 
-class KnownModel(models.Model):
+class KnownModel(LeasedModel):
     """One base model: where it comes from, what a worker found when it checked it, whether people are on it.
 
     What a worker loads is its ALIGN_MODEL; a row only records. `facts` holds what
@@ -49,8 +47,6 @@ class KnownModel(models.Model):
     moving = models.BooleanField(default=False)  # and some of them are not yet
     checked_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
-    lease_owner = models.CharField(max_length=80, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ("-created_at",)
@@ -70,12 +66,7 @@ class KnownModel(models.Model):
     def claim(cls, known_id: uuid.UUID | str, owner: str) -> KnownModel | None:
         """Take a check that waits, for the length of a lease; None when it is not there to be taken."""
         taken = cls.objects.filter(pk=known_id, state=cls.State.QUEUED).update(
-            state=cls.State.RUNNING,
-            attempts=F("attempts") + 1,
-            checks=[],
-            progress=0.0,
-            lease_owner=owner,
-            lease_until=_lease_end(),
+            attempts=F("attempts") + 1, checks=[], progress=0.0, **cls.held_by(owner)
         )
         return cls.objects.get(pk=known_id) if taken else None
 
@@ -84,40 +75,20 @@ class KnownModel(models.Model):
         """Put checks back whose worker is gone, the last attempt to its end; return those that wait."""
         gone = cls.objects.filter(state=cls.State.RUNNING, lease_until__lt=timezone.now())
         gone.filter(attempts__gte=cls.MAX_ATTEMPTS).update(
-            state=cls.State.FAILED, reason="The worker died each time. Its log may say why.", lease_owner=""
+            state=cls.State.FAILED, reason="The worker died each time. Its log may say why.", **NOBODY
         )
-        gone.update(state=cls.State.QUEUED, lease_owner="", lease_until=None)
+        gone.update(state=cls.State.QUEUED, **NOBODY)
         return list(cls.objects.filter(state=cls.State.QUEUED))
 
     def report(self, progress: float, checks: list[dict[str, Any]]) -> None:
         """Say how far the check is and keep the lease. Raises LeaseLost."""
-        self._change(progress=min(max(progress, 0.0), 1.0), checks=checks, lease_until=_lease_end())
+        self._change(progress=min(max(progress, 0.0), 1.0), checks=checks, **self.held_by(self.lease_owner))
 
     def end(self, reason: str, **found: Any) -> None:
         """End the check: failed for a reason, or passed. Raises LeaseLost."""
-        self._change(
-            state=self.State.FAILED if reason else self.State.PASSED,
-            reason=reason,
-            progress=1.0,
-            checked_at=timezone.now(),
-            lease_owner="",
-            lease_until=None,
-            **found,
-        )
+        state = self.State.FAILED if reason else self.State.PASSED
+        self._change(state=state, reason=reason, progress=1.0, checked_at=timezone.now(), **NOBODY, **found)
 
     def give_back(self) -> None:
         """Let another worker begin the check anew; this attempt is not counted. Raises LeaseLost."""
-        self._change(
-            state=self.State.QUEUED, attempts=max(self.attempts - 1, 0), lease_owner="", lease_until=None
-        )
-
-    def _change(self, **fields: Any) -> None:
-        ours = KnownModel.objects.filter(pk=self.pk, state=self.State.RUNNING, lease_owner=self.lease_owner)
-        if not ours.update(**fields):
-            raise LeaseLost(f"The check of {self} belongs to somebody else now.")
-        for name, value in fields.items():
-            setattr(self, name, value)
-
-
-def _lease_end() -> datetime:
-    return timezone.now() + timedelta(seconds=settings.JOB_LEASE_SECONDS)
+        self._change(state=self.State.QUEUED, attempts=max(self.attempts - 1, 0), **NOBODY)
