@@ -114,7 +114,7 @@ def broken_rule(campaign: Campaign) -> str:
     refused = (states.count(Of.REFUSED) + states.count(Of.FAILED)) / len(states)
     if lost > campaign.most_lost:
         return (
-            f"{lost:.0%} of {len(states)} people lost more than {campaign.margin:.0%} of win rate; "
+            f"{lost:.0%} of {len(states)} people lost more than {100 * campaign.margin:.0f} points of win rate; "
             f"at most {campaign.most_lost:.0%} may."
         )
     if refused > campaign.most_refused:
