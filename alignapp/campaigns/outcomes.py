@@ -114,8 +114,8 @@ def broken_rule(campaign: Campaign) -> str:
     refused = (states.count(Of.REFUSED) + states.count(Of.FAILED)) / len(states)
     if lost > campaign.most_lost:
         return (
-            f"{lost:.0%} of {len(states)} people lost more than {100 * campaign.margin:.0f} points of win rate; "
-            f"at most {campaign.most_lost:.0%} may."
+            f"{lost:.0%} of {len(states)} people lost more than {100 * campaign.margin:.0f} points of win "
+            f"rate; at most {campaign.most_lost:.0%} may."
         )
     if refused > campaign.most_refused:
         return (

@@ -111,10 +111,10 @@ def possible(campaign: Campaign, act: str = "", form: forms.Form | None = None) 
 
 def form_of(campaign: Campaign, act: str, data: QueryDict | None = None) -> WhyForm:
     """Return the form of an act; what cannot be undone asks for the campaign's name."""
-    prefix = {"auto_id": f"{act}_%s"}
+    ids = f"{act}_%s"
     if act == "cancel":
-        return TypedWhyForm(data, name=campaign.name, **prefix)
-    return WhyForm(data, **prefix)
+        return TypedWhyForm(data, name=campaign.name, auto_id=ids)
+    return WhyForm(data, auto_id=ids)
 
 
 def _wave(wave: outcomes.Wave) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def act(request: PanelRequest, campaign_id: uuid.UUID, act: str) -> HttpResponse
             form.add_error(None, str(error))
     if form.errors:
         context = campaign_page(campaign, request.GET) | possible(campaign, act, form)
-        context["problem"] = "; ".join(form.non_field_errors())
+        context["problem"] = "; ".join(str(each) for each in form.non_field_errors())
         return shown(request, "panel/campaign.html", PART, context, status=400)
     words = _("%(name)s: %(state)s.") % {"name": campaign, "state": campaign.get_state_display().lower()}
     if act in UNDONE_BY:
