@@ -58,6 +58,7 @@ INSTALLED_APPS = [
     "alignapp.instant",
     "alignapp.api",
     "alignapp.panel",
+    "alignapp.campaigns",
     "alignapp.demo",
     "django.contrib.admin",
     "django.contrib.auth",

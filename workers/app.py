@@ -44,10 +44,15 @@ app.conf.update(
     task_queues=[Queue(name) for name in queues.ALL],
     imports=[
         f"workers.tasks.{name}"
-        for name in ("train", "generate", "instant", "exchange", "sweep", "verify", "watch")
+        for name in ("train", "generate", "instant", "exchange", "sweep", "verify", "watch", "campaigns")
     ],
     beat_schedule={
         "sweep": {"task": "workers.sweep", "schedule": 10.0, "options": {"queue": queues.HOUSEKEEPING}},
+        "campaigns": {
+            "task": "workers.advance_campaigns",
+            "schedule": 10.0,
+            "options": {"queue": queues.HOUSEKEEPING},
+        },
         "measure": {"task": "workers.measure", "schedule": 30.0, "options": {"queue": queues.HOUSEKEEPING}},
         "verify artifacts": {
             "task": "workers.verify_artifacts",

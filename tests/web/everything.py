@@ -21,11 +21,12 @@ from alignapp.accounts.belongings import rows_of
 from alignapp.accounts.consent import give_consent
 from alignapp.accounts.models import Person
 from alignapp.adapters import services, store
-from alignapp.adapters.models import Artifact, Job, Judgement
+from alignapp.adapters.models import Artifact, Job, Judgement, KnownModel
 from alignapp.annotation.models import Assignment, Invitation, Item, Membership, Project
 from alignapp.api.models import ApiToken
 from alignapp.audit.models import AuditEvent
 from alignapp.audit.services import record
+from alignapp.campaigns.models import Campaign, Enrolment
 from alignapp.chat import streams
 from alignapp.chat.models import Conversation, Reply, Turn
 from alignapp.exchange import services as services_of_exchange
@@ -72,6 +73,8 @@ class Everything:
     item: Item
     assignment: Assignment
     uploaded: Import
+    known: KnownModel
+    campaign: Campaign
 
     @property
     def person(self) -> Person:
@@ -140,7 +143,19 @@ def everything_of(person: Person) -> Everything:
         project.items.first(),
         Assignment.objects.for_person(person).first(),
         _uploaded(person, project),
+        KnownModel.objects.get_or_create(
+            revision="smol@1", defaults={"spec": "embedded", "name": "SmolLM2", "added_by": "worker"}
+        )[0],
+        _enrolled(person, job).campaign,
     )
+
+
+def _enrolled(person: Person, job: Job) -> Enrolment:
+    """Put a person into a campaign that asked for a job of theirs."""
+    campaign, _ = Campaign.objects.get_or_create(
+        name="Anew", defaults={"method": "steer", "started_by": "system", "wave": 1}
+    )
+    return Enrolment.objects.create(campaign=campaign, person=person, job=job, wave=1, note="A note.")
 
 
 def _uploaded(person: Person, project: Project) -> Import:
