@@ -59,7 +59,7 @@ INSTALLED_APPS = [
     "alignapp.api",
     "alignapp.panel",
     "alignapp.demo",
-    "django.contrib.admin",
+    "alignapp.panel.admin_config.OperatorsAdminConfig",  # django.contrib.admin
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.humanize",
