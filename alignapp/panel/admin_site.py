@@ -32,11 +32,11 @@ class OperatorsSite(AdminSite):
         """Let a page of the admin be opened by whom the panel would let in, and by staff only."""
         return needs(Role.OPERATOR)(super().admin_view(view, cacheable))
 
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # noqa: ARG002
+    def login(self, request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
         """Send to the one page where people sign in, or, whoever did, to the admin's first page."""
         return needs(Role.OPERATOR)(self._first_page)(request)  # type: ignore[return-value]
 
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # noqa: ARG002
+    def password_change(self, request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:  # noqa: ARG002
         """Send to the one page where passwords are changed."""
         return redirect("account_change_password")
 

@@ -26,6 +26,7 @@ ENTRIES = [
     Entry("adapters", _("Adapters and vectors"), "panel:adapters", READERS),
     Entry("people", _("People"), "panel:people", EVERYBODY),
     Entry("audit", _("Audit"), "panel:audit", READERS),
+    Entry("tokens", _("API"), "panel:tokens", READERS),
 ]
 
 

@@ -24,6 +24,7 @@ from alignapp.chat import streams
 from alignapp.chat.models import Conversation, Reply
 from alignapp.chat.services import delete
 from alignapp.exchange.models import Import
+from alignapp.panel.models import AnsweredRequest
 from workers.app import app
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ def sweep() -> None:
     delete_expired()
     remove_leftovers()
     repeat_purges()
+    AnsweredRequest.forget_old()
     # Expired sessions name the people who signed in.
     SessionStore.clear_expired()
 
