@@ -22,6 +22,17 @@ from alignapp.panel.models import AnsweredRequest
 from alignapp.panel.pages.listing import listing
 
 KEY_CHARACTERS = 100
+# What the OpenAPI document says of `once`.
+KEYED: dict[str, Any] = {
+    "parameters": [
+        {
+            "in": "header",
+            "name": "Idempotency-Key",
+            "schema": {"type": "string", "maxLength": KEY_CHARACTERS},
+            "description": "The same key with the same request is answered as before, for a day.",
+        }
+    ]
+}
 
 
 def responses(shape: Any) -> dict[Any, Any]:

@@ -18,7 +18,7 @@ from alignapp.adapters.models import Artifact
 from alignapp.adapters.together import findings
 from alignapp.api.errors import ApiError
 from alignapp.panel.api import shapes
-from alignapp.panel.api.answers import once, page, responses
+from alignapp.panel.api.answers import KEYED, once, page, responses
 from alignapp.panel.api.auth import ACT, READ, TokenRequest
 from alignapp.panel.api.jobs import details as job_details
 from alignapp.panel.pages.adapters import FILTERS, possible
@@ -72,7 +72,9 @@ def details(artifact: Artifact) -> dict[str, Any]:
     }
 
 
-@router.post("/{uuid:artifact_id}/acts", auth=ACT, response=responses(shapes.ArtifactDetails))
+@router.post(
+    "/{uuid:artifact_id}/acts", auth=ACT, response=responses(shapes.ArtifactDetails), openapi_extra=KEYED
+)
 def act_on_artifact(request: TokenRequest, artifact_id: UUID, asked: shapes.ArtifactAct) -> dict[str, Any]:
     """Promote, roll back, quarantine, restore, expire, pin or unpin one version."""
     artifact = _one(artifact_id)
@@ -87,14 +89,14 @@ def act_on_artifact(request: TokenRequest, artifact_id: UUID, asked: shapes.Arti
     return once(request, do)
 
 
-@router.post("/{uuid:artifact_id}/verify", response=responses(shapes.Verified))
+@router.post("/{uuid:artifact_id}/verify", response=responses(shapes.Verified), openapi_extra=KEYED)
 def verify_artifact(request: TokenRequest, artifact_id: UUID) -> dict[str, Any]:
     """Read every byte of one version now. That is reading: auditors may, too."""
     artifact = _one(artifact_id)
     return once(request, lambda: {"damage": acts.verify(artifact)})
 
 
-@router.post("/merge", auth=ACT, response=responses(shapes.JobDetails))
+@router.post("/merge", auth=ACT, response=responses(shapes.JobDetails), openapi_extra=KEYED)
 def merge_artifacts(request: TokenRequest, asked: shapes.Merge) -> dict[str, Any]:
     """Queue a merge of several adapters of one person; its result must be proven like any other."""
     weights = {parent.artifact: parent.weight for parent in asked.parents}
@@ -126,7 +128,7 @@ def pruning_preview(
     }
 
 
-@router.post("/prune", auth=ACT, response=responses(shapes.Pruned))
+@router.post("/prune", auth=ACT, response=responses(shapes.Pruned), openapi_extra=KEYED)
 def prune_artifacts(request: TokenRequest, asked: shapes.Prune) -> dict[str, Any]:
     """Delete what a rule takes now, if it is as many as were counted. This cannot be undone."""
     rule = pruning.Rule(asked.days, asked.keep, tuple(asked.states))

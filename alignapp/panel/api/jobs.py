@@ -12,7 +12,7 @@ from alignapp.adapters.models import Job
 from alignapp.api.errors import ApiError
 from alignapp.panel import jobs as verbs
 from alignapp.panel.api import shapes
-from alignapp.panel.api.answers import checked, once, page, responses
+from alignapp.panel.api.answers import KEYED, checked, once, page, responses
 from alignapp.panel.api.auth import ACT, READ, TokenRequest
 from alignapp.panel.facts import job_facts
 from alignapp.panel.forms import JobFilter
@@ -46,7 +46,7 @@ def details(job: Job) -> dict[str, Any]:
     return {**job_facts(job), **more}
 
 
-@router.post("/{uuid:job_id}/acts", auth=ACT, response=responses(shapes.JobDetails))
+@router.post("/{uuid:job_id}/acts", auth=ACT, response=responses(shapes.JobDetails), openapi_extra=KEYED)
 def act_on_job(request: TokenRequest, job_id: UUID, asked: shapes.JobAct) -> dict[str, Any]:
     """Cancel a job, try it again, or change its place in the queue."""
     job, person = _one(job_id), request.auth.person

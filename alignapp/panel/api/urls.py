@@ -8,6 +8,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import path
 from ninja import NinjaAPI, Router
+from ninja.operation import Operation
 
 from alignapp.panel.api import artifacts, figures, jobs, people, record
 from alignapp.panel.api.auth import READ, TokenRequest
@@ -16,7 +17,16 @@ from alignapp.panel.api.errors import install, missing, shaped
 PREFIX = "operate/api/v1/"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
-api = NinjaAPI(
+
+class _Api(NinjaAPI):
+    """Names each operation by its function, as the routes are."""
+
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        """Return the name."""
+        return operation.view_func.__name__
+
+
+api = _Api(
     title="alignapp for operators",
     version="1",
     description="What the operators' panel shows and does. Tokens are made at /operate/tokens/.",
