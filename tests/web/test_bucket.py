@@ -196,8 +196,9 @@ def test_deleting_and_erasing_empty_bucket_and_caches(owner, other, bucket, sett
         remove(owner, second)
     assert second.digest not in "".join(keys(bucket))
     shutil.copytree(_cache(), tmp_path / "another-host")
+    gone = owner.pk
     erase(owner)
-    bucket.put_object(Key=f"align/{owner.pk}/{'0' * 64}/weights", Body=b"sealed meanwhile")
+    bucket.put_object(Key=f"align/{gone}/{'0' * 64}/weights", Body=b"sealed meanwhile")
     repeat_purges()
     assert {key.split("/")[0] for key in keys(bucket)} == {str(other.pk)}
     assert copies() == [kept.digest]
