@@ -5,7 +5,6 @@ It signs nobody in and changes no password: there is one page for each, and the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib.admin import AdminSite
@@ -28,7 +27,7 @@ class OperatorsSite(AdminSite):
             and signed_in_with_two_factors(request)
         )
 
-    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:  # noqa: FBT001, FBT002 - Django's signature
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:  # noqa: FBT001, FBT002 - Django's signature
         """Let a page of the admin be opened by whom the panel would let in, and by staff only."""
         return needs(Role.OPERATOR)(super().admin_view(view, cacheable))
 
@@ -36,7 +35,7 @@ class OperatorsSite(AdminSite):
         """Send to the one page where people sign in, or, whoever did, to the admin's first page."""
         return needs(Role.OPERATOR)(self._first_page)(request)  # type: ignore[return-value]
 
-    def password_change(self, request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:  # noqa: ARG002
+    def password_change(self, request: HttpRequest, *_: Any, **__: Any) -> Any:  # noqa: ARG002
         """Send to the one page where passwords are changed."""
         return redirect("account_change_password")
 

@@ -107,6 +107,8 @@ def test_what_one_host_sealed_another_fetches_and_verifies(owner, bucket, settin
     vector = InstantVector(person=owner, digest=sealed.digest, model_revision="smol@1")
     assert store.check(vector) == sealed.manifest
     assert copies() == [sealed.digest]
+    remote.fetch(store.folder_of(vector), str(owner.pk))  # as another process does at the same time
+    assert [path.name for path in _cache().iterdir()] == [sealed.digest[:2]]
     bucket.objects.all().delete()
     assert store.check(vector)  # from the copy
 
@@ -271,3 +273,16 @@ def test_a_backup_brings_the_bucket_back(owner, bucket, settings, tmp_path):
     assert store.check(Artifact.objects.get())
     assert later.digest not in "".join(keys(bucket))
     assert AuditEvent.objects.filter(verb="backup.restored").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_folder_moves_into_a_bucket_by_backup_and_restore(owner, bucket, settings, tmp_path):
+    settings.VALUES_DIR, with_bucket = tmp_path / "values", settings.STORAGES
+    settings.STORAGES = {name: value for name, value in with_bucket.items() if name != remote.ALIAS}
+    artifact = learned.artifact(owner)
+    call_command("backup", str(tmp_path / "kept"))
+    settings.STORAGES = with_bucket
+    elsewhere(settings, tmp_path)
+    call_command("restore", str(tmp_path / "kept"), replace="kept")
+    assert store.check(Artifact.objects.get(pk=artifact.pk))
+    assert len(keys(bucket)) == 2

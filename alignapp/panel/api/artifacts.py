@@ -39,7 +39,7 @@ def _one(artifact_id: UUID) -> Artifact:
 def artifacts(request: TokenRequest, asked: Query[shapes.AskedArtifacts]) -> dict[str, Any]:
     """List versions of everybody, newest first."""
     given = asked.model_dump()
-    wanted = {path: given[name] for name, path in FILTERS.items() if given[name]}
+    wanted = {path: given[name] for name, path in FILTERS.items() if given.get(name)}
     rows = Artifact.objects.filter(**wanted).select_related("person", "job").defer("summary")
     return page(request, asked, rows, _listed)
 

@@ -47,7 +47,7 @@ def missing() -> ApiError:
     )
 
 
-def shaped(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+def shaped(view: Callable[..., Any]) -> Callable[..., HttpResponseBase]:
     """Let ninja's own answer to a wrong method have the shape of the others."""
 
     @wraps(view)

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import path
+from django.urls import URLPattern, path
 from ninja import NinjaAPI, Router
 from ninja.operation import Operation
 
@@ -66,9 +66,7 @@ def _document() -> dict[str, Any]:
 app_name = "operator_api"
 # Without ninja's own root, which is an error page of another shape.
 urlpatterns = [
-    *(
-        path(str(each.pattern), shaped(each.callback), name=each.name)
-        for each in api.urls[0]
-        if each.name != "api-root"
-    ),
+    path(str(each.pattern), shaped(each.callback), name=each.name)
+    for each in api.urls[0]
+    if isinstance(each, URLPattern) and each.name != "api-root"
 ]
