@@ -259,6 +259,18 @@ def test_an_export_holds_the_files_and_names_what_is_missing(owner, bucket, sett
         assert "could not be found" in archive.read("README.txt").decode()
 
 
+def test_the_manifest_comes_last_and_goes_first(owner, bucket, monkeypatch):
+    artifact, order = learned.artifact(owner), []
+    for verb in ("save", "delete"):
+        real = getattr(storages["artifacts"], verb)
+        noted = lambda name, *rest, real=real: (order.append(name.rpartition("/")[2]), real(name, *rest))  # noqa: E731
+        monkeypatch.setattr(storages["artifacts"], verb, noted)
+    remote.publish(artifacts.path_of(_cache(), artifact.digest), str(owner.pk))
+    remote.delete(artifact.digest, str(owner.pk))
+    weights = "adapter_model.safetensors"
+    assert order == [weights, artifacts.MANIFEST, artifacts.MANIFEST, weights]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_backup_brings_the_bucket_back(owner, bucket, settings, tmp_path):
     settings.VALUES_DIR = tmp_path / "values"
