@@ -59,6 +59,11 @@ app.conf.update(
             "schedule": crontab(hour="1-5", minute="*/10"),
             "options": {"queue": queues.HOUSEKEEPING},
         },
+        "sweep the bucket": {
+            "task": "workers.sweep_bucket",
+            "schedule": crontab(hour="0", minute="40"),
+            "options": {"queue": queues.HOUSEKEEPING},
+        },
         "verify the audit chain": {
             "task": "workers.verify_audit",
             "schedule": crontab(hour="3", minute="10"),

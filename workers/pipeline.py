@@ -22,7 +22,7 @@ from alignapp.adapters.models import Artifact, Job
 from alignapp.feedback.records import records_for
 from alignapp.profiles.models import InventoryAnswer
 from alignapp.profiles.services import current_profile, strengths_of
-from personalization import artifacts, registry
+from personalization import registry
 from personalization.errors import NotEnoughData
 from personalization.progress import Progress
 from personalization.records import Records
@@ -158,9 +158,8 @@ def _end(learner: Learner, learned: Learned) -> None:
 
 
 def _seal(work: Work, folder: Path, metrics: dict[str, Any], sources: list[str]) -> Artifact:
-    sealed = artifacts.seal(
+    sealed = store.seal(
         folder,
-        Path(settings.ARTIFACT_DIR),
         kind=work.method.produces,
         owner=str(work.job.person_id),
         model_revision=work.base.revision,
@@ -168,7 +167,6 @@ def _seal(work: Work, folder: Path, metrics: dict[str, Any], sources: list[str])
         parameters=work.parameters,
         records=sources,
         metrics=metrics,
-        key=store.signing_key(),
     )
     return Artifact.of_job(
         work.job,

@@ -10,6 +10,7 @@ from typing import Any
 from celery.signals import worker_ready, worker_shutting_down
 
 from alignapp.adapters.models import MergeWay, MethodInfo
+from alignapp.processes import tidying
 from workers import checking, heartbeat, queues, shutdown
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ def prepare(sender: Any, **_: Any) -> None:
         from workers.engines import base_for_process
 
         base_for_process()  # so that the heartbeat says whose jobs it takes
+    tidying.keep_tidy()
     heartbeat.start(str(sender.hostname), sorted(taken))
     log.info("ready: %s", ", ".join(sorted(taken)))
 

@@ -125,12 +125,12 @@ BY_NAME = {
 
 
 def verify(artifact: Artifact) -> str:
-    """Read every byte of an artifact; keep and return what is wrong with it, empty for nothing.
+    """Read every byte of an artifact in the store; keep and return what is wrong, empty for nothing.
 
-    What was intact before and is not any more is on record.
+    What was intact before and is not any more is on record. Raises StoreAway where a bucket does not answer.
     """
     try:
-        store.check(artifact)
+        store.check_stored(artifact)
         found = ""
     except ArtifactError as error:
         found = str(error)

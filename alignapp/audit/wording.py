@@ -23,6 +23,7 @@ _WORDS: dict[str, Promise] = {
     "artifact.rolled_back": _("Adapter or vector replaced by the one before"),
     "artifact.unpinned": _("Adapter or vector no longer kept by an operator"),
     "artifacts.pruned": _("Old versions deleted by rule"),
+    "audit.exported": _("Audit record exported"),
     "campaign.cancelled": _("Campaign cancelled"),
     "campaign.done": _("Campaign done"),
     "campaign.paused": _("Campaign paused"),

@@ -29,6 +29,7 @@ ENTRIES = [
     Entry("campaigns", _("Campaigns"), "panel:campaigns", READERS),
     Entry("people", _("People"), "panel:people", EVERYBODY),
     Entry("audit", _("Audit"), "panel:audit", READERS),
+    Entry("tokens", _("API"), "panel:tokens", READERS),
 ]
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from alignapp.panel.views import adapters, audit, bases, campaigns, jobs, methods, overview, people
+from alignapp.panel.views import adapters, audit, bases, campaigns, jobs, methods, overview, people, tokens
 
 app_name = "panel"
 urlpatterns = [
@@ -41,4 +41,7 @@ urlpatterns = [
     path("audit/", audit.page, name="audit"),
     path("audit/verify", audit.verify, name="verify_audit"),
     path("audit/export", audit.export, name="export_audit"),
+    path("tokens/", tokens.page, name="tokens"),
+    path("tokens/new", tokens.new, name="new_token"),
+    path("tokens/<uuid:token_id>/revoke", tokens.revoke, name="revoke_token"),
 ]

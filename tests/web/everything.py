@@ -33,7 +33,7 @@ from alignapp.exchange import services as services_of_exchange
 from alignapp.exchange.models import Import, ImportedPerson
 from alignapp.feedback.models import Feedback, GapResolution
 from alignapp.instant import services as instant
-from alignapp.panel.models import RoleGrant, SupportLeave
+from alignapp.panel.models import AnsweredRequest, RoleGrant, SupportLeave
 from alignapp.profiles.models import InventoryAnswer, ProfileVersion
 from alignapp.quality.differences import decide
 from personalization import artifacts
@@ -125,6 +125,7 @@ def everything_of(person: Person) -> Everything:
     Reply.objects.filter(pk=replies[1].pk).update(status=Reply.Status.RUNNING)
     record(person, "something.done", conversation, reason="because", note="a note")
     token, _ = ApiToken.issue(person, name="notebook", scopes=["chat"])
+    AnsweredRequest.objects.create(token=token, key="once", fingerprint="0" * 64)
     project = annotated.project_with_answers(person)
     decide(project.items.get(), person, "", "alike to me")
     return Everything(

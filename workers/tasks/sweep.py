@@ -25,6 +25,7 @@ from alignapp.chat.models import Conversation, Reply
 from alignapp.chat.services import delete
 from alignapp.exchange.models import Import
 from alignapp.leased import NOBODY
+from alignapp.panel.models import AnsweredRequest
 from workers import queues
 from workers.app import app
 
@@ -47,6 +48,7 @@ def sweep() -> None:
     delete_expired()
     remove_leftovers()
     repeat_purges()
+    AnsweredRequest.forget_old()
     # Expired sessions name the people who signed in.
     SessionStore.clear_expired()
 
