@@ -26,13 +26,14 @@ from personalization import artifacts, registry
 from personalization.errors import NotEnoughData
 from personalization.progress import Progress
 from personalization.values import effects
-from workers import shutdown
+from workers import shutdown, studying
 from workers.attempt import Attempt
 from workers.engines import base_for_process
 from workers.proving import prove
 from workers.work import BEGINS, Work
 
 if TYPE_CHECKING:
+    from personalization.records import Records
     from personalization.training.train import Lesson, TrainingResult
 
 Learned = tuple[dict[str, Any], list[str]]  # metrics, and the rows that it was learned from
@@ -82,29 +83,19 @@ def _watching(attempt: Attempt, attempts: Sequence[Attempt]) -> Callable[[], Non
 
 
 def _read(job: Job, check: Callable[[], None]) -> Work:
-    from personalization.evaluation.split import alike, check_apart, split_by_conversation
+    from personalization.evaluation.split import check_apart
     from personalization.models.memory import reset_peak
 
     job.report(Job.Phase.DATA, BEGINS[Job.Phase.DATA])
     base = base_for_process()
     reset_peak(base.device)
     method = registry.get(job.method)
-    records = records_for(job.person)
-    if not job.split and method.data not in ("inventory", "values"):
-        usable = {r.conversation for r in (*records.pairs, *records.groups)}
-        same = alike(records.every)
-        different = len({same[name] for name in usable})
-        if different < 2:
-            raise NotEnoughData(
-                f"{different} different conversations have feedback; at least 2 are needed to hold some out.",
-                missing=2 - different,
-            )
-        split = split_by_conversation(sorted(usable), seed=job.id.int % 2**31, same=same)
-        # What holds no comparison proves nothing, but can be learned from, unless it is held out elsewhere.
-        held = {same[name] for name in split.held_out}
-        single = {r.conversation for r in (*records.thumbs, *records.edits)} - usable
-        more = sorted(name for name in single if same[name] not in held)
-        job.keep_split(asdict(replace(split, train=(*split.train, *more))))
+    if job.from_project:
+        records = studying.records_for_job(job)  # with the split that all of its study share
+    else:
+        records = records_for(job.person)
+        if not job.split and method.data not in ("inventory", "values"):
+            job.keep_split(_split(job, records))
     train, held_out = (records.of(job.split.get(side, ())) for side in ("train", "held_out"))
     check_apart(train.every, held_out.every)  # before anything is learned in vain
     profile = job.profile_version
@@ -119,6 +110,25 @@ def _read(job: Job, check: Callable[[], None]) -> Work:
         train=train,
         held_out=held_out,
     )
+
+
+def _split(job: Job, records: Records) -> dict[str, Any]:
+    from personalization.evaluation.split import alike, split_by_conversation
+
+    usable = {r.conversation for r in (*records.pairs, *records.groups)}
+    same = alike(records.every)
+    different = len({same[name] for name in usable})
+    if different < 2:
+        raise NotEnoughData(
+            f"{different} different conversations have feedback; at least 2 are needed to hold some out.",
+            missing=2 - different,
+        )
+    split = split_by_conversation(sorted(usable), seed=job.id.int % 2**31, same=same)
+    # What holds no comparison proves nothing, but can be learned from, unless it is held out elsewhere.
+    held = {same[name] for name in split.held_out}
+    single = {r.conversation for r in (*records.thumbs, *records.edits)} - usable
+    more = sorted(name for name in single if same[name] not in held)
+    return asdict(replace(split, train=(*split.train, *more)))
 
 
 @contextmanager
@@ -164,6 +174,8 @@ def _seal(work: Work, folder: Path, metrics: dict[str, Any], sources: list[str])
 
 def _prove_and_finish(attempt: Attempt, work: Work, artifact: Artifact) -> None:
     prove(work, artifact)
+    if work.job.from_project:
+        studying.compare(work, artifact)
     shutil.rmtree(store.checkpoint_folder(work.job.id), ignore_errors=True)
     attempt.finish(artifact)
 

@@ -60,10 +60,11 @@ def remove(person: Person, artifact: Artifact, *, by: Person | str | None = None
             )
         record(by or person, "artifact.deleted", artifact, kind=artifact.kind, digest=artifact.digest)
         artifact.delete()
-        transaction.on_commit(partial(_discard, gone))
+        transaction.on_commit(partial(discard, gone))
 
 
-def _discard(gone: Artifact) -> None:
+def discard(gone: Artifact) -> None:
+    """Remove the files of an artifact whose row is gone, and what engines keep of it."""
     store.discard(gone)
     try:
         evictions.announce(gone.digest)

@@ -56,7 +56,8 @@ def start_job(person: Person, method: str, parameters: Mapping[str, float] | Non
 
 
 def _open_job(person: Person, method: str) -> Job | None:
-    return Job.objects.for_person(person).filter(method=method).exclude(state__in=Job.ENDED).first()
+    own = Job.objects.for_person(person).filter(method=method, from_project=False)
+    return own.exclude(state__in=Job.ENDED).first()
 
 
 def _check_may_start(person: Person, method: str) -> None:
@@ -71,7 +72,8 @@ def _check_may_start(person: Person, method: str) -> None:
     day_ago = timezone.now() - timedelta(days=1)
     if method == "values":  # closed form, a few seconds, one at a time: a slider may move often
         return
-    started = Job.objects.for_person(person).exclude(method="values").filter(created_at__gt=day_ago)
+    started = Job.objects.for_person(person).filter(from_project=False, created_at__gt=day_ago)
+    started = started.exclude(method="values")
     if started.count() >= settings.JOBS_PER_DAY:
         raise TooMany(
             f"You may start {settings.JOBS_PER_DAY} jobs a day. Try again tomorrow.", retry_after_seconds=3600

@@ -35,6 +35,7 @@ from alignapp.instant import services as instant
 from alignapp.panel.models import RoleGrant, SupportLeave
 from alignapp.profiles.models import InventoryAnswer, ProfileVersion
 from alignapp.quality.differences import decide
+from alignapp.studies.models import Arm, Study
 from personalization import artifacts
 from tests.web import annotated, learned
 from tests.web.rows import answered_turn, conversation_of, reward_of, states_of
@@ -72,6 +73,7 @@ class Everything:
     item: Item
     assignment: Assignment
     uploaded: Import
+    study: Study
 
     @property
     def person(self) -> Person:
@@ -140,7 +142,15 @@ def everything_of(person: Person) -> Everything:
         project.items.first(),
         Assignment.objects.for_person(person).first(),
         _uploaded(person, project),
+        _study(person, project),
     )
+
+
+def _study(person: Person, project: Project) -> Study:
+    """Make a study of the project with this person in it."""
+    study = Study.objects.create(project=project, method="dpo")
+    Arm.objects.create(study=study, person=person, comparisons=1)
+    return study
 
 
 def _uploaded(person: Person, project: Project) -> Import:

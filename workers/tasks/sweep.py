@@ -24,6 +24,7 @@ from alignapp.chat import streams
 from alignapp.chat.models import Conversation, Reply
 from alignapp.chat.services import delete
 from alignapp.exchange.models import Import
+from alignapp.studies.withdrawal import finish_withdrawals
 from workers.app import app
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ def sweep() -> None:
     rescue_replies()
     rescue_imports()
     go_on_everywhere()
+    finish_withdrawals()
     delete_expired()
     remove_leftovers()
     repeat_purges()

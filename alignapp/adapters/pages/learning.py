@@ -87,7 +87,8 @@ class LearnView:
 
 def learn_views(person: Person, jobs: Sequence[Job]) -> list[LearnView]:
     """Return a card for every method that this version can offer."""
-    learned = Artifact.objects.for_person(person).values_list("job__method").annotate(Max("job__created_at"))
+    own = Artifact.objects.for_person(person).filter(job__from_project=False)
+    learned = own.values_list("job__method").annotate(Max("job__created_at"))
     last_learned = dict(learned)
     views = []
     for item in services.readiness(person):
@@ -100,7 +101,9 @@ def learn_views(person: Person, jobs: Sequence[Job]) -> list[LearnView]:
                 title=method_title(info),
                 needs=DATA.get(info.data, info.data),
                 why_not="" if item.is_ready else sentence(item),
-                open_job=next((job for job in jobs if job.method == info.name), None),
+                open_job=next(
+                    (job for job in jobs if job.method == info.name and not job.from_project), None
+                ),
                 parameters=parameter_views(info.parameters),
                 place=place,
                 place_label=label,
