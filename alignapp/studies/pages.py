@@ -36,7 +36,7 @@ class JobView:
 
 
 def page(project: Project, study: Study | None) -> dict[str, Any]:
-    """Return the context of the whole page. Reads every answer that may be trained on."""
+    """Return the context of the whole page."""
     earlier = Study.objects.filter(project=project)
     return {
         **part(project, study),

@@ -1,8 +1,9 @@
 """What a study found: on held-out comparisons, does a person's own adapter beat the group's?
 
 Knows nothing of pages. Computed from the scores that workers kept, so that it grows while jobs run. Per
-person the interval of the paired difference is a bootstrap over the items, and all people's are asked
-together (Holm). Over everybody it resamples items too: it says something of these people and of new items.
+person the interval of the paired difference is a bootstrap over the items; whether there is a difference is
+asked by flipping the sign of whole items, and of all people together (Holm). Over everybody it resamples
+items too: it says something of these people and of new items.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from alignapp.charts import interval_words, percent, signed
 from alignapp.studies.models import Arm, Study
-from personalization.statistics import Estimate, clustered_mean, clustered_share, holm, p_value
+from personalization.statistics import Estimate, clustered_mean, clustered_share, holm, sign_flip_p_value
 
 # Fewer held-out items of a person than this decide nothing, as in a report card.
 MIN_CONVERSATIONS = 5
@@ -166,14 +167,14 @@ def _compared(person: str, outcomes: Sequence[Outcome]) -> Compared:
         "group": [one.group for one in outcomes],
         "own": [one.own for one in outcomes],
     }
-    difference = clustered_mean([one.own - one.group for one in outcomes], clusters)
+    paired = [one.own - one.group for one in outcomes]
     return Compared(
         person=person,
         n=len(outcomes),
         conversations=len(set(clusters)),
         accuracy={name: clustered_share(right, clusters) for name, right in arms.items()},
-        difference=difference,
-        p=p_value(difference),
+        difference=clustered_mean(paired, clusters),
+        p=sign_flip_p_value(paired, clusters),
     )
 
 

@@ -6,6 +6,7 @@ each person who answered enough.
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections import Counter
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -24,7 +26,9 @@ from alignapp.adapters.models import Job, MethodInfo
 from alignapp.adapters.readiness import MIN_CONVERSATIONS
 from alignapp.annotation.models import Item, Membership, Project
 from alignapp.audit.services import record
+from alignapp.exchange.rows import NAMELESS
 from alignapp.limits import TooMany
+from alignapp.quality.figures import KEPT_SECONDS, state_of
 from alignapp.studies.models import Arm, Study
 from alignapp.studies.records import answered, consenting, records_of
 from personalization.errors import AlignError, NotEnoughData, UnknownName
@@ -44,11 +48,16 @@ class Taught:
     person: Person
     comparisons: int
     conversations: int
+    is_somebody: bool = True  # False: stands for whoever a file did not name, who may be several
 
     @property
     def is_enough(self) -> bool:
         """Whether it is enough for an adapter of their own, as in a person's own chat."""
-        return self.comparisons >= settings.MIN_TRAINING_PAIRS and self.conversations >= MIN_CONVERSATIONS
+        return (
+            self.is_somebody
+            and self.comparisons >= settings.MIN_TRAINING_PAIRS
+            and self.conversations >= MIN_CONVERSATIONS
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,8 @@ class Plan:
     @property
     def lacks(self) -> str:
         """What is missing before a study can start, in words; "" when nothing is."""
+        if self.items_left_out and not self.items:
+            return _("None of the items of this project may be trained on: so it was said when they came in.")
         if len(self.people) < 2:
             return _(
                 "A group takes at least two people who agreed to training and compared answers; "
@@ -83,18 +94,19 @@ class Plan:
 
 
 def plan(project: Project) -> Plan:
-    """Read the project's answers and count. Reads every answer that may be trained on."""
+    """Count who could teach what. Reads every answer that may be trained on, once until another comes in."""
     members = list(consenting(project))
-    found = records_of(answered(project, [one.person_id for one in members]))
-    people = [
-        Taught(one.person, len(pairs), len({pair.conversation for pair in pairs}))
-        for one in members
-        if (pairs := found[one.person_id].pairs if one.person_id in found else ())
-    ]
     ordinary = project.items.filter(purpose=Item.Purpose.ORDINARY)
+    licences = Counter(ordinary.filter(may_train=True).values_list("licence", flat=True))
+    counted = _counted(project, [one.person_id for one in members], sum(licences.values()))
+    nameless = set(project.imported_people.filter(name=NAMELESS).values_list("person_id", flat=True))
+    people = [
+        Taught(one.person, *counted[str(one.person_id)], is_somebody=one.person_id not in nameless)
+        for one in members
+        if str(one.person_id) in counted
+    ]
     answering = ordinary.values("assignments__annotator")
     without = project.memberships.filter(person__in=answering).exclude(pk__in=[one.pk for one in members])
-    licences = Counter(ordinary.filter(may_train=True).values_list("licence", flat=True))
     return Plan(
         people=sorted(people, key=lambda one: (-one.comparisons, str(one.person))),
         without_consent=without.count(),
@@ -102,6 +114,22 @@ def plan(project: Project) -> Plan:
         items_left_out=ordinary.filter(may_train=False).count(),
         licences=dict(sorted(licences.items())),
     )
+
+
+def _counted(project: Project, people: list[uuid.UUID], items: int) -> dict[str, list[int]]:
+    """Return the comparisons of each person who made any, and of how many conversations."""
+    told = ":".join((state_of(project), str(items), *sorted(map(str, people))))
+    key = f"studies:{project.pk}:{hashlib.sha256(told.encode()).hexdigest()}"
+    counts: dict[str, list[int]] | None = cache.get(key)
+    if counts is None:
+        found = records_of(answered(project, people))
+        counts = {
+            str(person): [len(records.pairs), len({pair.conversation for pair in records.pairs})]
+            for person, records in found.items()
+            if records.pairs
+        }
+        cache.set(key, counts, KEPT_SECONDS)
+    return counts
 
 
 def methods() -> QuerySet[MethodInfo]:

@@ -504,6 +504,9 @@ def test_an_empty_project_says_what_to_do(project, owner, client_of):
     page = client_of(owner).get(reverse("studies:page", args=[project.id])).content.decode()
     assert "A group takes at least two people" in page
     assert "Start training" not in page
+    project.items.update(may_train=False)
+    page = client_of(owner).get(reverse("studies:page", args=[project.id])).content.decode()
+    assert "None of the items of this project may be trained on" in page
 
 
 def test_a_withdrawn_study_says_so_and_shows_no_numbers(study, owner, client_of):

@@ -1,0 +1,70 @@
+"""A project's answers become a group's adapter and each person's own, by a real worker on a tiny model."""
+
+from __future__ import annotations
+
+import pytest
+
+from alignapp.accounts.models import Person
+from alignapp.adapters import store
+from alignapp.adapters.models import Artifact, Job
+from alignapp.annotation.models import Annotation
+from alignapp.studies import services
+from alignapp.studies.report import report_of
+from tests.web import studied
+from tests.workers.conftest import wait_for
+
+pytestmark = [pytest.mark.broker, pytest.mark.django_db(transaction=True)]
+
+
+def test_a_study_learns_proves_and_compares_on_items_that_no_adapter_saw(workers, settings):
+    settings.MIN_TRAINING_PAIRS = 4
+    workers.environment["ALIGN_TRAIN_TOGETHER"] = "8"
+    owner = Person.objects.create_user("owner@example.org")
+    project = studied.project_of(owner, count=10)
+    members = [
+        studied.annotator(project, "anna", studied.LONG),
+        studied.annotator(project, "bert", studied.LONG),
+    ]
+    studied.annotator(project, "dora", studied.SHORT, may_train=False)
+    study = services.start(project.memberships.get(role="owner"), "dpo")
+    workers.start()
+    for job in study.jobs():
+        done = wait_for(job, Job.State.DONE, Job.State.DEAD, Job.State.CANCELLED, seconds=120)
+        assert (done.state, done.reason) == (Job.State.DONE, "")
+
+    study.refresh_from_db()
+    held_out = set(study.split["held_out"])
+    assert len(held_out) == 5
+    assert held_out.isdisjoint(study.split["train"])
+    of_item = {
+        str(pk): str(item)
+        for pk, item in Annotation.objects.values_list("id", "submission__assignment__item")
+    }
+    may = {
+        str(pk)
+        for pk in Annotation.objects.filter(
+            submission__assignment__annotator__in=[one.person for one in members]
+        ).values_list("id", flat=True)
+    }
+    owners = {study.group_id, *(one.person_id for one in members)}
+    assert set(Artifact.objects.values_list("person", flat=True)) == owners
+    for artifact in Artifact.objects.select_related("job"):
+        assert set(artifact.job.split["held_out"]) == held_out  # everybody judged everything here
+        sources = set(store.check(artifact)["records"])
+        assert sources
+        assert sources <= may  # nobody who did not agree taught anything
+        assert {of_item[source] for source in sources}.isdisjoint(held_out)
+        assert "objection" in artifact.report_card.results["safety"]  # the gate was asked
+    group = Artifact.objects.get(person=study.group)
+    whose = Annotation.objects.filter(pk__in=store.check(group)["records"])
+    assert whose.values("submission__assignment__annotator").distinct().count() == 2
+
+    arms = list(study.arms.select_related("person"))
+    assert len(arms) == 2
+    for arm in arms:
+        assert arm.own_scores.keys() == arm.group_scores.keys()
+        assert {score[0] for score in arm.own_scores.values()} == held_out
+    found = report_of(arms)
+    assert len(found.people) == 2
+    assert found.overall is not None
+    assert found.overall.n == 10
