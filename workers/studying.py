@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 # Splits that are tried: which items are held out decides how many comparisons of each person are.
 DRAWS = 32
-ENOUGH = (
-    5  # held-out conversations of a person, beyond which more do not choose the split (`MIN_CONVERSATIONS`)
-)
+# Held-out conversations: at least so many where there are twice as many, so that several people can be asked
+# together (flipping eight gives p = 2 / 2^8), and so many of a person that more do not choose the split.
+ENOUGH = 8
 
 
 def records_for_job(job: Job) -> Records:
@@ -144,7 +144,7 @@ def _drawn(study: Study, found: list[Answered]) -> dict[str, Any]:
     own = set(study.arms.exclude(job=None).values_list("person_id", flat=True))
     counted = [known for person, known in of_person.items() if person in own] or list(of_person.values())
     first = study.id.int % 2**31
-    drawn = [split_by_conversation(usable, seed=first + i, same=same) for i in range(DRAWS)]
+    drawn = [split_by_conversation(usable, seed=first + i, minimum=ENOUGH, same=same) for i in range(DRAWS)]
     return asdict(max(drawn, key=lambda split: _fairness(split, counted)))
 
 

@@ -19,9 +19,10 @@ from alignapp.charts import interval_words, percent, signed
 from alignapp.studies.models import Arm, Study
 from personalization.statistics import Estimate, clustered_mean, clustered_share, holm, sign_flip_p_value
 
-# Fewer held-out items of a person than this decide nothing, as in a report card.
-MIN_CONVERSATIONS = 5
 SIGNIFICANT = 0.05
+# Fewer held-out items of a person than this decide nothing: flipping five of them, however clear they are,
+# gives no p below 2 / 2^5 = 0.06.
+MIN_CONVERSATIONS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +81,11 @@ class Report:
     overall: Compared | None
 
     @property
-    def words(self) -> str:
-        """Return in a few sentences what it means."""
-        return sentence(self.overall, self.people) if self.overall else ""
+    def words(self) -> list[str]:
+        """Return what it means, the numbers over everybody, and how many people each verdict has."""
+        if self.overall is None:
+            return []
+        return [str(_MEANS[self.overall.verdict]()), _numbers(self.overall), _each(self.people)]
 
     def as_dict(self, study: Study) -> dict[str, Any]:
         """Return the study and what it found, JSON-ready, with people under their pseudonyms."""
@@ -119,44 +122,41 @@ def outcomes_of(arm: Arm) -> list[Outcome]:
     ]
 
 
-def sentence(overall: Compared, people: Sequence[Compared]) -> str:
-    """Say over everybody and person by person whether an adapter of one's own beats the group's."""
-    points = signed(0)
-    known = {
-        "own": percent(overall.accuracy["own"].value),
-        "group": percent(overall.accuracy["group"].value),
-        "base": percent(overall.accuracy["base"].value),
-        "by": points(100 * overall.difference.value),
-        "ends": interval_words(
-            overall.difference.low, overall.difference.high, lambda value: points(100 * value)
-        ),
-    }
-    numbers = _(
+def _numbers(overall: Compared) -> str:
+    points, difference = signed(0), overall.difference
+    known = {arm: percent(found.value) for arm, found in overall.accuracy.items()}
+    known["by"] = points(100 * difference.value)
+    known["ends"] = interval_words(difference.low, difference.high, lambda value: points(100 * value))
+    words = _(
         "On answers to items that no adapter saw, people's own adapters prefer what their person preferred "
-        "in %(own)s of the comparisons, the group's adapter in %(group)s, the base model in %(base)s; own "
-        "minus group is %(by)s points (95 %% interval %(ends)s)."
+        "in %(own)s of the comparisons, the group's adapter in %(group)s, the base model in %(base)s. Own "
+        "minus group, in points: %(by)s (95 %% interval: %(ends)s)."
     )
-    return " ".join((numbers % known, str(_MEANS[overall.verdict]()), _each(people)))
+    return words % known
 
 
 _MEANS = {
-    "own": lambda: _("So these people differ enough that learning each of them alone pays."),
+    "own": lambda: _("These people differ enough that learning each of them alone pays."),
     "group": lambda: _(
-        "So what they share says more about each of them than their own few answers do: use the group's, or "
-        "collect more from each person."
+        "What these people share says more about each of them than their own few answers do: collect more "
+        "from each person before learning each of them alone."
     ),
     "open": lambda: _(
-        "So no difference can be told with these answers: more items, judged by the same people, would."
+        "No difference between people's own adapters and the group's can be told with these answers. More "
+        "items, judged by the same people, would."
     ),
-    "few": lambda: _("That is too few items to say anything: collect more."),
+    "few": lambda: (
+        _("Too few items were held out to say anything: %(n)d are needed at least. Collect more.")
+        % {"n": MIN_CONVERSATIONS}
+    ),
 }
 
 
 def _each(people: Sequence[Compared]) -> str:
     counts = {kind: sum(one.verdict == kind for one in people) for kind in ("own", "group", "open", "few")}
     return _(
-        "Person by person, all asked together: for %(own)d of %(all)d their own adapter is better, for "
-        "%(group)d the group's, for %(open)d it cannot be told, and %(few)d have too few held-out items."
+        "Person by person, all %(all)d asked together: their own is better for %(own)d, the group's for "
+        "%(group)d; for %(open)d it cannot be told, and %(few)d have too few held-out items."
     ) % {**counts, "all": len(people)}
 
 
@@ -173,9 +173,17 @@ def _compared(person: str, outcomes: Sequence[Outcome]) -> Compared:
         n=len(outcomes),
         conversations=len(set(clusters)),
         accuracy={name: clustered_share(right, clusters) for name, right in arms.items()},
-        difference=clustered_mean(paired, clusters),
+        difference=_without_false_certainty(clustered_mean(paired, clusters)),
         p=sign_flip_p_value(paired, clusters),
     )
+
+
+def _without_false_certainty(found: Estimate) -> Estimate:
+    """Return an estimate without an interval where every item says the same: drawn again they say it again.
+
+    Few alike items are no certainty; how many they are the test of signs counts.
+    """
+    return replace(found, low=-math.inf, high=math.inf) if found.low == found.high else found
 
 
 def _finite(estimate: Estimate) -> dict[str, float | None]:

@@ -37,7 +37,11 @@ def page(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
     project = managed_project(request, project_id)
     study = services.study_of(project, _chosen(request))
     if wants_fragment(request):
-        return render(request, "studies/_study.html", pages.part(project, study))
+        context = pages.part(project, study)
+        response = render(request, "studies/_study.html", context)
+        if not context.get("is_open"):
+            response["HX-Refresh"] = "true"  # the next study can be started now, below what moves
+        return response
     return render(request, "studies/page.html", pages.page(project, study))
 
 

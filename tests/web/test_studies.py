@@ -24,7 +24,7 @@ from alignapp.annotation.services import items, projects
 from alignapp.exchange.models import ImportedPerson
 from alignapp.studies import records, services, withdrawal
 from alignapp.studies.models import Arm, Study
-from alignapp.studies.report import MIN_CONVERSATIONS, outcomes_of, report_of
+from alignapp.studies.report import MIN_CONVERSATIONS, SIGNIFICANT, outcomes_of, report_of
 from personalization.errors import AlignError, NotEnoughData, UnknownName
 from personalization.records import Message
 from tests.web import learned, studied
@@ -413,8 +413,8 @@ def test_the_report_says_for_whom_their_own_adapter_beats_the_groups(study):
     assert 0 < anna.difference.low < 0.8 < anna.difference.high <= 1
     assert found.overall is not None
     assert found.overall.n == 43
-    assert "for 1 of 3 their own adapter is better" in found.words
-    assert "learning each of them alone pays" in found.words
+    assert "learning each of them alone pays" in found.words[0]
+    assert "all 3 asked together: their own is better for 1" in found.words[2]
 
 
 def test_comparisons_of_one_item_are_one_observation_and_one_item_says_nothing(study):
@@ -434,10 +434,14 @@ def test_only_comparisons_that_both_adapters_were_asked_about_count(study):
     assert report_of([]).overall is None
 
 
-def test_as_many_held_out_items_are_needed_as_a_report_card_needs():
-    from personalization.evaluation.report import MIN_CONVERSATIONS as OF_A_CARD
-
-    assert MIN_CONVERSATIONS == OF_A_CARD
+def test_as_many_items_are_needed_as_can_decide_anything(study):
+    arm = study.arms.first()
+    for count, verdict in ((MIN_CONVERSATIONS - 1, "few"), (MIN_CONVERSATIONS, "own")):
+        scored(arm, [(0.5, 0.0, 1.0)] * count)
+        (one,) = report_of([arm]).people
+        assert one.verdict == verdict
+        assert (2 / 2**count < SIGNIFICANT) == (verdict == "own")
+        assert one.as_dict()["own_minus_group"]["low"] is None  # alike items give no interval
 
 
 # --- pages -----------------------------------------------------------------------------------
@@ -477,8 +481,11 @@ def test_a_manager_starts_watches_and_stops(project, client_of, other):
     part = client.get(f"{url}?study={study.id}", headers={"HX-Request": "true"})
     assert part.content.decode().strip().startswith('<section class="card stack" id="study"')
     assert "HX-Request" in part["Vary"]
+    assert "HX-Refresh" not in part
     client.post(reverse("studies:stop", args=[study.id]))
     assert not study.is_open
+    part = client.get(f"{url}?study={study.id}", headers={"HX-Request": "true"})
+    assert part["HX-Refresh"] == "true"
     assert "There is nothing to compare" in client.get(url).content.decode()
     assert client.get(f"{url}?study=nonsense").status_code == 404
 
