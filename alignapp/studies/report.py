@@ -15,7 +15,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from alignapp.charts import interval_words, percent, signed
+from alignapp.charts import interval_words, p_words, percent, signed
 from alignapp.studies.models import Arm, Study
 from personalization.statistics import Estimate, clustered_mean, clustered_share, holm, sign_flip_p_value
 
@@ -85,6 +85,8 @@ class Report:
         """Return what it means, the numbers over everybody, and how many people each verdict has."""
         if self.overall is None:
             return []
+        if len(self.people) < 2:  # one person is no group of people who differ
+            return [_numbers(self.overall)]
         return [str(_MEANS[self.overall.verdict]()), _numbers(self.overall), _each(self.people)]
 
     def as_dict(self, study: Study) -> dict[str, Any]:
@@ -127,10 +129,12 @@ def _numbers(overall: Compared) -> str:
     known = {arm: percent(found.value) for arm, found in overall.accuracy.items()}
     known["by"] = points(100 * difference.value)
     known["ends"] = interval_words(difference.low, difference.high, lambda value: points(100 * value))
+    p = p_words(overall.p)
+    known["p"] = p if p.startswith("<") else f"= {p}"
     words = _(
         "On answers to items that no adapter saw, people's own adapters prefer what their person preferred "
         "in %(own)s of the comparisons, the group's adapter in %(group)s, the base model in %(base)s. Own "
-        "minus group, in points: %(by)s (95 %% interval: %(ends)s)."
+        "minus group, in points: %(by)s (95 %% interval: %(ends)s; p %(p)s)."
     )
     return words % known
 

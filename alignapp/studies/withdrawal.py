@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from alignapp.accounts.erase import erase
 from alignapp.accounts.models import Person
-from alignapp.adapters.models import Artifact
+from alignapp.adapters.models import Artifact, Job
 from alignapp.adapters.removal import remove
 from alignapp.studies.models import Arm, Study
 
@@ -31,16 +31,15 @@ WITHDRAWN = "Somebody whose answers were in it does not agree to training any mo
 def withdraw(person: Person, project: Project | None = None) -> None:
     """Take a person out of the studies of a project, or of all, with everything of the group's adapters.
 
-    Of a study under way the other people's jobs go on: nothing of this person is in them.
+    A study under way stops: without the group there is nothing to compare. What other people's own jobs made
+    already stays theirs.
     """
-    arms = Arm.objects.for_person(person).select_related("study", "job")
+    arms = Arm.objects.for_person(person).select_related("study")
     for arm in arms.filter(study__project=project) if project else arms:
         _end_group(arm.study)
-        if arm.job is not None:
-            arm.job.cancel(WITHDRAWN)
-            if not person.is_active:  # nobody could ever delete it
-                for artifact in Artifact.objects.filter(job=arm.job):
-                    remove(person, artifact, by="system")
+        if not person.is_active:  # nobody could ever delete it
+            for artifact in Artifact.objects.filter(job__arm=arm):
+                remove(person, artifact, by="system")
         arm.delete()
 
 
@@ -64,11 +63,12 @@ def erase_soon(study: Study) -> None:
 
 
 def _end_group(study: Study) -> None:
+    # Also where the group is gone already: this person's job may have been put back by an operator.
+    for job in study.jobs().exclude(state__in=Job.ENDED):
+        job.cancel(WITHDRAWN)
     if study.withdrawn_at is not None:
         return
     log.info("%s: its group's adapter is withdrawn", study)
     Study.objects.filter(pk=study.pk).update(withdrawn_at=timezone.now())
     Arm.objects.filter(study=study).update(group_scores={})  # what the group's adapter said of them
-    if study.group_job is not None:
-        study.group_job.cancel(WITHDRAWN)
     erase_soon(study)

@@ -327,6 +327,7 @@ def test_consent_that_is_taken_back_ends_the_groups_adapter(how, study, django_c
     study.refresh_from_db()
     assert study.withdrawn_at is not None
     assert (study.group, study.group_job) == (None, None)
+    assert {job.state for job in study.jobs()} == {Job.State.CANCELLED}  # nothing is left to compare
     assert not Artifact.objects.filter(pk=group.pk).exists()
     assert not store.folder_of(group).exists()
     assert store.folder_of(own).exists()  # what was learned from them alone stays theirs
