@@ -31,6 +31,10 @@ DRAWS = 32
 # Held-out conversations: at least so many where there are twice as many, so that several people can be asked
 # together (flipping eight gives p = 2 / 2^8), and so many of a person that more do not choose the split.
 ENOUGH = 8
+CANCEL_OUT = (
+    "The group prefers nothing: on these items its people cancel each other out. An odd number of people, or "
+    "more items, would decide."
+)
 
 
 def records_for_job(job: Job) -> Records:
@@ -44,6 +48,8 @@ def records_for_job(job: Job) -> Records:
     split = _shared_split(study, found)
     if arm is None:
         records = mean_of_people(found, scale_on=set(split["train"]))
+        if not all(records.of(split[side]).pairs for side in ("train", "held_out")):
+            raise NotEnoughData(CANCEL_OUT, missing=1)
     else:
         records = records_of(found).get(arm.person_id, Records())
     if not job.split:

@@ -79,4 +79,5 @@ class Arm(OwnedModel):
 
     class Meta:
         ordering = ("created_at", "id")
+        verbose_name, verbose_name_plural = "place in a study", "places in studies"
         constraints = [models.UniqueConstraint(fields=["study", "person"], name="one_arm_of_a_person")]

@@ -6,12 +6,15 @@ import pytest
 
 from alignapp.accounts.models import Person
 from alignapp.adapters import store
-from alignapp.adapters.models import Artifact, Job
+from alignapp.adapters.models import Artifact, Job, MethodInfo
 from alignapp.annotation.models import Annotation
 from alignapp.studies import services
+from alignapp.studies.records import answered, consenting
 from alignapp.studies.report import report_of
+from personalization.errors import NotEnoughData
 from tests.web import studied
 from tests.workers.conftest import wait_for
+from workers import studying
 
 pytestmark = [pytest.mark.broker, pytest.mark.django_db(transaction=True)]
 
@@ -69,3 +72,44 @@ def test_a_study_learns_proves_and_compares_on_items_that_no_adapter_saw(workers
     found = report_of([anna, bert])
     assert [one.person for one in found.people] == [str(anna.person)]
     assert found.people[0].n == 5
+
+
+@pytest.fixture
+def project(settings):
+    settings.MIN_TRAINING_PAIRS = 4
+    MethodInfo.objects.create(name="dpo", data="pairs", produces="adapter", summary="", paper="")
+    return studied.project_of(Person.objects.create_user("owner@example.org"), count=24)
+
+
+def test_people_who_cancel_each_other_out_make_no_group(project):
+    for name, likes in (("anna", studied.LONG), ("bert", studied.SHORT)):
+        studied.annotator(project, name, likes)
+    study = services.start(project.memberships.get(role="owner"), "dpo")
+    with pytest.raises(NotEnoughData, match="cancel each other out"):
+        studying.records_for_job(study.group_job)
+
+
+def test_the_split_is_made_once_leaves_nobody_without_and_keeps_copies_together(project):
+    candidates = dict(project.items.values_list("key", "pk"))
+    for key in ("item 0", "item 1"):  # the same question with the same answers, twice
+        one = project.items.get(key=key)
+        one.messages = [{"role": "user", "content": "Say it"}]
+        one.save()
+        for candidate, text in zip(one.candidates.all(), ("at length", "short"), strict=True):
+            candidate.text = text
+            candidate.save()
+    studied.annotator(project, "anna")
+    bert = studied.annotator(project, "bert")
+    few = project.items.order_by("key")[:7]
+    bert.person.assignments.exclude(item__in=few).delete()
+    study = services.start(project.memberships.get(role="owner"), "dpo")
+    found = list(answered(project, consenting(project).values_list("person_id", flat=True)))
+    split = dict(studying._shared_split(study, found))
+    held_out = set(split["held_out"])
+    assert len(held_out) == 8
+    assert held_out.isdisjoint(split["train"])
+    assert len(held_out & {str(one.pk) for one in few}) >= 3  # of Bert's seven
+    twins = {str(candidates["item 0"]), str(candidates["item 1"])}
+    assert twins <= held_out or twins.isdisjoint(held_out)
+    project.items.filter(key="item 5").update(may_train=False)
+    assert studying._shared_split(study, found[:3]) == split

@@ -48,6 +48,8 @@ class Migration(migrations.Migration):
                 ('study', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='arms', to='studies.study')),
             ],
             options={
+                'verbose_name': 'place in a study',
+                'verbose_name_plural': 'places in studies',
                 'ordering': ('created_at', 'id'),
                 'constraints': [models.UniqueConstraint(fields=('study', 'person'), name='one_arm_of_a_person')],
             },
