@@ -8,6 +8,7 @@ from alignapp.accounts.models import Person
 from alignapp.adapters import store
 from alignapp.adapters.models import Artifact, Job, MethodInfo
 from alignapp.annotation.models import Annotation
+from alignapp.chat import streams
 from alignapp.studies import services
 from alignapp.studies.records import answered, consenting
 from alignapp.studies.report import report_of
@@ -78,7 +79,8 @@ def test_a_study_learns_proves_and_compares_on_items_that_no_adapter_saw(workers
 def project(settings):
     settings.MIN_TRAINING_PAIRS = 4
     MethodInfo.objects.create(name="dpo", data="pairs", produces="adapter", summary="", paper="")
-    return studied.project_of(Person.objects.create_user("owner@example.org"), count=24)
+    yield studied.project_of(Person.objects.create_user("owner@example.org"), count=24)
+    streams.connection().flushdb()
 
 
 def test_people_who_cancel_each_other_out_make_no_group(project):
