@@ -10,7 +10,6 @@ import hashlib
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -151,7 +150,8 @@ def _drawn(study: Study, found: list[Answered]) -> dict[str, Any]:
     counted = [known for person, known in of_person.items() if person in own] or list(of_person.values())
     first = study.id.int % 2**31
     drawn = [split_by_conversation(usable, seed=first + i, minimum=ENOUGH, same=same) for i in range(DRAWS)]
-    return asdict(max(drawn, key=lambda split: _fairness(split, counted)))
+    best = max(drawn, key=lambda split: _fairness(split, counted))
+    return {"seed": best.seed, "train": list(best.train), "held_out": list(best.held_out)}
 
 
 def _fairness(split: Split, of_people: Collection[set[str]]) -> tuple[int, int]:
