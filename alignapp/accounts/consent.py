@@ -33,7 +33,8 @@ TEXT: tuple[tuple[str, str], ...] = (
         "From your own records only: adapters and steering vectors that change how the model answers you. "
         "They are personal data, used for nobody else and in no shared model. The one exception you make "
         "yourself: where you take part in a project of several people and tick there that models may be "
-        "trained on your answers, those who run it may train one of yours and one of the whole group.",
+        "trained on your answers, those who run it may train one of yours and one of the whole group. How "
+        "well each way of learning did is counted over at least five people, to advise others.",
     ),
     (
         "Who can see it",

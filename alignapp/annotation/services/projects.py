@@ -76,13 +76,13 @@ def join(token: str, person: Person) -> Membership:
     return member
 
 
-def agree(member: Membership, *, may_train: bool) -> None:
-    """Record that a member agrees to the project's text as it is now, and whether to training."""
+def agree(member: Membership, *, may_train: bool, lends: bool = False) -> None:
+    """Record that a member agrees to the text as it is now, whether to training and to lending a model."""
     member.consented_at = timezone.now()
     member.consent_sha256 = consent_digest(member.project)
-    member.may_train = may_train
+    member.may_train, member.lends = may_train, lends
     with transaction.atomic():
-        member.save(update_fields=["consented_at", "consent_sha256", "may_train"])
+        member.save(update_fields=["consented_at", "consent_sha256", "may_train", "lends"])
         if not may_train:
             training_refused.send(sender=None, person=member.person, project=member.project)
 
