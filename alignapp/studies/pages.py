@@ -132,7 +132,7 @@ def _people_chart(found: Report) -> charts.BarChart | None:
 
 def _bar(one: Compared) -> charts.Bar:
     difference = one.difference
-    ends = [100 * end if math.isfinite(end) else None for end in (difference.low, difference.high)]
+    low, high = (100 * end if math.isfinite(end) else None for end in (difference.low, difference.high))
     kind = {"own": "", "group": "warn"}.get(one.verdict, "muted")
     name = one.person or pgettext("people", "Everybody")
-    return charts.Bar(name, 100 * difference.value, *ends, n=difference.n, kind=kind)
+    return charts.Bar(name, 100 * difference.value, low, high, difference.n, kind)

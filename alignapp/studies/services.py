@@ -101,9 +101,9 @@ def plan(project: Project) -> Plan:
     counted = _counted(project, [one.person_id for one in members], sum(licences.values()))
     nameless = set(project.imported_people.filter(name=NAMELESS).values_list("person_id", flat=True))
     people = [
-        Taught(one.person, *counted[str(one.person_id)], is_somebody=one.person_id not in nameless)
+        Taught(one.person, counts[0], counts[1], one.person_id not in nameless)
         for one in members
-        if str(one.person_id) in counted
+        if (counts := counted.get(str(one.person_id)))
     ]
     answering = ordinary.values("assignments__annotator")
     without = project.memberships.filter(person__in=answering).exclude(pk__in=[one.pk for one in members])
