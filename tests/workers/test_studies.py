@@ -108,7 +108,7 @@ def test_the_split_is_made_once_leaves_nobody_without_and_keeps_copies_together(
     found = list(answered(project, consenting(project).values_list("person_id", flat=True)))
     split = dict(studying._shared_split(study, found))
     held_out = set(split["held_out"])
-    assert len(held_out) == 8
+    assert len(held_out) in (8, 9)  # a pair of copies counts as one
     assert held_out.isdisjoint(split["train"])
     assert len(held_out & {str(one.pk) for one in few}) >= 3  # of Bert's seven
     twins = {str(candidates["item 0"]), str(candidates["item 1"])}
