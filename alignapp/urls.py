@@ -17,6 +17,7 @@ urlpatterns = [
     path("annotate/", include("alignapp.studies.urls")),
     path("", include("alignapp.api.urls")),
     path("", include("alignapp.panel.site_urls")),
+    path("operate/api/v1/", include("alignapp.panel.api.urls")),
     path("operate/", include("alignapp.panel.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -115,7 +115,8 @@ def ship(docs: Path = DOCS, target: Path = SHIPPED) -> dict[str, Any]:
 
 def _row(trials: Sequence[Trial]) -> dict[str, Any]:
     """Return one row as `personalization.adviser.Measured.of` reads it."""
-    wins, relevance = defaultdict(list), defaultdict(list)
+    wins: dict[str, list[float]] = defaultdict(list)
+    relevance: dict[str, list[float]] = defaultdict(list)
     for trial in trials:
         wins[trial.person] += trial.wins
         relevance[trial.person].append(trial.relevance_change)

@@ -51,7 +51,7 @@ def records_for_job(job: Job) -> Records:
             raise NotEnoughData(CANCEL_OUT, missing=1)
     else:
         records = records_of(found).get(arm.person_id, Records())
-    if not job.split:
+    if "train" not in job.split:
         known = set(records.conversations)
         own = {side: [name for name in split[side] if name in known] for side in ("train", "held_out")}
         job.keep_split({"seed": split["seed"], **own})

@@ -19,6 +19,7 @@ from alignapp.adapters import dispatch
 from alignapp.adapters.composition import PARTS, WITH_CARDS
 from alignapp.adapters.models import Alignment, AlignmentVersion, Artifact, Job, MethodInfo
 from alignapp.adapters.readiness import readiness, sentence
+from alignapp.adapters.serving import is_served
 from alignapp.audit.services import record
 from alignapp.limits import TooMany
 from alignapp.profiles.services import current_profile
@@ -36,6 +37,8 @@ def start_job(person: Person, method: str, parameters: Mapping[str, float] | Non
     Raises UnknownName, NotEnoughData (with how much is missing), TooMany, and AlignError without consent.
     """
     if open_job := _open_job(person, method):
+        # What a campaign asked for in the background is wanted now.
+        Job.objects.filter(pk=open_job.pk, priority__lt=0, state=Job.State.QUEUED).update(priority=0)
         return open_job
     _check_may_start(person, method)
     try:
@@ -56,7 +59,7 @@ def start_job(person: Person, method: str, parameters: Mapping[str, float] | Non
 
 
 def _open_job(person: Person, method: str) -> Job | None:
-    own = Job.objects.for_person(person).filter(method=method, from_project=False)
+    own = Job.objects.for_person(person).filter(method=method, base_revision="", from_project=False)
     return own.exclude(state__in=Job.ENDED).first()
 
 
@@ -72,8 +75,8 @@ def _check_may_start(person: Person, method: str) -> None:
     day_ago = timezone.now() - timedelta(days=1)
     if method == "values":  # closed form, a few seconds, one at a time: a slider may move often
         return
-    started = Job.objects.for_person(person).filter(from_project=False, created_at__gt=day_ago)
-    started = started.exclude(method="values")
+    started = Job.objects.for_person(person).exclude(method="values").filter(created_at__gt=day_ago)
+    started = started.filter(enrolment=None, from_project=False)  # what others asked for is not theirs
     if started.count() >= settings.JOBS_PER_DAY:
         raise TooMany(
             f"You may start {settings.JOBS_PER_DAY} jobs a day. Try again tomorrow.", retry_after_seconds=3600
@@ -118,6 +121,11 @@ def switch_on(
         raise AlignError(f"{artifact} has expired and cannot be switched on.")
     if not artifact.passed_gate:
         raise AlignError(f"{artifact} was not tested for safety yet and cannot be switched on.")
+    if not is_served(artifact):
+        raise AlignError(
+            f"{artifact} was learned for another base model than the one that answers now. Switch it on "
+            "when that model does."
+        )
     if artifact.state != Artifact.State.PROVEN and not accept_unproven:
         raise AlignError(f"{artifact} is not proven. Confirm that you want to try it without evidence.")
     strength = {f"{artifact.kind}_strength": 1.0}
@@ -127,7 +135,7 @@ def switch_on(
 def roll_back(person: Person) -> AlignmentVersion:
     """Go back to the composition before the current one, as a new version. Raises AlignError without one.
 
-    What was put into quarantine since then stays off.
+    What was put into quarantine since then stays off, and what was learned for another base model.
     """
     current = current_alignment(person)
     if current is None:
@@ -135,7 +143,8 @@ def roll_back(person: Person) -> AlignmentVersion:
     before = AlignmentVersion.objects.for_person(person).filter(number=current.number - 1).first()
     composition = before.composition() if before else _nothing()
     for part in PARTS:
-        if composition[part] is not None and not composition[part].may_act_for(person.pk, part):
+        before_it: Artifact | None = composition[part]
+        if before_it and not (before_it.may_act_for(person.pk, part) and is_served(before_it)):
             composition[part] = None
     change = f"Went back to {before}" if before else "Switched everything off"
     return switch(person, change=change, **composition)

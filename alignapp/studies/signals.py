@@ -34,5 +34,4 @@ def erase_the_group(instance: Study, **_kwargs: Any) -> None:
 def discard_the_files(instance: Artifact, **_kwargs: Any) -> None:
     """The account of an imported person goes with its project, by rows alone; let the files follow."""
     if instance.job.from_project:
-        gone = Artifact(pk=instance.pk, digest=instance.digest)
-        transaction.on_commit(partial(discard, gone), robust=True)
+        transaction.on_commit(partial(discard, instance.digest, instance.person_id), robust=True)

@@ -21,18 +21,19 @@ from alignapp.accounts.belongings import rows_of
 from alignapp.accounts.consent import give_consent
 from alignapp.accounts.models import Person
 from alignapp.adapters import services, store
-from alignapp.adapters.models import Artifact, Job, Judgement
+from alignapp.adapters.models import Artifact, Job, Judgement, KnownModel
 from alignapp.annotation.models import Assignment, Invitation, Item, Membership, Project
 from alignapp.api.models import ApiToken
 from alignapp.audit.models import AuditEvent
 from alignapp.audit.services import record
+from alignapp.campaigns.models import Campaign, Enrolment
 from alignapp.chat import streams
 from alignapp.chat.models import Conversation, Reply, Turn
 from alignapp.exchange import services as services_of_exchange
 from alignapp.exchange.models import Import, ImportedPerson
 from alignapp.feedback.models import Feedback, GapResolution
 from alignapp.instant import services as instant
-from alignapp.panel.models import RoleGrant, SupportLeave
+from alignapp.panel.models import AnsweredRequest, RoleGrant, SupportLeave
 from alignapp.profiles.models import InventoryAnswer, ProfileVersion
 from alignapp.quality.differences import decide
 from alignapp.studies.models import Arm, Study
@@ -74,6 +75,8 @@ class Everything:
     assignment: Assignment
     uploaded: Import
     study: Study
+    known: KnownModel
+    campaign: Campaign
 
     @property
     def person(self) -> Person:
@@ -124,6 +127,7 @@ def everything_of(person: Person) -> Everything:
     Reply.objects.filter(pk=replies[1].pk).update(status=Reply.Status.RUNNING)
     record(person, "something.done", conversation, reason="because", note="a note")
     token, _ = ApiToken.issue(person, name="notebook", scopes=["chat"])
+    AnsweredRequest.objects.create(token=token, key="once", fingerprint="0" * 64)
     project = annotated.project_with_answers(person)
     decide(project.items.get(), person, "", "alike to me")
     return Everything(
@@ -143,7 +147,19 @@ def everything_of(person: Person) -> Everything:
         Assignment.objects.for_person(person).first(),
         _uploaded(person, project),
         _study(person, project),
+        KnownModel.objects.get_or_create(
+            revision="smol@1", defaults={"spec": "embedded", "name": "SmolLM2", "added_by": "worker"}
+        )[0],
+        _enrolled(person, job).campaign,
     )
+
+
+def _enrolled(person: Person, job: Job) -> Enrolment:
+    """Put a person into a campaign that asked for a job of theirs."""
+    campaign, _ = Campaign.objects.get_or_create(
+        name="Anew", defaults={"method": "steer", "started_by": "system", "wave": 1}
+    )
+    return Enrolment.objects.create(campaign=campaign, person=person, job=job, wave=1, note="A note.")
 
 
 def _study(person: Person, project: Project) -> Study:

@@ -2,6 +2,7 @@
 
 from .alignment import Alignment, AlignmentVersion
 from .artifact import Artifact, ReportCard
+from .base_model import KnownModel
 from .job import Job
 from .judgement import Judgement
 from .method import MergeWay, MethodInfo
@@ -12,6 +13,7 @@ __all__ = [
     "Artifact",
     "Job",
     "Judgement",
+    "KnownModel",
     "MergeWay",
     "MethodInfo",
     "ReportCard",

@@ -13,7 +13,8 @@ from typing import Any
 
 from django.conf import settings
 
-from alignapp.adapters.advice import ACTING, INSTANT, others_outcomes, seconds_here, table
+from alignapp.adapters import advice
+from alignapp.adapters.advice import ACTING, INSTANT
 from alignapp.adapters.models import MethodInfo
 from alignapp.adapters.pages.advice import NAMES, amount_words, minutes_words, source
 from alignapp.adapters.pages.parts import method_title
@@ -39,8 +40,10 @@ class Known:
 
 def methods_page() -> dict[str, Any]:
     """Return the context of "What helps". Three queries."""
-    rows = {row.method: row for row in sorted(table(), key=lambda row: row.amount)}  # the most feedback stays
-    outcomes, seconds = others_outcomes(None), seconds_here()
+    rows = {
+        row.method: row for row in sorted(advice.table(), key=lambda row: row.amount)
+    }  # the most feedback stays
+    outcomes, seconds = advice.others_outcomes(None), advice.seconds_here()
     belief = believe(list(rows.values()), others=outcomes)
     here: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('adapters', '0005_governed'),
+        ('adapters', '0006_base_models'),
         ('profiles', '0001_initial'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
@@ -24,6 +24,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='job',
-            constraint=models.UniqueConstraint(condition=models.Q(('from_project', False), ('state__in', ['queued', 'running'])), fields=('person', 'method'), name='one_open_job_per_method'),
+            constraint=models.UniqueConstraint(condition=models.Q(('from_project', False), ('state__in', ['queued', 'running'])), fields=('person', 'method', 'base_revision'), name='one_open_job_per_method'),
         ),
     ]
