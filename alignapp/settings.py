@@ -57,6 +57,7 @@ INSTALLED_APPS = [
     "alignapp.exchange",
     "alignapp.quality",
     "alignapp.adapters",
+    "alignapp.studies",
     "alignapp.instant",
     "alignapp.api",
     "alignapp.panel",

@@ -27,7 +27,7 @@ from personalization.errors import NotEnoughData
 from personalization.progress import Progress
 from personalization.records import Records
 from personalization.values import effects
-from workers import shutdown
+from workers import shutdown, studying
 from workers.attempt import Attempt
 from workers.engines import base_for_process
 from workers.proving import prove
@@ -91,9 +91,12 @@ def _read(job: Job, check: Callable[[], None]) -> Work:
     base = base_for_process()
     reset_peak(base.device)
     method = registry.get(job.method)
-    records = records_for(job.person)
-    if "train" not in job.split and method.data not in ("inventory", "values"):
-        job.keep_split(_split(job, records))
+    if job.from_project:
+        records = studying.records_for_job(job)  # with the split that all of its study share
+    else:
+        records = records_for(job.person)
+        if "train" not in job.split and method.data not in ("inventory", "values"):
+            job.keep_split(_split(job, records))
     train, held_out = (records.of(job.split.get(side, ())) for side in ("train", "held_out"))
     check_apart(train.every, held_out.every)  # before anything is learned in vain
     profile = job.profile_version
@@ -180,6 +183,8 @@ def _seal(work: Work, folder: Path, metrics: dict[str, Any], sources: list[str])
 
 def _prove_and_finish(attempt: Attempt, work: Work, artifact: Artifact) -> None:
     prove(work, artifact)
+    if work.job.from_project:
+        studying.compare(work, artifact)
     shutil.rmtree(store.checkpoint_folder(work.job.id), ignore_errors=True)
     attempt.finish(artifact)
 

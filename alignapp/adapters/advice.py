@@ -136,6 +136,7 @@ def seconds_here() -> dict[str, float]:
 def _cards() -> QuerySet[ReportCard]:
     usable = (Artifact.State.PROVEN, Artifact.State.NOT_PROVEN)
     cards = ReportCard.objects.filter(artifact__kind__in=ACTING, artifact__state__in=usable)
+    cards = cards.filter(artifact__job__from_project=False)  # whose answers were given for something else
     return cards.order_by("-created_at")
 
 

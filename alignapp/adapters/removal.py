@@ -61,10 +61,11 @@ def remove(person: Person, artifact: Artifact, *, by: Person | str | None = None
             )
         record(by or person, "artifact.deleted", artifact, kind=artifact.kind, digest=artifact.digest)
         artifact.delete()
-        transaction.on_commit(partial(_discard, artifact.digest, artifact.person_id))
+        transaction.on_commit(partial(discard, artifact.digest, artifact.person_id))
 
 
-def _discard(digest: str, owner: UUID) -> None:
+def discard(digest: str, owner: UUID) -> None:
+    """Remove the files of an artifact whose row is gone, and what engines keep of it."""
     store.discard(digest, owner)
     try:
         evictions.announce(digest)

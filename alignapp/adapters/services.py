@@ -59,7 +59,7 @@ def start_job(person: Person, method: str, parameters: Mapping[str, float] | Non
 
 
 def _open_job(person: Person, method: str) -> Job | None:
-    own = Job.objects.for_person(person).filter(method=method, base_revision="")
+    own = Job.objects.for_person(person).filter(method=method, base_revision="", from_project=False)
     return own.exclude(state__in=Job.ENDED).first()
 
 
@@ -76,7 +76,7 @@ def _check_may_start(person: Person, method: str) -> None:
     if method == "values":  # closed form, a few seconds, one at a time: a slider may move often
         return
     started = Job.objects.for_person(person).exclude(method="values").filter(created_at__gt=day_ago)
-    started = started.filter(enrolment=None)  # what a campaign asked for is not theirs
+    started = started.filter(enrolment=None, from_project=False)  # what others asked for is not theirs
     if started.count() >= settings.JOBS_PER_DAY:
         raise TooMany(
             f"You may start {settings.JOBS_PER_DAY} jobs a day. Try again tomorrow.", retry_after_seconds=3600

@@ -55,6 +55,8 @@ _WORDS: dict[str, Promise] = {
     "project.imported": _("File imported into a project"),
     "project.joined": _("Project joined"),
     "project.opened": _("Project opened"),
+    "study.started": _("Training on a project's answers started"),
+    "study.stopped": _("Training on a project's answers stopped"),
     "person.revealed": _("Your words were looked at"),
     "role.granted": _("Role in the operators' panel given"),
     "role.revoked": _("Role in the operators' panel taken away"),

@@ -118,7 +118,9 @@ def _with_one(campaign: Campaign, kind: str) -> QuerySet[Person]:
     people = Person.objects.filter(is_active=True)
     if campaign.whom == Campaign.Whom.ACTIVE:
         return people.filter(**{f"alignment__current__{kind}__isnull": False})
-    having = Artifact.objects.filter(kind=kind, state__in=IN_SERVICE).values("person")
+    having = Artifact.objects.filter(kind=kind, state__in=IN_SERVICE, job__from_project=False).values(
+        "person"
+    )
     return people.filter(pk__in=having)
 
 

@@ -202,6 +202,7 @@ def _acting(person: Person, kind: str) -> Artifact | None:
     if active is not None:
         return active
     own = Artifact.objects.for_person(person).filter(kind=kind, state__in=planning.IN_SERVICE)
+    own = own.filter(job__from_project=False)  # what a project asked for is learned anew there
     return own.select_related("report_card", "job").order_by("-number").first()
 
 

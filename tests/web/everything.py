@@ -36,6 +36,7 @@ from alignapp.instant import services as instant
 from alignapp.panel.models import AnsweredRequest, RoleGrant, SupportLeave
 from alignapp.profiles.models import InventoryAnswer, ProfileVersion
 from alignapp.quality.differences import decide
+from alignapp.studies.models import Arm, Study
 from personalization import artifacts
 from tests.web import annotated, learned
 from tests.web.rows import answered_turn, conversation_of, reward_of, states_of
@@ -73,6 +74,7 @@ class Everything:
     item: Item
     assignment: Assignment
     uploaded: Import
+    study: Study
     known: KnownModel
     campaign: Campaign
 
@@ -144,6 +146,7 @@ def everything_of(person: Person) -> Everything:
         project.items.first(),
         Assignment.objects.for_person(person).first(),
         _uploaded(person, project),
+        _study(person, project),
         KnownModel.objects.get_or_create(
             revision="smol@1", defaults={"spec": "embedded", "name": "SmolLM2", "added_by": "worker"}
         )[0],
@@ -157,6 +160,13 @@ def _enrolled(person: Person, job: Job) -> Enrolment:
         name="Anew", defaults={"method": "steer", "started_by": "system", "wave": 1}
     )
     return Enrolment.objects.create(campaign=campaign, person=person, job=job, wave=1, note="A note.")
+
+
+def _study(person: Person, project: Project) -> Study:
+    """Make a study of the project with this person in it."""
+    study = Study.objects.create(project=project, method="dpo")
+    Arm.objects.create(study=study, person=person, comparisons=1)
+    return study
 
 
 def _uploaded(person: Person, project: Project) -> Import:

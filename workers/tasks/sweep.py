@@ -26,6 +26,7 @@ from alignapp.chat.services import delete
 from alignapp.exchange.models import Import
 from alignapp.leased import NOBODY
 from alignapp.panel.models import AnsweredRequest
+from alignapp.studies.withdrawal import finish_withdrawals
 from workers import queues
 from workers.app import app
 
@@ -45,6 +46,7 @@ def sweep() -> None:
     rescue_replies()
     rescue_imports()
     go_on_everywhere()
+    finish_withdrawals()
     delete_expired()
     remove_leftovers()
     repeat_purges()

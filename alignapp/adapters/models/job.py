@@ -59,6 +59,8 @@ class Job(OwnedModel, LeasedModel):
     seconds_left = models.FloatField(null=True, blank=True)
     curve = models.JSONField(default=list, blank=True)  # [{"step": 3, "loss": 0.6, "held_out_accuracy": 0.7}]
     priority = models.SmallIntegerField(default=0)  # higher is taken first; operators raise it
+    # Learns from what was said in a project of several people (`alignapp.studies`), not in the chat.
+    from_project = models.BooleanField(default=False)
     reason = models.TextField(blank=True)  # why it is dead, or what it waits for
     # Where the last attempt broke: files and lines of the program, never an error's message, which may quote.
     traceback = models.TextField(blank=True)
@@ -73,10 +75,11 @@ class Job(OwnedModel, LeasedModel):
         ordering = ("-created_at",)
         constraints = [
             models.CheckConstraint(condition=Q(progress__gte=0, progress__lte=1), name="job_progress_range"),
-            # One job of a method at a time for each person: a double click makes no second one.
+            # One job of a method at a time for each person: a double click makes no second one. A study of a
+            # project has one job of each person by its own rows.
             models.UniqueConstraint(
                 fields=["person", "method", "base_revision"],
-                condition=Q(state__in=["queued", "running"]),
+                condition=Q(state__in=["queued", "running"], from_project=False),
                 name="one_open_job_per_method",
             ),
         ]
