@@ -14,6 +14,17 @@ from alignapp.numbers import whole
 DAY_MS = 24 * 3600 * 1000
 
 
+class Nested(forms.JSONField):
+    """JSON of a script of ours; what is nested deeper than Python reads is as wrong as what is no JSON."""
+
+    def to_python(self, value: Any) -> Any:
+        """Return what was sent. Raises ValidationError."""
+        try:
+            return super().to_python(value)
+        except RecursionError:
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid") from None
+
+
 class FeedbackForm(forms.Form):
     """One act on one turn. A ranking comes as JSON, or as `place-<reply id>` fields of a plain form."""
 
@@ -21,7 +32,7 @@ class FeedbackForm(forms.Form):
     reply = forms.UUIDField(required=False)
     score = forms.IntegerField(required=False, min_value=1, max_value=100)
     thumb = forms.TypedChoiceField(choices=[(1, 1), (-1, -1)], coerce=int, required=False, empty_value=None)
-    ranking = forms.JSONField(required=False)
+    ranking = Nested(required=False)
     text = forms.CharField(
         required=False,
         max_length=20_000,

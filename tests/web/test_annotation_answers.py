@@ -96,6 +96,7 @@ def test_a_marked_place_lies_in_the_text_or_is_refused(start, end):
         ("free-comment", {"free-comment": "x" * 20_001}, "at most 20,000"),
         ("marked-spans", {f"marked-spans.{A}.spans": "{"}, "does not lie"),
         ("marked-spans", {f"marked-spans.{A}.spans": "[3]"}, "does not lie"),
+        ("marked-spans", {f"marked-spans.{A}.spans": "[" * 100_000}, "does not lie"),
     ],
 )
 def test_what_is_no_answer_is_refused_with_words(name, values, words):

@@ -92,6 +92,7 @@ def test_a_ranking_has_ties_and_comes_as_json_or_as_places(give, turn):
         ({"kind": "follow_up", "reply": 0, "text": "x"}, "send that"),
         ({"kind": "ranking", "ranking": '[["x"]]'}, "every answer a place"),
         ({"kind": "ranking", "ranking": '{"a": 1}'}, "list of places"),
+        ({"kind": "ranking", "ranking": "[" * 100_000}, "valid JSON"),
         ({"kind": "ranking"}, "every answer a place"),
         ({"kind": "ranking", "place-x": "9" * 5000}, "every answer a place"),
         ({"kind": "nonsense"}, "nonsense"),

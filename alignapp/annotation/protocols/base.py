@@ -76,7 +76,8 @@ class Given:
             ms, how = json.loads(self.one(TIMINGS) or "{}")[name]
             if 0 <= int(ms) <= DAY_MS and how in INPUT_KINDS:
                 return int(ms), how
-        except (ValueError, TypeError, KeyError, OverflowError):  # a page of ours sends none of these
+        # A page of ours sends none of these.
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return None
         return None
 
