@@ -44,7 +44,7 @@ app.conf.update(
     task_queues=[Queue(name) for name in queues.ALL],
     imports=[
         f"workers.tasks.{name}"
-        for name in ("train", "generate", "instant", "exchange", "sweep", "verify", "watch")
+        for name in ("train", "generate", "instant", "exchange", "sweep", "verify", "watch", "live")
     ],
     beat_schedule={
         "sweep": {"task": "workers.sweep", "schedule": 10.0, "options": {"queue": queues.HOUSEKEEPING}},
@@ -52,6 +52,11 @@ app.conf.update(
         "verify artifacts": {
             "task": "workers.verify_artifacts",
             "schedule": crontab(hour="1-5", minute="*/10"),
+            "options": {"queue": queues.HOUSEKEEPING},
+        },
+        "prune": {
+            "task": "workers.prune",
+            "schedule": crontab(hour="0", minute="40"),
             "options": {"queue": queues.HOUSEKEEPING},
         },
         "verify the audit chain": {

@@ -13,6 +13,7 @@ from django.db.models import F, Q, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
+from alignapp.adapters import options
 from alignapp.adapters.aliases import active_ids, previous_ids
 from alignapp.adapters.models import Artifact
 from alignapp.adapters.removal import remove
@@ -22,7 +23,6 @@ from personalization.errors import AlignError
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
 
-DAYS, KEEP = 90, 3  # a rule's own, where none are named
 MOST = 500  # of one run: a long list is deleted in several
 
 
@@ -33,8 +33,8 @@ class Rule:
     `states` narrows it to artifacts in one of these; empty: whatever the state.
     """
 
-    days: int = DAYS
-    keep: int = KEEP
+    days: int = options.DAYS
+    keep: int = options.KEEP
     states: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -48,6 +48,12 @@ class Rule:
     def __str__(self) -> str:
         which = f" that are {' or '.join(self.states)}" if self.states else ""
         return f"versions{which} older than {self.days} days, not among the newest {self.keep}"
+
+
+def usual() -> Rule:
+    """Return the rule that operators set. One query."""
+    now = options.values(("retention.days", "retention.keep"))
+    return Rule(now["retention.days"], now["retention.keep"])
 
 
 def doomed(rule: Rule) -> list[Artifact]:

@@ -21,7 +21,7 @@ from alignapp.accounts.belongings import rows_of
 from alignapp.accounts.consent import give_consent
 from alignapp.accounts.models import Person
 from alignapp.adapters import services, store
-from alignapp.adapters.models import Artifact, Job, Judgement
+from alignapp.adapters.models import Alignment, Artifact, Job, Judgement, LiveAlarm
 from alignapp.annotation.models import Assignment, Invitation, Item, Membership, Project
 from alignapp.api.models import ApiToken
 from alignapp.audit.models import AuditEvent
@@ -72,6 +72,7 @@ class Everything:
     item: Item
     assignment: Assignment
     uploaded: Import
+    alarm: LiveAlarm
 
     @property
     def person(self) -> Person:
@@ -107,6 +108,13 @@ def everything_of(person: Person) -> Everything:
     artifact = learned.artifact(person, "dpo")
     services.switch_on(person, artifact)
     Judgement.objects.create(artifact=artifact, position=0, answer="alike", artifact_first=True)
+    alarm = LiveAlarm.objects.create(
+        person=person,
+        artifact=artifact,
+        since=Alignment.objects.get(person=person).current,
+        rolled_back=True,
+        evidence={"wins": 2.5, "n": 30, "capital": 31.0, "level": 0.05, "share": 0.5},
+    )
     job = Job.objects.create(person=person, method="steer", reason="It waits.")
     checkpoint = store.checkpoint_folder(job.id)
     checkpoint.mkdir(parents=True)
@@ -140,6 +148,7 @@ def everything_of(person: Person) -> Everything:
         project.items.first(),
         Assignment.objects.for_person(person).first(),
         _uploaded(person, project),
+        alarm,
     )
 
 

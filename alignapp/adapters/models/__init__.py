@@ -1,10 +1,12 @@
 """Jobs that learn, artifacts that were learned, and the alignment that is switched on."""
 
+from .alarm import LiveAlarm
 from .alignment import Alignment, AlignmentVersion
 from .artifact import Artifact, ReportCard
 from .job import Job
 from .judgement import Judgement
 from .method import MergeWay, MethodInfo
+from .option import OptionChange
 
 __all__ = [
     "Alignment",
@@ -12,7 +14,9 @@ __all__ = [
     "Artifact",
     "Job",
     "Judgement",
+    "LiveAlarm",
     "MergeWay",
     "MethodInfo",
+    "OptionChange",
     "ReportCard",
 ]

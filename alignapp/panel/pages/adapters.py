@@ -15,7 +15,9 @@ from django.utils.translation import gettext as _
 
 from alignapp.adapters import comparison
 from alignapp.adapters.aliases import active_ids, aliases_of
+from alignapp.adapters.live import live_of
 from alignapp.adapters.models import Alignment, AlignmentVersion, Artifact, MergeWay
+from alignapp.adapters.pages.live import LiveView, live_view
 from alignapp.adapters.together import findings
 from alignapp.audit.models import AuditEvent
 from alignapp.chat.models import Reply
@@ -72,6 +74,8 @@ def adapter_page(artifact: Artifact) -> dict[str, Any]:
         "findings": findings(card.results) if card else [],
         "gate": (card.results.get("safety") or {}) if card else {},
         "lineage": lineage(artifact),
+        "live": _live(artifact) if artifact == aliases.active else None,
+        "alarms": artifact.alarms.all(),
         "parameters": dict(artifact.summary.get("parameters") or artifact.job.parameters or {}),
         "rank": artifact.summary.get("rank") or (artifact.summary.get("settings") or {}).get("rank"),
         "used": used,
@@ -79,6 +83,11 @@ def adapter_page(artifact: Artifact) -> dict[str, Any]:
         "events": AuditEvent.objects.filter(object_id=str(artifact.pk)).order_by("-id")[:20],
         "possible": possible(artifact, is_active=artifact == aliases.active),
     }
+
+
+def _live(artifact: Artifact) -> LiveView | None:
+    """Return the running record of what acts for a person now; it concerns what was switched on last."""
+    return live_view(live_of(artifact.person))
 
 
 def possible(artifact: Artifact, *, is_active: bool) -> list[tuple[str, str, str]]:

@@ -1,0 +1,346 @@
+"""What an operator may change while everything runs: typed, bounded, and every change of it versioned.
+
+Knows nothing of pages. An option's default is the program's own, or a setting of the environment. What is
+changed applies to what is asked for from then on: a job keeps the parameters and the gate's margins that it
+began with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from alignapp.adapters.models import MethodInfo, OptionChange
+from alignapp.audit.services import record
+from personalization import margins
+from personalization.errors import AlignError, UnknownName
+from personalization.registry import Parameter, Range, checked
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+    from alignapp.accounts.models import Person
+
+METHOD, PRESET = "method.", "preset."
+DAYS, KEEP = 90, 3  # what a pruning rule keeps while nobody changed it
+Kind = Literal["switch", "whole", "number", "preset"]
+
+
+class ChangedMeanwhile(AlignError):
+    """Somebody else changed it after the page was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One thing that can be changed: what it may be, and what it is while nobody changed it."""
+
+    name: str
+    label: StrOrPromise
+    help: StrOrPromise
+    kind: Kind
+    default: Callable[[], Any]
+    low: float = 0.0
+    high: float = 1.0
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)  # of a preset
+
+    def check(self, value: Any) -> Any:
+        """Return the value as it is kept. Raises AlignError for one of another type or out of range."""
+        if self.kind == "preset":
+            return self._preset(value)
+        if self.kind == "switch":
+            if not isinstance(value, bool):
+                raise AlignError(_("%(name)s is on or off.") % {"name": self.name})
+            return value
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise AlignError(_("%(name)s needs a number.") % {"name": self.name})
+        default: float = 0 if self.kind == "whole" else 0.0
+        return Parameter(self.name, default, Range(self.low, self.high)).check(value)
+
+    def _preset(self, value: Any) -> dict[str, float]:
+        if not isinstance(value, Mapping):
+            raise AlignError(_("A preset names parameters with their values."))
+        given = {name: number for name, number in value.items() if number is not None}
+        if wrong := [name for name, number in given.items() if not isinstance(number, int | float)]:
+            raise AlignError(_("%(name)s needs a number.") % {"name": wrong[0]})
+        found = checked(self.name.removeprefix(PRESET), self.parameters, given)
+        return {name: number for name, number in found.items() if number != self.parameters[name].default}
+
+    def words(self, value: Any) -> str:
+        """Return a value as it is read; None is the default."""
+        value = self.default() if value is None else value
+        if self.kind == "switch":
+            return _("on") if value else _("off")
+        if self.kind == "preset":
+            every = {name: p.default for name, p in self.parameters.items()} | value
+            return ", ".join(f"{name} {number:g}" for name, number in every.items()) or _("no parameters")
+        return f"{value:g}"
+
+
+LIMITS = {
+    option.name: option
+    for option in (
+        Option(
+            "jobs.per_day",
+            gettext_lazy("Jobs a day"),
+            gettext_lazy("How many jobs a person may start within a day."),
+            "whole",
+            lambda: settings.JOBS_PER_DAY,
+            low=1,
+            high=1_000_000,
+        ),
+        Option(
+            "jobs.full_priority",
+            gettext_lazy("Jobs a day at full priority"),
+            gettext_lazy("A person's further jobs of that day wait behind other people's."),
+            "whole",
+            lambda: settings.JOBS_PER_DAY,
+            low=0,
+            high=1_000_000,
+        ),
+        Option(
+            "jobs.later_priority",
+            gettext_lazy("Priority of the further ones"),
+            gettext_lazy("Between -10 and 0; a higher priority goes first, usual is 0."),
+            "whole",
+            lambda: -5,
+            low=-10,
+            high=0,
+        ),
+        Option(
+            "jobs.min_pairs",
+            gettext_lazy("Comparisons before an adapter is trained"),
+            gettext_lazy("With fewer an adapter learns chance rather than the person."),
+            "whole",
+            lambda: settings.MIN_TRAINING_PAIRS,
+            low=2,
+            high=10_000,
+        ),
+        Option(
+            "retention.automatic",
+            gettext_lazy("Prune every night"),
+            gettext_lazy("Delete for good what the two below take; never active, previous or pinned ones."),
+            "switch",
+            lambda: False,
+        ),
+        Option(
+            "retention.days",
+            gettext_lazy("Keep versions for days"),
+            gettext_lazy("Younger versions are never pruned."),
+            "whole",
+            lambda: DAYS,
+            low=1,
+            high=36_500,
+        ),
+        Option(
+            "retention.keep",
+            gettext_lazy("Keep the newest of each person and kind"),
+            gettext_lazy("So many versions are never pruned, however old they are."),
+            "whole",
+            lambda: KEEP,
+            low=1,
+            high=1_000,
+        ),
+        Option(
+            "gate.max_drop",
+            gettext_lazy("Safety gate: largest fall of a share"),
+            gettext_lazy("Of refused harmful and accepted harmless requests. Less is stricter."),
+            "number",
+            lambda: margins.MAX_DROP,
+            low=0.01,
+            high=0.15,
+        ),
+        Option(
+            "gate.max_loss",
+            gettext_lazy("Safety gate: largest loss of words"),
+            gettext_lazy("Nats a token by which openings may become less likely. Less is stricter."),
+            "number",
+            lambda: margins.MAX_LOSS,
+            low=0.2,
+            high=2.0,
+        ),
+        Option(
+            "live.rollback",
+            gettext_lazy("Roll back by itself"),
+            gettext_lazy("Take a version back when fresh blind comparisons show that it does worse."),
+            "switch",
+            lambda: True,
+        ),
+        Option(
+            "live.level",
+            gettext_lazy("Chance of a false alarm"),
+            gettext_lazy("At most, each time a version is switched on, however often one looks."),
+            "number",
+            lambda: 0.05,
+            low=0.001,
+            high=0.2,
+        ),
+        Option(
+            "live.share",
+            gettext_lazy("Win rate that must be refuted"),
+            gettext_lazy("0.5: it loses more often than it wins against answers without it."),
+            "number",
+            lambda: 0.5,
+            low=0.2,
+            high=0.5,
+        ),
+    )
+}  # fmt: skip
+
+
+def find(name: str) -> Option:
+    """Return an option by name; methods and presets as the workers registered them. Raises UnknownName."""
+    if name in LIMITS:
+        return LIMITS[name]
+    for prefix, make in ((METHOD, of_method), (PRESET, preset_of)):
+        if name.startswith(prefix) and (info := MethodInfo.objects.filter(name=name[len(prefix) :]).first()):
+            return make(info)
+    known = [*LIMITS, *(f"{p}{m}" for m in MethodInfo.objects.values_list("name", flat=True)
+                        for p in (METHOD, PRESET))]  # fmt: skip
+    raise UnknownName("option", name, known)
+
+
+def of_method(info: MethodInfo) -> Option:
+    """Return the option that switches a method on or off."""
+    words = gettext_lazy("Whether people may learn with it.")
+    return Option(f"{METHOD}{info.name}", info.name, words, "switch", lambda: info.enabled)
+
+
+def preset_of(info: MethodInfo) -> Option:
+    """Return the option that holds a method's parameters where a person sets none."""
+    parameters = {
+        name: Parameter(name, spec["default"], Range(spec["low"], spec["high"]))
+        for name, spec in info.parameters.items()
+    }
+    words = gettext_lazy("What a job learns with where the person sets nothing else.")
+    return Option(f"{PRESET}{info.name}", info.name, words, "preset", dict, parameters=parameters)
+
+
+def value(name: str) -> Any:
+    """Return what an option of LIMITS is now. One query. Raises KeyError for another name."""
+    return values([name])[name]
+
+
+def values(names: Iterable[str]) -> dict[str, Any]:
+    """Return what options of LIMITS are now. One query."""
+    changed = _newest(names)
+    found = {}
+    for name in names:
+        kept = changed[name].value if name in changed else None
+        found[name] = LIMITS[name].default() if kept is None else kept
+    return found
+
+
+def preset(method: str) -> dict[str, float]:
+    """Return the parameters that an operator set for a method and that differ from its own. One query."""
+    return presets([method])[method]
+
+
+def presets(methods: Iterable[str]) -> dict[str, dict[str, float]]:
+    """Return the presets of several methods. One query."""
+    wanted = list(methods)
+    changed = _newest(f"{PRESET}{method}" for method in wanted)
+    kept = {name: each.value or {} for name, each in changed.items()}
+    return {method: dict(kept.get(f"{PRESET}{method}", {})) for method in wanted}
+
+
+def gate_margins() -> margins.Margins | None:
+    """Return the safety gate's margins, None while nobody changed them. One query."""
+    changed = _newest(("gate.max_drop", "gate.max_loss"))
+    if not any(each.value is not None for each in changed.values()):
+        return None
+    found = values(("gate.max_drop", "gate.max_loss"))
+    return margins.Margins(found["gate.max_drop"], found["gate.max_loss"])
+
+
+def current(option: Option) -> tuple[Any, int]:
+    """Return what an option is now and the number of its last change, 0 without any. One query."""
+    last = _newest([option.name]).get(option.name)
+    if option.name.startswith(METHOD):  # the row itself says; a worker may have written it anew
+        return option.default(), last.number if last else 0
+    kept = last.value if last else None
+    return (option.default() if kept is None else kept), last.number if last else 0
+
+
+def change(name: str, new: Any, *, by: Person | str, reason: str, seen: int | None = None) -> OptionChange:
+    """Set an option, None for its default, on record with the reason; returns the change.
+
+    `seen` is the number of the last change that whoever changes it knew of. Raises AlignError without a
+    reason, for a value that it may not have or has already, and ChangedMeanwhile where there is a later
+    change.
+    """
+    option = find(name)
+    if not reason.strip():
+        raise AlignError(_("Say why: every change is on record with its reason."))
+    kept = None if new is None else option.check(new)
+    if option.kind == "preset":
+        kept = kept or None
+    if option.name.startswith(METHOD) and kept is None:
+        raise AlignError(_("A method is on or off."))
+    with transaction.atomic():
+        before, number = _before(option)
+        if seen is not None and seen != number:
+            raise ChangedMeanwhile(_("Somebody changed it meanwhile. Look at it again, then change it."))
+        if kept == before:
+            raise AlignError(_("It is so already: %(value)s.") % {"value": option.words(before)})
+        return _kept(option, number + 1, kept, before, by, reason)
+
+
+def undo(change_id: int, *, by: Person | str, reason: str) -> OptionChange:
+    """Make an option what it was before a change, by a new change. Raises AlignError as `change` does."""
+    found = OptionChange.objects.filter(pk=change_id).first()
+    if found is None:
+        raise AlignError(_("There is no such change."))
+    return change(found.name, found.before, by=by, reason=reason)
+
+
+def history(name: str = "") -> Any:
+    """Return the changes, newest first: all, or of one option."""
+    every = OptionChange.objects.all()
+    return every.filter(name=name) if name else every
+
+
+def _before(option: Option) -> tuple[Any, int]:
+    """Return what is kept of an option, None for the default, and the number of its last change."""
+    if option.name.startswith(METHOD):
+        return current(option)
+    last = _newest([option.name]).get(option.name)
+    return (last.value, last.number) if last else (None, 0)
+
+
+def _kept(option: Option, number: int, kept: Any, before: Any, by: Person | str, reason: str) -> OptionChange:
+    try:
+        with transaction.atomic():
+            made = OptionChange.objects.create(
+                name=option.name,
+                number=number,
+                value=kept,
+                before=before,
+                by_label=str(by),
+                reason=reason[:300],
+            )
+    except IntegrityError:  # at the same moment
+        raise ChangedMeanwhile(
+            _("Somebody changed it meanwhile. Look at it again, then change it.")
+        ) from None
+    evidence = {"option": option.name, "before": before, "after": kept}
+    if option.name.startswith(METHOD):
+        info = MethodInfo.objects.get(name=option.name.removeprefix(METHOD))
+        info.enabled = kept
+        info.save(update_fields=["enabled"])
+        record(by, "method.enabled" if kept else "method.disabled", info, reason=reason, **evidence)
+    else:
+        record(by, "option.changed", made, reason=reason, **evidence)
+    return made
+
+
+def _newest(names: Iterable[str]) -> dict[str, OptionChange]:
+    found: dict[str, OptionChange] = {}
+    for each in OptionChange.objects.filter(name__in=list(names)).order_by("name", "number"):
+        found[each.name] = each
+    return found
