@@ -85,7 +85,7 @@ def record_feedback(
             turn.choose(reply)
         if _reveals(turn, kind, shown):
             turn.reveal()
-            if feedback.blind:
+            if feedback.blind and any(each.maker == Reply.Maker.ALIGNMENT for each in shown):
                 wake_for_live(person.pk)
         if kind == Feedback.Kind.RATING:
             refresh_soon(person)

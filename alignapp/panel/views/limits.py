@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
 from django.contrib import messages
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect
@@ -22,6 +23,12 @@ from alignapp.panel.roles import READERS, PanelRequest, Role, needs
 from personalization.errors import AlignError, UnknownName
 
 PART = "limits"
+
+
+def _shown(request: PanelRequest, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    """Show one option; who must enter the password first is told before a reason is typed in vain."""
+    fresh = {"is_fresh": did_recently_reauthenticate(request)}
+    return shown(request, "panel/limit.html", PART, context | fresh, status=status)
 
 
 def _option(name: str) -> Option:
@@ -45,7 +52,7 @@ def one(request: PanelRequest, name: str) -> HttpResponse:
     option = _option(name)
     if option.kind == "preset":
         return _preset_page(request, option, request.GET)
-    return shown(request, "panel/limit.html", PART, limit_page(option))
+    return _shown(request, limit_page(option))
 
 
 @require_POST
@@ -65,7 +72,7 @@ def change(request: PanelRequest, name: str) -> HttpResponse:
         if option.kind == "preset":
             return _preset_page(request, option, sent, problem=str(error))
         context = {**limit_page(option, typed=sent), "problem": str(error)}
-        return shown(request, "panel/limit.html", PART, context, status=400)
+        return _shown(request, context, status=400)
     _offer_undo(request, option, made, reason)
     return redirect("panel:limit", option.name)
 
@@ -134,7 +141,7 @@ def _preset_page(
     context |= {"problem": problem, "is_tried": typed and not problem}
     if problem:
         context["parameters"] = _as_typed(context["parameters"], sent)
-    return shown(request, "panel/limit.html", PART, context, status=400 if problem else 200)
+    return _shown(request, context, status=400 if problem else 200)
 
 
 def _as_typed(views: list[Any], sent: QueryDict) -> list[dict[str, Any]]:
