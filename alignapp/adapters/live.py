@@ -160,7 +160,8 @@ def undo(person: Person, alarm: LiveAlarm) -> AlignmentVersion:
             raise AlignError(_("There is nothing to undo here any more."))
         artifact = alarm.artifact
         change = _("Switched %(name)s on again") % {"name": artifact}
-        return services.switch(person, change=change, **{artifact.kind: artifact})
+        part: dict[str, Any] = {artifact.kind: artifact}
+        return services.switch(person, change=change, **part)
 
 
 def mark_read(person: Person, alarm: LiveAlarm) -> None:

@@ -228,9 +228,9 @@ def value(name: str) -> Any:
 
 def values(names: Iterable[str]) -> dict[str, Any]:
     """Return what options of LIMITS are now. One query."""
-    changed = _newest(names)
-    found = {}
-    for name in names:
+    wanted = list(names)
+    changed, found = _newest(wanted), {}
+    for name in wanted:
         kept = changed[name].value if name in changed else None
         found[name] = LIMITS[name].default() if kept is None else kept
     return found

@@ -38,7 +38,7 @@ def test_looking_after_every_comparison_alarms_no_more_often_than_stated(rate, s
 def test_a_version_that_loses_is_found_soon():
     at = alarms_at(0.2, 0.5, 0.05, runs=500, n=60)
     assert sum(each > 0 for each in at) / 500 > 0.9
-    assert np.median([each for each in at if each]) <= 35
+    assert np.median([each for each in at if each]) <= 20
 
 
 def test_the_evidence_is_a_fair_bet_at_the_boundary():

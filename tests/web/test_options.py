@@ -328,9 +328,13 @@ def test_the_list_costs_the_same_however_much_was_changed(operator, django_asser
     learned.methods()
     for value in range(1, 61):
         change("jobs.per_day", value)
+    change("preset.dpo", {"beta": 0.4})
+    change("method.dpo", False)
     with django_assert_max_num_queries(16):
         page = operator.get(reverse("panel:limits"))
-    assert len(page.context["changes"]) == 50
+    rows = page.context["changes"]
+    assert len(rows) == 50
+    assert [row.back for row in rows[:4]] == ["on", "beta 0.1", "59", "58"]
 
 
 def test_the_same_from_the_terminal(owner):
