@@ -16,6 +16,7 @@ from django.utils import timezone
 from alignapp.adapters import options
 from alignapp.adapters.aliases import active_ids, previous_ids
 from alignapp.adapters.models import Artifact
+from alignapp.adapters.option_table import DAYS, KEEP
 from alignapp.adapters.removal import remove
 from alignapp.audit.services import record
 from personalization.errors import AlignError
@@ -33,8 +34,8 @@ class Rule:
     `states` narrows it to artifacts in one of these; empty: whatever the state.
     """
 
-    days: int = options.DAYS
-    keep: int = options.KEEP
+    days: int = DAYS
+    keep: int = KEEP
     states: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -140,6 +140,7 @@ def test_a_pinned_version_stays_on_and_person_and_operators_are_told(owner, clie
     assert "loses in daily use" in html
     assert "Undo: switch" not in html
     operator = signed_in_with("operator", Person.objects.create_user("op@example.org", "a long pass phrase"))
+    assert "1 alarm within a week" in operator.get(reverse("panel:adapters")).content.decode()
     assert "pinned, stays on" in operator.get(reverse("panel:live")).content.decode()
     page = operator.get(reverse("panel:adapter", args=[artifact.pk])).content.decode()
     assert "won 0 of 7" in page

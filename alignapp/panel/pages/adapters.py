@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count, Max
 from django.http import QueryDict
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from alignapp.adapters import comparison
 from alignapp.adapters.aliases import active_ids, aliases_of
 from alignapp.adapters.live import live_of
-from alignapp.adapters.models import Alignment, AlignmentVersion, Artifact, MergeWay
+from alignapp.adapters.models import Alignment, AlignmentVersion, Artifact, LiveAlarm, MergeWay
 from alignapp.adapters.pages.live import LiveView, live_view
 from alignapp.adapters.together import findings
 from alignapp.audit.models import AuditEvent
@@ -26,6 +28,7 @@ from alignapp.panel.pages.lineage import lineage
 from alignapp.panel.pages.listing import listing
 
 MOST_COMPARED = 6
+LATELY = timedelta(days=7)  # alarms that the list tells of
 State = Artifact.State
 
 
@@ -40,7 +43,7 @@ FILTERS = {
 
 
 def adapters_page(query: QueryDict) -> dict[str, Any]:
-    """Return the context of the list, newest first. Three queries, however many there are."""
+    """Return the context of the list, newest first. Four queries, however many there are."""
     filters = {name: query.get(name, "").strip() for name in FILTERS}
     wanted = {FILTERS[name]: value for name, value in filters.items() if value}
     every = Artifact.objects.filter(**wanted).select_related("person", "job").defer("summary")
@@ -52,6 +55,7 @@ def adapters_page(query: QueryDict) -> dict[str, Any]:
         "rows": [(artifact, artifact.pk in active) for artifact in page.rows],
         "states": State.choices,
         "kinds": Artifact.Kind.choices,
+        "alarms": LiveAlarm.objects.filter(created_at__gt=timezone.now() - LATELY).count(),
     }
 
 
