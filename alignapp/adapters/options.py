@@ -1,8 +1,8 @@
 """What an operator may change while everything runs: typed, bounded, and every change of it versioned.
 
 Knows nothing of pages. An option's default is the program's own, or a setting of the environment. What is
-changed applies to what is asked for from then on: a job keeps the parameters that it was asked for with, and a
-report card the margins that it was judged by.
+changed applies to what is asked for from then on: a job keeps the parameters that it was asked for with, and
+a report card the margins that it was judged by.
 """
 
 from __future__ import annotations
