@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import socket
 import subprocess
@@ -10,8 +11,12 @@ import torch
 
 
 def machine() -> str:
-    """Return processor, threads and torch's version."""
-    return f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    """Return processor, threads and how they wait (it halves or doubles the speed), and torch's version."""
+    waits = [
+        f"{name}={os.environ[name]}" for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT") if name in os.environ
+    ]
+    threads = " ".join([f"{torch.get_num_threads()} threads", *waits])
+    return f"{platform.machine()}, {threads}, torch {torch.__version__}"
 
 
 def commit() -> str:

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from alignapp.adapters.models import Artifact, Job
-from alignapp.adapters.models.job import LeaseLost
+from alignapp.leased import LeaseLost
 from personalization.errors import AlignError, Cancelled
 from workers import shutdown
 from workers.lease import Heartbeat

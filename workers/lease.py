@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from alignapp.adapters.models import Job
-from alignapp.adapters.models.job import LeaseLost
+from alignapp.leased import LeaseLost
 from personalization.errors import Cancelled
 
 log = logging.getLogger(__name__)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from alignapp.leased import NOBODY, LeasedModel, LeaseLost
 from alignapp.owned import OwnedModel
 
 ERROR_CHARACTERS = 300
@@ -80,7 +80,7 @@ class Turn(OwnedModel):
         self.save(update_fields=["chosen"])
 
 
-class Reply(OwnedModel):
+class Reply(OwnedModel, LeasedModel):
     """One candidate answer to a turn, and everything that shaped it."""
 
     owner_path = "turn__conversation__person"
@@ -99,6 +99,8 @@ class Reply(OwnedModel):
         FAILED = "failed"
 
     ENDED = (Status.DONE, Status.STOPPED, Status.FAILED)
+    lease_setting = "REPLY_LEASE_SECONDS"
+    running = {"status": Status.RUNNING}
 
     turn = models.ForeignKey(Turn, on_delete=models.CASCADE, related_name="replies")
     position = models.PositiveSmallIntegerField()  # where it is shown, from 0; random, stored
@@ -132,8 +134,6 @@ class Reply(OwnedModel):
     prompt_token_count = models.PositiveIntegerField(default=0)
     first_token_ms = models.PositiveIntegerField(null=True, blank=True)
     duration_ms = models.PositiveIntegerField(null=True, blank=True)
-    lease_owner = models.CharField(max_length=80, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
     @property
@@ -148,7 +148,7 @@ class Reply(OwnedModel):
         One conditional UPDATE: of many workers that are woken for the same row, one gets it.
         """
         waiting = cls.objects.filter(pk=reply_id, status=cls.Status.QUEUED)
-        taken = waiting.update(status=cls.Status.RUNNING, lease_owner=owner, lease_until=_lease_end())
+        taken = waiting.update(**cls.held_by(owner))
         related = cls.objects.select_related("turn__conversation")
         return related.filter(pk=reply_id, lease_owner=owner).first() if taken else None
 
@@ -159,16 +159,15 @@ class Reply(OwnedModel):
 
     def note_decoding(self, **fields: Any) -> bool:
         """Write down what thinking longer came to, while the lease is ours; returns as `finish` does."""
-        return self._change(decoding={**self.decoding, **fields})
+        return self._write(decoding={**self.decoding, **fields})
 
     def renew(self) -> bool:
         """Keep the lease; False when the row is somebody else's by now, or gone."""
-        return self._change(lease_until=_lease_end())
+        return self._write(**self.held_by(self.lease_owner))
 
     def finish(self, status: str, **fields: Any) -> bool:
         """End with what came of it; False when the row is somebody else's by now, or gone."""
-        now = timezone.now()
-        return self._change(status=status, lease_owner="", lease_until=None, finished_at=now, **fields)
+        return self._write(status=status, finished_at=timezone.now(), **NOBODY, **fields)
 
     def fail(self, reason: str, **fields: Any) -> bool:
         """End with an error that the person reads; returns as `finish` does."""
@@ -176,7 +175,7 @@ class Reply(OwnedModel):
 
     def release(self) -> bool:
         """Put the row back unwritten, for another worker; returns as `finish` does."""
-        return self._change(status=self.Status.QUEUED, lease_owner="", lease_until=None)
+        return self._write(status=self.Status.QUEUED, **NOBODY)
 
     def do_without(self, part: dict[str, Any]) -> bool:
         """Take one part out of what shapes this reply, before it is written; returns as `finish` does.
@@ -187,16 +186,15 @@ class Reply(OwnedModel):
         fields: dict[str, Any] = {"interventions": rest}
         if not rest and self.maker != self.Maker.SAMPLING:
             fields["maker"] = self.Maker.SYSTEM_MESSAGE if self.system_message else self.Maker.BASE
-        return self._change(**fields)
+        return self._write(**fields)
 
-    def _change(self, **fields: Any) -> bool:
-        """Write fields while the lease is ours."""
-        held = Reply.objects.filter(
-            pk=self.pk, status=self.Status.RUNNING, lease_owner=self.lease_owner
-        ).update(**fields)
-        for name, value in fields.items() if held else ():
-            setattr(self, name, value)
-        return bool(held)
+    def _write(self, **fields: Any) -> bool:
+        """Write fields while the lease is ours; False when it is not."""
+        try:
+            self._change(**fields)
+        except LeaseLost:  # whoever streams has nothing to undo: it only stops
+            return False
+        return True
 
     class Meta:
         ordering = ("position",)
@@ -211,7 +209,3 @@ class Reply(OwnedModel):
             # What is measured by the minute.
             models.Index(fields=["finished_at"], name="reply_by_end"),
         ]
-
-
-def _lease_end() -> datetime:
-    return timezone.now() + timedelta(seconds=settings.REPLY_LEASE_SECONDS)

@@ -22,6 +22,7 @@ from alignapp.chat.models import Conversation, Reply, Turn
 from alignapp.feedback.models import Feedback
 from alignapp.feedback.services import record_follow_up
 from alignapp.instant.services import refresh_soon, reward_of
+from alignapp.leased import NOBODY
 from alignapp.limits import take
 from personalization.engine.requests import Sampling
 
@@ -205,8 +206,7 @@ def stop(reply: Reply) -> None:
         status=Reply.Status.STOPPED,
         text=streams.text_so_far(reply.id),
         finish_reason="cancelled",
-        lease_owner="",
-        lease_until=None,
+        **NOBODY,
         finished_at=now,
     )
     if ended:
@@ -238,8 +238,7 @@ def retry(reply: Reply) -> None:
             error="",
             finish_reason="",
             token_count=0,
-            lease_owner="",
-            lease_until=None,
+            **NOBODY,
             finished_at=None,
         )
         if changed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,11 @@ from django.utils import timezone
 
 from alignapp.annotation.access import InProjectQuerySet
 from alignapp.annotation.models import Project
+from alignapp.leased import NOBODY, LeasedModel
 from alignapp.owned import OwnedModel
 
 
-class LeaseLost(Exception):
-    """Another worker has the import now, or it was stopped; go away without touching the row."""
-
-
-class Import(OwnedModel):
+class Import(OwnedModel, LeasedModel):
     """One file that a manager uploads to a project: looked at first, then committed by a worker."""
 
     project_path = "project"
@@ -53,8 +49,6 @@ class Import(OwnedModel):
     errors = models.JSONField(default=list, blank=True)  # the first of them: [[line, words], ...]
     reason = models.TextField(blank=True)  # why it is dead
     attempts = models.PositiveSmallIntegerField(default=0)
-    lease_owner = models.CharField(max_length=80, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
     objects = InProjectQuerySet.as_manager()  # type: ignore[misc] # the base has a plainer one
@@ -89,25 +83,12 @@ class Import(OwnedModel):
     def claim(cls, import_id: uuid.UUID | str, owner: str) -> Import | None:
         """Take a queued import for the length of a lease; None when it is not there to be taken."""
         waiting = cls.objects.filter(pk=import_id, state=cls.State.QUEUED)
-        lease = {"lease_owner": owner, "lease_until": cls._lease_end()}
-        taken = waiting.update(state=cls.State.RUNNING, attempts=F("attempts") + 1, **lease)
+        taken = waiting.update(attempts=F("attempts") + 1, **cls.held_by(owner))
         return cls.objects.select_related("project").get(pk=import_id) if taken else None
-
-    @classmethod
-    def _lease_end(cls) -> Any:
-        return timezone.now() + timedelta(seconds=settings.JOB_LEASE_SECONDS)
-
-    def _change(self, **fields: Any) -> None:
-        """Write fields while the lease is ours. Raises LeaseLost when it is not."""
-        ours = Import.objects.filter(pk=self.pk, state=self.State.RUNNING, lease_owner=self.lease_owner)
-        if not ours.update(**fields):
-            raise LeaseLost(f"The import {self.pk} belongs to somebody else now.")
-        for name, value in fields.items():
-            setattr(self, name, value)
 
     def report(self, progress: float, counts: dict[str, int]) -> None:
         """Say how far it is, and keep the lease. Raises LeaseLost."""
-        self._change(progress=min(max(progress, 0.0), 1.0), counts=counts, lease_until=self._lease_end())
+        self._change(progress=min(max(progress, 0.0), 1.0), counts=counts, **self.held_by(self.lease_owner))
 
     def finish(self, counts: dict[str, int], errors: list[tuple[int, str]]) -> None:
         """End well, and remove the file."""
@@ -116,12 +97,12 @@ class Import(OwnedModel):
     def fail(self, reason: str) -> None:
         """Put it back for another attempt; the last one ends it, with the reason."""
         if self.attempts < self.MAX_ATTEMPTS:
-            self._change(state=self.State.QUEUED, reason=reason, lease_owner="", lease_until=None)
+            self._change(state=self.State.QUEUED, reason=reason, **NOBODY)
         else:
             self._end(self.State.DEAD, reason=reason)
 
     def _end(self, state: str, **fields: Any) -> None:
-        self._change(state=state, finished_at=timezone.now(), lease_owner="", lease_until=None, **fields)
+        self._change(state=state, finished_at=timezone.now(), **NOBODY, **fields)
         self.path.unlink(missing_ok=True)
 
 

@@ -60,7 +60,7 @@ class Child:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "passive"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **self.service.environment},
             start_new_session=True,
             preexec_fn=_before_the_command,
         )

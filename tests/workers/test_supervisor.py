@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import psutil
 
-from alignapp.processes.services import Service
+from alignapp.processes.services import Service, workers
 from alignapp.processes.supervisor import running
 from tests.workers.conftest import wait_until
 
@@ -32,3 +33,16 @@ def test_a_child_gives_way_once_it_is_ready_with_all_of_its_threads(tmp_path):
         threads = [thread.id for thread in psutil.Process(child.pid).threads()]
         assert len(threads) == 2
         wait_until(lambda: {psutil.Process(thread).nice() for thread in threads} == {own + 5}, 5)
+
+
+def test_threads_of_generation_look_for_work_and_those_of_learning_sleep(tmp_path, monkeypatch):
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")  # what an operator set for everything else
+    tell = "import os; print(os.environ['OMP_WAIT_POLICY'], os.environ['GOMP_SPINCOUNT'], flush=True)"
+    wait = "import time; print('now ready', flush=True); time.sleep(60)"
+    told = {}
+    for service in workers():
+        command = (sys.executable, "-c", f"{tell}; {wait}")
+        with running([replace(service, command=command, ready_line="now ready")], tmp_path, print):
+            told[service.name] = (tmp_path / f"{service.name}.log").read_text().splitlines()[0]
+    assert told["generation"] == "passive 10000"
+    assert told["training"] == "passive 7"

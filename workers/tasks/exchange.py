@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 
 from alignapp.exchange import services
-from alignapp.exchange.models import Import, LeaseLost
+from alignapp.exchange.models import Import
+from alignapp.leased import LeaseLost
 from personalization.errors import AlignError
 from workers.app import app
 from workers.lease import new_owner

@@ -24,6 +24,7 @@ from alignapp.chat import streams
 from alignapp.chat.models import Conversation, Reply
 from alignapp.chat.services import delete
 from alignapp.exchange.models import Import
+from alignapp.leased import NOBODY
 from workers.app import app
 
 log = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ def rescue_imports() -> None:
     gone.filter(attempts__gte=Import.MAX_ATTEMPTS).update(
         state=Import.State.DEAD, reason="The worker died each time. Its log may say why.", finished_at=now
     )
-    gone.update(state=Import.State.QUEUED, lease_owner="", lease_until=None)
+    gone.update(state=Import.State.QUEUED, **NOBODY)
     for row in Import.objects.filter(state=Import.State.QUEUED)[:100]:
         dispatch.wake_for_import(row.pk)
     Import.objects.filter(state=Import.State.SHOWN, created_at__lt=now - UPLOAD_KEPT).delete()
@@ -104,8 +105,7 @@ def rescue_replies() -> None:
             status=Reply.Status.FAILED,
             text=streams.text_so_far(reply.id),
             error=GONE,
-            lease_owner="",
-            lease_until=None,
+            **NOBODY,
             finished_at=now,
         )
         if ended:

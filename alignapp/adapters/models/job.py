@@ -12,6 +12,7 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import Case, F, Q, When
 from django.utils import timezone
 
+from alignapp.leased import NOBODY, LeasedModel
 from alignapp.owned import OwnedModel
 from personalization.errors import AlignError, Cancelled
 
@@ -20,11 +21,7 @@ CURVE_POINTS = 500
 STOPPED = "You stopped it."
 
 
-class LeaseLost(Exception):
-    """Another worker has the job now, or nobody may have it; stop without touching the row."""
-
-
-class Job(OwnedModel):
+class Job(OwnedModel, LeasedModel):
     """One run of one method for one person, claimed by a worker for the length of a lease."""
 
     class State(models.TextChoices):
@@ -66,8 +63,6 @@ class Job(OwnedModel):
 
     attempts = models.PositiveSmallIntegerField(default=0)
     not_before = models.DateTimeField(null=True, blank=True)
-    lease_owner = models.CharField(max_length=80, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
@@ -102,19 +97,8 @@ class Job(OwnedModel):
 
         One conditional UPDATE: of many workers that are woken for the same row, one gets it.
         """
-        now = timezone.now()
-        taken = (
-            cls._waiting()
-            .filter(pk=job_id)
-            .update(
-                state=cls.State.RUNNING,
-                lease_owner=owner,
-                lease_until=now + timedelta(seconds=settings.JOB_LEASE_SECONDS),
-                attempts=F("attempts") + 1,
-                started_at=now,
-                reason="",
-            )
-        )
+        begun = {"attempts": F("attempts") + 1, "started_at": timezone.now(), "reason": ""}
+        taken = cls._waiting().filter(pk=job_id).update(**cls.held_by(owner), **begun)
         return cls.objects.filter(pk=job_id).first() if taken else None
 
     def claim_company(self, most: int, owner: Callable[[], str]) -> Iterator[Job]:
@@ -162,19 +146,9 @@ class Job(OwnedModel):
         before = Q(priority__gt=self.priority) | Q(priority=self.priority, created_at__lt=self.created_at)
         return Job.objects.filter(before, state=self.State.QUEUED).count() + 1
 
-    def _held(self) -> models.QuerySet[Job]:
-        return Job.objects.filter(pk=self.pk, state=self.State.RUNNING, lease_owner=self.lease_owner)
-
-    def _change(self, **fields: Any) -> None:
-        """Write fields while the lease is ours. Raises LeaseLost when it is not."""
-        if not self._held().update(**fields):
-            raise LeaseLost(f"{self} belongs to somebody else now.")
-        for name, value in fields.items():
-            setattr(self, name, value)
-
     def renew(self) -> None:
         """Keep the lease. Raises LeaseLost, or Cancelled when the person asked to stop."""
-        self._change(lease_until=timezone.now() + timedelta(seconds=settings.JOB_LEASE_SECONDS))
+        self._hold()
         if Job.objects.filter(pk=self.pk, cancel_requested=True).exists():
             raise Cancelled("The person stopped this job.")
 
@@ -211,8 +185,7 @@ class Job(OwnedModel):
             progress=1.0,
             seconds_left=None,
             finished_at=timezone.now(),
-            lease_owner="",
-            lease_until=None,
+            **NOBODY,
         )
 
     def fail(self, reason: str, *, retryable: bool = True, traceback: str = "") -> None:
@@ -228,8 +201,7 @@ class Job(OwnedModel):
                 phase=self.Phase.WAITING,
                 reason=f"Attempt {self.attempts} failed: {reason} It is tried again.",
                 not_before=timezone.now() + wait,
-                lease_owner="",
-                lease_until=None,
+                **NOBODY,
             )
         else:
             self._end(self.State.DEAD, reason)
@@ -240,8 +212,7 @@ class Job(OwnedModel):
             state=self.State.QUEUED,
             phase=self.Phase.WAITING,
             attempts=max(self.attempts - 1, 0),
-            lease_owner="",
-            lease_until=None,
+            **NOBODY,
         )
 
     def stop(self) -> None:
@@ -255,8 +226,7 @@ class Job(OwnedModel):
             reason=reason,
             seconds_left=None,
             finished_at=timezone.now(),
-            lease_owner="",
-            lease_until=None,
+            **NOBODY,
         )
 
     def cancel(self, reason: str = STOPPED) -> bool:
