@@ -117,7 +117,7 @@ class Live:
 
 
 def live_of(person: Person) -> Live | None:
-    """Return how what acts now does; None where no learned part acts. Seven queries at most."""
+    """Return how what acts now does; None where no learned part acts. Nine queries at most."""
     stretch = stretch_of(person)
     if stretch is None:
         return None
@@ -176,7 +176,7 @@ def unread(person: Person) -> list[LiveAlarm]:
 
 
 def stretch_of(person: Person) -> Stretch | None:
-    """Return since when the learned parts that act now act together. Three queries."""
+    """Return since when the learned parts that act now act together. Four queries."""
     pointer = Alignment.objects.filter(person=person).select_related("current").first()
     if pointer is None:
         return None

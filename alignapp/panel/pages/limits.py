@@ -59,7 +59,7 @@ class ChangeRow:
 
 
 def limits_page(query: QueryDict) -> dict[str, Any]:
-    """Return the context of the list. Six queries, however many methods and changes there are."""
+    """Return the context of the list. Eight queries, however many methods and changes there are."""
     now = options.values(options.LIMITS)
     groups: dict[str, list[Row]] = {name: [] for name in GROUPS}
     for name, option in options.LIMITS.items():
@@ -108,7 +108,7 @@ def preset_context(info: MethodInfo, parameters: Mapping[str, float]) -> dict[st
 
 
 def _rows(page: Listing) -> list[ChangeRow]:
-    """Return the changes of a page; undoing is offered where the option still exists. Two queries at most."""
+    """Return the changes of a page; undoing is offered where the option still exists. Three queries."""
     infos = {info.name: info for info in MethodInfo.objects.all()}
     names = {change.name for change in page.rows}
     numbers = options.values(name for name in names if name in options.LIMITS)
