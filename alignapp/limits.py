@@ -56,7 +56,7 @@ def take(act: str, person_id: object, cost: int, *, capacity: int, per_seconds: 
     seconds = math.ceil(float(str(missing)))
     if seconds > 0:
         raise TooMany(
-            f"That is more than {capacity} {what} a minute. Wait {seconds} seconds, then send it again; "
-            "your text is kept.",
+            f"That is more than {capacity} {what} a minute. Wait {seconds} second{'s' * (seconds != 1)}, "
+            "then send it again; your text is kept.",
             retry_after_seconds=seconds,
         )

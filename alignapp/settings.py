@@ -89,6 +89,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "alignapp.faults.BrokerFault",
     "alignapp.faults.NulRemoval",
+    "alignapp.faults.LostForm",
 ]
 
 ROOT_URLCONF = "alignapp.urls"
@@ -221,6 +222,7 @@ CONTENT_SECURITY_POLICY = {
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "alignapp.faults.stale_form"
 CSRF_COOKIE_HTTPONLY = False  # our modules read the token to send it with fetch()
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 if HTTPS:
@@ -245,6 +247,10 @@ ALIGN_DECODE_WEIGHTS = env.str("ALIGN_DECODE_WEIGHTS", default="exact")
 ALIGN_ROWS = env.int("ALIGN_ROWS", default=64)
 # People whose adapters one worker trains in the same passes; 0: 1 on a CPU, 8 on a GPU.
 ALIGN_TRAIN_TOGETHER = env.int("ALIGN_TRAIN_TOGETHER", default=0)
+# The share of each kind of feedback that adapters learn from, and by what it is kept; less was not measured
+# to help.
+TRAIN_KEPT_SHARE = env.float("ALIGN_TRAIN_KEPT_SHARE", default=1.0)
+TRAIN_KEPT_BY = env.str("ALIGN_TRAIN_KEPT_BY", default="similarity")
 MODEL_DIR = Path(env.str("ALIGN_MODELS", default=str(VAR_DIR / "models")))
 # What `manage.py values build` made, by the revision of the base model.
 VALUES_DIR = Path(env.str("ALIGN_VALUES", default=str(VAR_DIR / "values")))
@@ -265,6 +271,8 @@ MAX_WAITING_REPLIES = env.int("ALIGN_MAX_WAITING_REPLIES", default=1_000)
 API_SECONDS = env.int("ALIGN_API_SECONDS", default=600)  # how long a program waits for its answer at most
 JOBS_PER_DAY = env.int("ALIGN_JOBS_PER_DAY", default=12)
 MIN_TRAINING_PAIRS = env.int("ALIGN_MIN_TRAINING_PAIRS", default=16)
+# The longest training that is advised; what takes longer can still be chosen.
+ADVICE_SECONDS = env.int("ALIGN_ADVICE_SECONDS", default=900)
 # Two answers are offered again, to see how far a person agrees with themselves, when they were judged this
 # long ago or so many acts of feedback ago, whichever comes first.
 REPEAT_AFTER_DAYS = env.int("ALIGN_REPEAT_AFTER_DAYS", default=3)

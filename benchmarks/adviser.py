@@ -1,70 +1,140 @@
 """How much is lost by following the adviser instead of knowing each person's best method in hindsight?
 
-    python -m benchmarks.adviser [--json FILE]
+    python -m benchmarks.adviser [--json FILE] [--level 0.2] [--ship]
 
-Reads the published cells of `benchmarks.people`: every person is left out of the table that advises them, and
-has nothing acting. The best in hindsight is chosen on two seeds and both are judged on the third (every seed
-once): the best of several noisy means would look better than it is. Computes no answers.
+Reads the published cells of `benchmarks.people`: every person is left out of the table that advises them
+(`benchmarks.regret`), and has nothing or the vector of their ratings acting. Beside it, what conformal
+selection (`personalization.promotion`) promotes of the same people's artifacts at a stated level, and how
+many of those are wrong. Computes no answers. --ship writes what the application's adviser starts from.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from benchmarks.outcomes import over_people
+from benchmarks import priors
+from benchmarks.outcomes import mean
 from benchmarks.people.results import CONTROLS, Cell
-from benchmarks.people.study import PUBLISHED
-from personalization.adviser import Measured, advise
+from benchmarks.regret import Followed, follow, regret
+from personalization.promotion import promoted
+from personalization.statistics import wilson
 
 PROMPTS = 32
+DRAWS = 2000  # of people into known and new ones
+KNOWN_SHARE = 2 / 3
 
 
-def regrets(cells: Sequence[Cell]) -> list[tuple[float, str, str]]:
-    """Return (regret, advised method, person) for each person and judged seed."""
-    usable = [c for c in cells if c.prompts == PROMPTS and c.arm not in CONTROLS]
-    arms = sorted({c.arm for c in usable})
-    seeds = sorted({c.seed for c in usable})
-    mean = {(c.arm, c.person, c.seed): sum(c.wins) / len(c.wins) for c in usable}
-    found = []
-    for person in sorted({c.person for c in usable}):
-        table = _table([c for c in usable if c.person != person], arms)
-        advised = advise({"ratings": PROMPTS}, table).method
-        for judged in seeds:
-            others = [seed for seed in seeds if seed != judged]
-            best = max(arms, key=lambda arm: sum(mean[arm, person, s] for s in others))
-            got = mean[advised, person, judged] if advised else 0.5
-            found.append((mean[best, person, judged] - got, str(advised), person))
-    return found
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """How one rule promotes: the mean share of wrong ones among the promoted, and of good ones promoted."""
+
+    wrong: float
+    power: float
 
 
-def _table(cells: Sequence[Cell], arms: Sequence[str]) -> list[Measured]:
-    rows = []
-    for arm in arms:
-        chosen = [c for c in cells if c.arm == arm]
-        estimate = over_people([(win, c.person) for c in chosen for win in c.wins])
-        seconds = sum(c.seconds for c in chosen) / len(chosen)
-        rows.append(Measured(arm, "ratings", PROMPTS, estimate, seconds))
-    return rows
+def promotions(cells: Sequence[Cell], level: float, *, seed: int = 0) -> dict[str, Promotion]:
+    """Return how conformal selection at `level` and a rule of thumb promote people's artifacts.
+
+    Each person and seed brings one arm, drawn at random, controls included. What is known of it is its wins
+    on the first half of its fresh prompts; it is good if it wins more than half of the others. People, not
+    artifacts, are drawn into known and new ones. The rule of thumb promotes where Wilson's interval of the
+    known half lies above one half.
+    """
+    rng = random.Random(seed)  # noqa: S311 - a simulation
+    by_unit: dict[tuple[str, int], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        by_unit[cell.person, cell.seed].append(cell)
+    people = sorted({cell.person for cell in cells})
+    counts: dict[str, list[tuple[int, int, int]]] = defaultdict(list)  # wrong, promoted, good
+    for _ in range(DRAWS):
+        known_people = set(rng.sample(people, round(KNOWN_SHARE * len(people))))
+        drawn = [rng.choice(by_unit[unit]) for unit in sorted(by_unit)]
+        known = [cell for cell in drawn if cell.person in known_people]
+        new = [cell for cell in drawn if cell.person not in known_people]
+        chosen = promoted(
+            [_score(c) for c in new], [_score(c) for c in known], [_good(c) for c in known], level=level
+        )
+        thumb = [i for i, cell in enumerate(new) if wilson(sum(_half(cell)), len(_half(cell))).low > 0.5]
+        good = sum(map(_good, new))
+        for name, some in (("conformal", chosen), ("interval", thumb)):
+            counts[name].append((sum(not _good(new[i]) for i in some), len(some), good))
+    return {
+        name: Promotion(
+            mean([wrong / max(1, n) for wrong, n, _ in found]),
+            mean([(n - wrong) / good for wrong, n, good in found if good]),
+        )
+        for name, found in counts.items()
+    }
+
+
+def _half(cell: Cell) -> list[float]:
+    return cell.wins[0::2]
+
+
+def _score(cell: Cell) -> float:
+    return mean(_half(cell))
+
+
+def _good(cell: Cell) -> bool:
+    return mean(cell.wins[1::2]) > 0.5
 
 
 def main() -> None:
-    """Print the regret and who was advised what."""
+    """Print the regret, who was advised what, and what promoting with a guarantee does."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--level", type=float, default=0.2, help="share of wrongly promoted artifacts")
+    parser.add_argument(
+        "--ship", action="store_true", help="write what the application's adviser starts from"
+    )
     options = parser.parse_args()
-    (file,) = PUBLISHED.glob("*/cells.jsonl")
-    rows = regrets([Cell(**json.loads(line)) for line in file.read_text().splitlines()])
-    estimate = over_people([(regret, person) for regret, _, person in rows])
-    advised = sorted({method for _, method, _ in rows})
-    print(f"advised: {', '.join(advised)}, to {len({person for _, _, person in rows})} people")
-    print(f"regret {estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]")
+    cells = priors.people_cells()
+    figures: dict[str, Any] = {
+        str(current): _figures(_followed(cells, current)) for current in (None, "vector")
+    }
+    for current, row in figures.items():
+        print(f"with {'nothing' if current == 'None' else current} acting, advised: {row['advised']}")
+        for name in ("adviser_regret", "adviser_regret_to_any"):
+            print("  {0}: {value:+.3f} [{low:+.3f}, {high:+.3f}]".format(name, **row[name]))
+    found = promotions(cells, options.level)
+    for name, one in found.items():
+        print(f"promoted by {name}: {one.wrong:.3f} of them wrong, {one.power:.2f} of the good ones")
+    print(f"(conformal selection is to keep the wrong ones at or below {options.level:g})")
     if options.json:
-        options.json.write_text(json.dumps({"adviser_regret": estimate.as_dict(), "advised": advised}) + "\n")
+        told = {
+            **figures["None"],
+            "with_the_vector": figures["vector"],
+            "level": options.level,
+            "promotion": {name: asdict(one) for name, one in found.items()},
+        }
+        options.json.write_text(json.dumps(told, indent=1) + "\n")
+    if options.ship:
+        shipped = priors.ship()
+        print(f"{priors.SHIPPED}: {len(shipped['rows'])} rows of {shipped['people']} people")
+
+
+def _followed(cells: Sequence[Cell], current: str | None) -> list[Followed]:
+    names = {cell.arm: cell.arm for cell in cells if cell.arm not in CONTROLS}
+    trials = [trial for trial in priors.of_people(cells, names) if trial.amount == PROMPTS]
+    return follow(trials, current=current)
+
+
+def _figures(followed: Sequence[Followed]) -> dict[str, Any]:
+    """Return the regret against the best sound method and against the best of all, and who was told what."""
+    return {
+        "adviser_regret": regret(followed).as_dict(),
+        "adviser_regret_to_any": regret(followed, any_method=True).as_dict(),
+        "advised": dict(Counter(str(one.advised) for one in followed)),
+    }
 
 
 if __name__ == "__main__":

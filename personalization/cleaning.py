@@ -1,4 +1,4 @@
-"""What people type, made safe to store and to show to a model; nothing that can be read is lost.
+"""What people type, made safe to store and to show to a model, nothing lost; and whether two texts are one.
 
 Knows nothing of special tokens: `personalization.models.prompts` keeps those text.
 """
@@ -29,6 +29,16 @@ def clean(text: str, *, lines: bool = False) -> str:
     text = _ODD_SPACE.sub(" ", text)
     text = re.sub(r" ?\n ?", "\n", text)
     return _MANY_BREAKS.sub("\n\n", text).strip()
+
+
+def plain(text: str) -> str:
+    """Return a text's words: letters, digits and marks in one case, one space between them.
+
+    A text without any stays as it is, but for spaces: two different faces are two answers.
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    kept = "".join(c if unicodedata.category(c)[0] in "LNM" else " " for c in folded)
+    return " ".join(kept.split()) or " ".join(folded.split())
 
 
 def _kept(character: str) -> bool:

@@ -93,6 +93,8 @@ class Records:
     ties: int = 0  # pairs of candidates that were rated or ranked alike
     contradictions: int = 0  # pairs whose pick, ranking and rating disagree; the latest act decides
     follow_ups: tuple[Critique, ...] = field(default=())
+    # What critiques and follow-ups taught, beside an answer that the model wrote (`training.revise`).
+    revised: tuple[Pair, ...] = ()
 
     def of(self, conversations: Iterable[str]) -> Records:
         """Return the records of these conversations only; the counts stay those of the whole."""
@@ -110,12 +112,16 @@ class Records:
             ties=self.ties,
             contradictions=self.contradictions,
             follow_ups=keep(self.follow_ups),
+            revised=keep(self.revised),
         )
 
     @property
     def every(self) -> tuple[Record, ...]:
         """All records that hold anything to learn from."""
-        return (*self.pairs, *self.thumbs, *self.groups, *self.edits, *self.critiques)
+        return (
+            *(*self.pairs, *self.thumbs, *self.groups, *self.edits),
+            *(*self.critiques, *self.follow_ups, *self.revised),
+        )
 
     @property
     def conversations(self) -> tuple[str, ...]:

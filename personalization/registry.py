@@ -22,6 +22,7 @@ Data = Literal[
     "pairs",
     "contrasts",
     "thumbs",
+    "choices",
     "ratings",
     "edits",
     "critiques",

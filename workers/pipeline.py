@@ -30,6 +30,7 @@ from workers import shutdown
 from workers.attempt import Attempt
 from workers.engines import base_for_process
 from workers.proving import prove
+from workers.revising import learn_from_words
 from workers.work import BEGINS, Work
 
 if TYPE_CHECKING:
@@ -102,7 +103,8 @@ def _read(job: Job, check: Callable[[], None]) -> Work:
         split = split_by_conversation(sorted(usable), seed=job.id.int % 2**31, same=same)
         # What holds no comparison proves nothing, but can be learned from, unless it is held out elsewhere.
         held = {same[name] for name in split.held_out}
-        single = {r.conversation for r in (*records.thumbs, *records.edits)} - usable
+        alone = (*records.thumbs, *records.edits, *records.critiques, *records.follow_ups)
+        single = {record.conversation for record in alone} - usable
         more = sorted(name for name in single if same[name] not in held)
         job.keep_split(asdict(replace(split, train=(*split.train, *more))))
     train, held_out = (records.of(job.split.get(side, ())) for side in ("train", "held_out"))
@@ -173,6 +175,7 @@ def _learn_adapters(learners: Sequence[Learner]) -> None:
 
     Nobody is served later by that than if all proofs came last: the device does the same work either way.
     """
+    from personalization.training.settings import TrainingSettings
     from personalization.training.train import train_together
 
     lessons: list[Lesson] = []
@@ -180,6 +183,8 @@ def _learn_adapters(learners: Sequence[Learner]) -> None:
     for learner in learners:
         with learner.attempt.settling():
             learner.work.check()
+            if learner.work.method.data == "critiques":
+                learn_from_words(learner.work)
             lessons.append(_lesson(learner.work, learner.out))
             ready.append(learner)
 
@@ -192,7 +197,8 @@ def _learn_adapters(learners: Sequence[Learner]) -> None:
             raise shutdown.ShuttingDown  # the others need not begin; each keeps its place
 
     if ready:
-        train_together(ready[0].work.base, lessons, ready[0].work.method, on_end=left)
+        kept = TrainingSettings(kept_share=settings.TRAIN_KEPT_SHARE, kept_by=settings.TRAIN_KEPT_BY)
+        train_together(ready[0].work.base, lessons, ready[0].work.method, settings=kept, on_end=left)
 
 
 def _lesson(work: Work, out: Path) -> Lesson:

@@ -4,11 +4,19 @@ from collections.abc import Callable
 from importlib import import_module
 
 from allauth.account import views
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import path, re_path
 from django.views.decorators.http import require_GET
+from django.views.generic import View
 
 from alignapp.accounts.two_factor import qr_code
+
+
+def _reset(page: type[View]) -> Callable[..., HttpResponseBase]:
+    """Return a page about a forgotten password that knows whether this site sends mail at all."""
+    return page.as_view(extra_context={"sends_mail": lambda: bool(settings.EMAIL_URL)})
 
 
 def _mfa(part: str, name: str) -> Callable[[HttpRequest], HttpResponse]:
@@ -31,8 +39,12 @@ urlpatterns = [
     path("password/change/", views.password_change, name="account_change_password"),
     path("confirm-email/", views.email_verification_sent, name="account_email_verification_sent"),
     re_path(r"^confirm-email/(?P<key>[-:\w]+)/$", views.confirm_email, name="account_confirm_email"),
-    path("password/reset/", views.password_reset, name="account_reset_password"),
-    path("password/reset/done/", views.password_reset_done, name="account_reset_password_done"),
+    path("password/reset/", _reset(views.PasswordResetView), name="account_reset_password"),
+    path(
+        "password/reset/done/",
+        _reset(views.PasswordResetDoneView),
+        name="account_reset_password_done",
+    ),
     re_path(
         r"^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
         views.password_reset_from_key,

@@ -26,7 +26,8 @@ TEXT: tuple[tuple[str, str], ...] = (
     (
         "What is trained",
         "From your own records only: adapters and steering vectors that change how the model answers you. "
-        "They are personal data, used for nobody else and in no shared model.",
+        "They are personal data, used for nobody else and in no shared model. How well each way of learning "
+        "did is counted over at least five people, to advise others.",
     ),
     (
         "Who can see it",

@@ -7,6 +7,7 @@ from typing import Any
 from allauth.account.forms import LoginForm as AllauthLoginForm
 from allauth.account.forms import SignupForm as AllauthSignupForm
 from django import forms
+from django.core.validators import MaxLengthValidator
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
@@ -30,6 +31,11 @@ class SignupForm(AllauthSignupForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.order_fields(self.field_order)
+        email = self.fields["email"]
+        assert isinstance(email, forms.EmailField)
+        email.max_length = Person._meta.get_field("email").max_length
+        email.validators.append(MaxLengthValidator(email.max_length))  # allauth's own lets 320 through
+        email.widget.attrs["maxlength"] = email.max_length
         self.fields["password1"].help_text = _(
             "At least 8 characters; not a common one, not like your address."
         )

@@ -24,6 +24,7 @@ from personalization.errors import AlignError
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
 
+MOST_DAYS, MOST_KEPT = 36_500, 1_000_000  # a hundred years; longer spans are no dates any more
 MOST = 500  # of one run: a long list is deleted in several
 
 
@@ -41,6 +42,8 @@ class Rule:
     def __post_init__(self) -> None:
         if self.days < 1 or self.keep < 1:
             raise AlignError("A rule keeps at least one version and spares what is younger than a day.")
+        if self.days > MOST_DAYS or self.keep > MOST_KEPT:
+            raise AlignError(f"A rule names at most {MOST_DAYS:,} days and {MOST_KEPT:,} versions.")
         if unknown := set(self.states) - set(Artifact.State.values):
             raise AlignError(
                 f"There is no state {sorted(unknown)[0]!r}. Known: {', '.join(Artifact.State.values)}."

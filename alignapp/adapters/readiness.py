@@ -5,6 +5,7 @@ Knows nothing of training: it counts records by the kind of data that a method's
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from alignapp.feedback.records import records_for
 from alignapp.profiles import effects
 from alignapp.profiles.models import InventoryAnswer
 from alignapp.profiles.services import current_profile, strengths_of
-from personalization.records import Records
+from personalization.records import Record, Records
 
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
@@ -27,6 +28,7 @@ MIN_CONVERSATIONS = 6
 MIN_RATED_GROUPS = 6
 MIN_THUMBS = 16
 MIN_EDITS = 8
+MIN_WORDS = 6  # critiques and next messages: some of the pairs that they make are dropped
 MIN_INVENTORY_ANSWERS = 60
 
 
@@ -61,17 +63,39 @@ class Given:
     states_values: bool
     min_pairs: int  # below which no adapter is trained
 
+    @property
+    def messages(self) -> dict[str, int]:
+        """How many messages have feedback of each kind, however much of it: what benchmarks count, too."""
+        records = self.records
+        compared = _messages(records.pairs)
+        return {
+            "ratings": sum(len(set(group.scores)) > 1 for group in records.groups),
+            "pairs": compared,
+            "contrasts": compared if self.states_values else 0,
+            "thumbs": _messages(records.thumbs),
+            "edits": len(records.edits),
+        }
 
-def readiness(person: Person) -> list[Readiness]:
-    """Return every enabled method with what there is for it."""
+
+def _messages(records: Sequence[Record]) -> int:
+    return len({(record.conversation, record.prompt) for record in records})
+
+
+def given_by(person: Person) -> Given:
+    """Return what a person gave so far."""
     profile = current_profile(person)
-    given = Given(
+    return Given(
         records_for(person),
         InventoryAnswer.objects.for_person(person).count(),
         len(effects.acting(strengths_of(profile))),
         bool(profile and profile.system_message),
         options.value("jobs.min_pairs"),
     )
+
+
+def readiness(person: Person, given: Given | None = None) -> list[Readiness]:
+    """Return every enabled method with what there is for it; `given` saves asking for it again."""
+    given = given or given_by(person)
     # Of what this version does not collect nothing can be learned.
     methods = [method for method in MethodInfo.objects.filter(enabled=True) if method.data in _BY_DATA]
     return [_BY_DATA[method.data](method, given) for method in methods]
@@ -133,6 +157,20 @@ def _edits(method: MethodInfo, given: Given) -> Readiness:
     )
 
 
+def _critiques(method: MethodInfo, given: Given) -> Readiness:
+    words = len(given.records.critiques) + len(given.records.follow_ups)
+    # The model's new answers are checked by comparisons, and learned from beside them.
+    if words >= MIN_WORDS:
+        return _pairs(method, given)
+    return Readiness(
+        method,
+        words,
+        MIN_WORDS,
+        _("critiques, or messages with which you went on,"),
+        _("The model answers again as you said, and learns what your comparisons agree with."),
+    )
+
+
 def _inventory(method: MethodInfo, given: Given) -> Readiness:
     return Readiness(
         method,
@@ -162,17 +200,20 @@ def _to_prove_on(method: MethodInfo, given: Given) -> Readiness | None:
         method,
         conversations,
         MIN_CONVERSATIONS,
-        _("conversations") if method.data in ("pairs", "contrasts") else _("conversations with comparisons"),
+        _("conversations") if method.data in _COMPARED else _("conversations with comparisons"),
         _("Some conversations are held out for the proof: nothing is tested on what it learned."),
     )
 
 
+_COMPARED = ("pairs", "contrasts", "critiques", "choices")  # kinds that are told by comparisons
 _BY_DATA = {
     "pairs": _pairs,
     "contrasts": _contrasts,
     "thumbs": _thumbs,
     "ratings": _ratings,
     "edits": _edits,
+    "critiques": _critiques,
+    "choices": _pairs,
     "inventory": _inventory,
     "values": _values,
 }

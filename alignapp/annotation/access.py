@@ -6,6 +6,8 @@ Whoever owns or manages a project sees all of it. An annotator sees what is assi
 
 from __future__ import annotations
 
+import hashlib
+import uuid
 from typing import TYPE_CHECKING, Self
 
 from django.db import models
@@ -25,6 +27,11 @@ class Role(models.TextChoices):
 
 
 MANAGING = (Role.OWNER, Role.MANAGER)
+
+
+def pseudonym(project_id: uuid.UUID, person_id: uuid.UUID) -> str:
+    """Return a person's name in what leaves a project: the same in one project, another elsewhere."""
+    return "p-" + hashlib.sha256(f"{project_id}:{person_id}".encode()).hexdigest()[:12]
 
 
 class InProjectQuerySet(OwnedQuerySet):

@@ -17,6 +17,12 @@ class Incomplete(Refused):
         self.errors = errors
 
 
+class TimeIsUp(Refused):
+    """The item's time was over before there was a complete answer; somebody else gets it."""
+
+    retryable = True
+
+
 class Elsewhere(Refused):
     """The draft was changed in another window meanwhile; nothing was stored."""
 

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 
 from alignapp.annotation import protocols
 from alignapp.annotation.models import Assignment, Candidate, Item, Membership, Project
-from alignapp.annotation.services import answers
+from alignapp.annotation.services import answers, attention, clock
 from alignapp.chat import markdown
 
 REACH = 10  # submitted items that can be stepped back to
@@ -80,6 +80,7 @@ def work_context(
     return {
         "assignment": assignment,
         "project": project,
+        "limit_ms": clock.limit_ms(assignment),
         "columns": columns,
         "below": below,
         "general_error": errors.get("", ""),
@@ -88,6 +89,7 @@ def work_context(
         "guidelines": guidelines,
         "guidelines_html": markdown.render(guidelines.text) if guidelines else "",
         "names_shown": not project.blind,
+        "missed": attention.of_member(member).missed,
         "done": my_counts(member).get(Assignment.State.SUBMITTED, 0),
         **neighbours(assignment),
     }
@@ -133,15 +135,19 @@ def progress(project: Project) -> dict[str, Any]:
 
 
 def members(project: Project) -> list[Membership]:
-    """Return the members, each with `states`: how many assignments they have in each state. Two queries."""
+    """Return the members, each with `states` (assignments in each state), `checks` and `is_stopped`."""
     per_person: dict[Any, dict[str, int]] = {}
     rows = Assignment.objects.filter(item__project=project).order_by()
     for person, state, count in rows.values_list("annotator", "state").annotate(Count("pk")):
         per_person.setdefault(person, {})[state] = count
-    found = list(project.memberships.select_related("person"))
+    checks = attention.checks_of(project)
+    found = list(project.memberships.select_related("person", "project"))
     for member in found:
         counts = per_person.get(member.person_id, {})
         member.states = [counts.get(state, 0) for state in Assignment.State]  # type: ignore[attr-defined]
+        said = checks.get(member.person_id, attention.Checks())
+        member.checks = said  # type: ignore[attr-defined]
+        member.is_stopped = attention.is_stopped(member, said)  # type: ignore[attr-defined]
     return found
 
 

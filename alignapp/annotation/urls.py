@@ -21,6 +21,7 @@ urlpatterns = [
     path("<uuid:project_id>/items/write-again", items.write_again, name="write_again"),
     path("<uuid:project_id>/next", work.claim, name="next"),
     path("members/<uuid:member_id>/remove", people.remove, name="remove"),
+    path("members/<uuid:member_id>/pardon", people.pardon, name="pardon"),
     path("invitations/<uuid:invitation_id>/withdraw", people.withdraw, name="withdraw"),
     path("items/<uuid:item_id>/", items.item, name="item"),
     path("work/<uuid:assignment_id>/", work.work, name="work"),

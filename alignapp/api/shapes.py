@@ -14,6 +14,7 @@ from alignapp.adapters.composition import CARDS, Composition, compose, intervent
 from alignapp.adapters.models import AlignmentVersion
 from alignapp.api.errors import ApiError
 from alignapp.chat.models import Reply
+from alignapp.numbers import whole
 
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
@@ -32,10 +33,10 @@ def names_of(person: Person) -> Iterator[tuple[str, float]]:
 
 def shape_of(person: Person, name: str, strength: float) -> tuple[Reply.Maker, Composition]:
     """Return what a model's name stands for, scaled by `strength`. Raises ApiError for an unknown one."""
-    maker, _, number = name.partition("@")
-    if maker not in CURRENT or (number and maker != Reply.Maker.ALIGNMENT):
+    maker, at, number = name.partition("@")
+    if maker not in CURRENT or (at and maker != Reply.Maker.ALIGNMENT):
         raise _unknown(name)
-    shape = _version(person, name, number) if number else compose(person, maker=maker)
+    shape = _version(person, name, number) if at else compose(person, maker=maker)
     acting = tuple(
         {**part, "strength": min(part["strength"] * strength, MOST_STRENGTH)}
         for part in shape.interventions
@@ -46,7 +47,7 @@ def shape_of(person: Person, name: str, strength: float) -> tuple[Reply.Maker, C
 
 def _version(person: Person, name: str, number: str) -> Composition:
     versions = AlignmentVersion.objects.for_person(person).select_related(*CARDS)
-    version = versions.filter(number=int(number)).first() if number.isdecimal() and len(number) < 10 else None
+    version = versions.filter(number=whole(number)).first()
     if version is None:
         raise _unknown(name)
     message = compose(person, maker=Reply.Maker.SYSTEM_MESSAGE)

@@ -49,12 +49,12 @@ class ImportForm(forms.Form):
 
 
 class ExportForm(forms.Form):
-    """Formats and a purpose."""
+    """Formats and a purpose. A project holds no answers about people: formats of these would be empty."""
 
     formats = forms.MultipleChoiceField(
         label=gettext_lazy("Formats"),
         widget=forms.CheckboxSelectMultiple,
-        choices=lambda: [(one.name, one.title) for one in all_formats() if one.writes],
+        choices=lambda: [(one.name, one.title) for one in all_formats() if one.write_examples],
         error_messages={"required": gettext_lazy("Choose at least one format.")},
     )
     purpose = forms.ChoiceField(

@@ -92,7 +92,7 @@ class Import(OwnedModel, LeasedModel):
 
     def finish(self, counts: dict[str, int], errors: list[tuple[int, str]]) -> None:
         """End well, and remove the file."""
-        self._end(self.State.DONE, progress=1.0, counts=counts, errors=errors)
+        self._end(self.State.DONE, progress=1.0, counts=counts, errors=sorted(errors))
 
     def fail(self, reason: str) -> None:
         """Put it back for another attempt; the last one ends it, with the reason."""

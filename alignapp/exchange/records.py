@@ -5,7 +5,6 @@ People appear by a name that means nothing outside of the project; nobody's addr
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Prefetch
 
 from alignapp.accounts.consent import has_consent
+from alignapp.annotation.access import pseudonym
 from alignapp.annotation.models import Annotation, Assignment, Item, Project, Submission
 from alignapp.chat.models import Reply, Turn
 from alignapp.chat.paths import Paths
@@ -58,11 +58,6 @@ def of_project(project: Project) -> Iterator[Example]:
     agreed = dict(project.memberships.values_list("person_id", "may_train"))
     for item in rows.iterator(chunk_size=CHUNK):
         yield _example(item, names, agreed)
-
-
-def pseudonym(project_id: uuid.UUID, person_id: uuid.UUID) -> str:
-    """Return a person's name in a project's exports: the same in all of one project, another in the next."""
-    return "p-" + hashlib.sha256(f"{project_id}:{person_id}".encode()).hexdigest()[:12]
 
 
 def _example(item: Item, names: Mapping[uuid.UUID, str], agreed: Mapping[uuid.UUID, bool]) -> Example:

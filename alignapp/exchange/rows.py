@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
 from django.db import transaction
@@ -22,6 +22,7 @@ from django.utils.dateparse import parse_datetime
 from alignapp.accounts.models import Person
 from alignapp.annotation.access import Role
 from alignapp.annotation.models import Annotation, Assignment, Item, Membership, Project, Submission
+from alignapp.annotation.protocols.base import DAY_MS
 from alignapp.annotation.services.items import NewCandidate, NewItem, add_items
 from alignapp.exchange.models import Import, ImportedPerson
 from personalization.exchange.fields import scale_back
@@ -46,6 +47,12 @@ class Committed:
     errors: int = 0
     first_errors: list[tuple[int, str]] = field(default_factory=list)
 
+    def note(self, line: int, problem: str) -> None:
+        """Count a bad line; the first ones are kept."""
+        self.errors += 1
+        if len(self.first_errors) < Import.ERRORS_KEPT:
+            self.first_errors.append((line, problem))
+
     def counts(self) -> dict[str, int]:
         """Return the numbers by name."""
         return {name: value for name, value in asdict(self).items() if isinstance(value, int)}
@@ -59,8 +66,7 @@ def commit(
     people = _People(project)
     for batch in _batches(found):
         with transaction.atomic():
-            examples = list(_examples(batch, done))
-            _store(project, people, examples, done)
+            _store(project, people, list(_examples(batch, done)), done)
         if report:
             report(done)
     return done
@@ -72,24 +78,27 @@ def _batches(found: Iterable[Read | LineError]) -> Iterator[list[Read | LineErro
         yield batch
 
 
-def _examples(batch: Sequence[Read | LineError], done: Committed) -> Iterator[Example]:
+def _examples(batch: Sequence[Read | LineError], done: Committed) -> Iterator[tuple[int, Example]]:
     for one in batch:
         if isinstance(one, LineError):
-            done.errors += 1
-            if len(done.first_errors) < Import.ERRORS_KEPT:
-                done.first_errors.append((one.line, one.problem))
+            done.note(one.line, one.problem)
         elif isinstance(one.record, Example):
-            yield one.record
+            yield one.line, one.record
         else:
             done.left_out += 1
 
 
-def _store(project: Project, people: _People, examples: Sequence[Example], done: Committed) -> None:
-    added = add_items(project, map(_item, {example.key: example for example in examples}.values()))
+def _store(project: Project, people: _People, read: Sequence[tuple[int, Example]], done: Committed) -> None:
+    examples = [example for _line, example in read]
+    first: dict[str, Example] = {}
+    for example in examples:
+        first.setdefault(example.key, example)  # what an item is, its first row says
+    added = add_items(project, map(_item, first.values()))
     done.new += added.new
     done.known += len(examples) - added.new
     items = project.items.filter(key__in={example.key for example in examples})
     by_key = {item.key: item for item in items.prefetch_related("candidates")}
+    examples = list(_fitted(read, by_key, done))
     wanted: dict[tuple[uuid.UUID, uuid.UUID], tuple[Item, Judgement]] = {}
     persons = people.of({one.person: one.may_train for example in examples for one in example.judgements})
     for example in examples:
@@ -102,6 +111,45 @@ def _store(project: Project, people: _People, examples: Sequence[Example], done:
     done.judgements += len(wanted)
     done.judgements_known -= len(wanted)
     _judge(wanted)
+
+
+def _fitted(
+    read: Sequence[tuple[int, Example]], by_key: Mapping[str, Item], done: Committed
+) -> Iterator[Example]:
+    """Yield examples whose judgements name the answers as their items have them; others are bad lines.
+
+    One row may list the same answers in another order than the row before of the same item.
+    """
+    for line, example in read:
+        texts = [one.text for one in by_key[example.key].candidates.all()]
+        given = [one.text for one in example.answers]
+        if given == texts:
+            yield example
+            continue
+        left, place = list(range(len(texts))), []
+        for text in given:
+            at = next((i for i in left if texts[i] == text), None)
+            if at is None:
+                break
+            left.remove(at)
+            place.append(at)
+        if len(place) == len(given):
+            yield replace(example, judgements=tuple(_moved(one, place) for one in example.judgements))
+        else:
+            done.note(line, f"“{example.key[:40]}” has other answers than before; give it another id.")
+
+
+def _moved(judgement: Judgement, place: Sequence[int]) -> Judgement:
+    """Return a judgement with answer i called `place[i]`."""
+    acts = tuple(
+        replace(
+            act,
+            answer=None if act.answer is None else place[act.answer],
+            ranking=tuple(tuple(place[i] for i in tie) for tie in act.ranking),
+        )
+        for act in judgement.acts
+    )
+    return replace(judgement, acts=acts, order=tuple(place[i] for i in judgement.order))
 
 
 def _item(example: Example) -> NewItem:
@@ -123,18 +171,18 @@ def _judge(wanted: dict[tuple[uuid.UUID, uuid.UUID], tuple[Item, Judgement]]) ->
     places: dict[uuid.UUID, int] = defaultdict(int)
     now = timezone.now()
     for (item_id, person_id), (item, judgement) in wanted.items():
+        duration = judgement.duration_ms
+        duration = None if duration is None else min(max(duration, 0), DAY_MS)
         ids = [str(candidate.pk) for candidate in item.candidates.all()]
         order = [ids[i] for i in judgement.order or range(len(ids)) if i < len(ids)]
         assignment = Assignment(
             item_id=item_id, annotator_id=person_id, state=Assignment.State.SUBMITTED, order=order,
             strategy="import", lease_until=now, submitted_at=_moment(judgement.at) or now,
-            active_ms=judgement.duration_ms or 0,
+            active_ms=duration or 0,
         )  # fmt: skip
         makers = {str(candidate.pk): candidate.maker for candidate in item.candidates.all()}
         shown = [{"candidate": one, "maker": makers[one]} for one in order]
-        submission = Submission(
-            assignment=assignment, number=1, duration_ms=judgement.duration_ms, shown=shown
-        )
+        submission = Submission(assignment=assignment, number=1, duration_ms=duration, shown=shown)
         assignments.append(assignment)
         submissions.append(submission)
         acts += _acts(submission, ids, judgement.acts)

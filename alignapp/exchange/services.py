@@ -17,10 +17,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from alignapp.adapters import dispatch
-from alignapp.annotation.models import Project
+from alignapp.annotation.models import Project, Submission
 from alignapp.exchange.errors import Refused
 from alignapp.exchange.models import Import
 from alignapp.exchange.rows import Committed, commit
+from alignapp.quality.judgements import judgements_of
 from alignapp.zipping import Sink
 from personalization.exchange import registry, source, transfer
 from personalization.exchange.card import About, card
@@ -38,6 +39,7 @@ LOOKED_AT = 2_000  # records of a preview
 LOOKING_SECONDS = 5.0
 SHOWN = 5  # first records of a preview
 PIECE = 64 * 1024  # bytes
+AGREEMENT_OF = 5_000  # judgements at most of which a card says how far people agree: they are held in memory
 
 
 def recognise(file: IO[bytes]) -> Format:
@@ -47,7 +49,8 @@ def recognise(file: IO[bytes]) -> Format:
     form = registry.recognise(found.data) if found else None
     if form is None or form.write_examples is None:
         columns = ", ".join(list(found.data)[:8]) if found else _("nothing that can be read")
-        raise Refused(_("The format was not recognised (%s). Choose it in the list.") % columns)
+        words = _("The format was not recognised (%s). Choose it in the list, and the file once more.")
+        raise Refused(words % columns)
     return form
 
 
@@ -84,7 +87,7 @@ def look_at(file: IO[bytes], form: Format, *, licence: str, may_train: bool) -> 
         if counts["records"] + counts["errors"] >= LOOKED_AT or time.monotonic() > until:
             is_whole = False
             break
-    return counts | {"people": len(people), "first": first, "list": errors, "is_whole": is_whole}
+    return counts | {"people": len(people), "first": first, "list": sorted(errors), "is_whole": is_whole}
 
 
 def _in_short(line: int, example: Example) -> dict[str, Any]:
@@ -175,10 +178,28 @@ def about_project(project: Project) -> About:
     told += [
         f"The makers of the answers were {'hidden' if project.blind else 'shown'}, their order "
         f"{'random for each person' if project.shuffled else 'that of the source'}; "
-        f"{project.overlap} people for each item where nothing else is said."
+        f"each item by {project.overlap} or more where nothing else is said."
     ]
     who = f"Members and imported people of the project “{project.name}” in alignapp."
-    return About(project.name, f"{timezone.localdate():%Y-%m-%d}", project.description, who, told)
+    at = f"{timezone.localdate():%Y-%m-%d}"
+    return About(project.name, at, project.description, who, told, _agreement(project))
+
+
+def _agreement(project: Project) -> dict[str, str]:
+    """Return how far people agree with themselves and beyond chance, as the quality page says it."""
+    from personalization.agreement.people import alpha_figure
+    from personalization.agreement.repeats import consistency
+
+    if Submission.objects.current().filter(assignment__item__project=project).count() > AGREEMENT_OF:
+        return {}
+    asked = [one for one in judgements_of(project) if one.right is None]
+    own = consistency(asked)  # of all together: rows of single people would carry their names
+    found = {"With oneself, on hidden repeats": own} if own else {}
+    found |= {f"Krippendorff's alpha, {row.label}": row.estimate for row in alpha_figure(asked, seed=0).rows}
+    return {
+        name: f"{one.value:.2f}, 95 % interval {one.low:.2f} to {one.high:.2f} (n = {one.n:,})"
+        for name, one in found.items()
+    }
 
 
 def about_person(person: Person) -> About:

@@ -16,6 +16,7 @@ from alignapp.charts import Bar, BarChart, Scale, bar_chart
 from alignapp.chat.errors import Refused
 from alignapp.feedback.forms import RepeatForm
 from alignapp.feedback.repeats import Consistency, consistency, offers, record_repeat
+from alignapp.numbers import whole
 from personalization.errors import AlignError
 from personalization.statistics import best_agreement
 
@@ -44,7 +45,7 @@ def pair(request: PersonRequest) -> HttpResponse:
     """Show one pair, or store what was said about it and go on to the next."""
     if request.method == "POST":
         return _judge(request)
-    done = int(request.GET.get("done", "0")) if request.GET.get("done", "0").isdecimal() else 0
+    done = whole(request.GET.get("done", "")) or 0
     waiting = offers(request.user)
     if done >= SITTING or not waiting:
         if done:

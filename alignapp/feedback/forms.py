@@ -6,8 +6,10 @@ import json
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from alignapp.feedback.models import Feedback, GapResolution
+from alignapp.numbers import whole
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -20,7 +22,13 @@ class FeedbackForm(forms.Form):
     score = forms.IntegerField(required=False, min_value=1, max_value=100)
     thumb = forms.TypedChoiceField(choices=[(1, 1), (-1, -1)], coerce=int, required=False, empty_value=None)
     ranking = forms.JSONField(required=False)
-    text = forms.CharField(required=False, max_length=20_000)
+    text = forms.CharField(
+        required=False,
+        max_length=20_000,
+        error_messages={
+            "max_length": _("This has %(show_value)d characters; at most %(limit_value)d fit. Shorten it.")
+        },
+    )
     protocol = forms.SlugField(required=False, max_length=40)
     duration_ms = forms.IntegerField(required=False, min_value=0, max_value=DAY_MS)
     input_kind = forms.ChoiceField(
@@ -49,15 +57,16 @@ class FeedbackForm(forms.Form):
     def _places(self) -> list[list[str]]:
         places: dict[int, list[str]] = {}
         for name, value in self.data.items():
-            if name.startswith("place-") and str(value).isdecimal():
-                places.setdefault(int(value), []).append(name.removeprefix("place-"))
+            if name.startswith("place-") and (place := whole(str(value))) is not None:
+                places.setdefault(place, []).append(name.removeprefix("place-"))
         return [places[place] for place in sorted(places)]
 
     def first_error(self) -> str:
         """Return the first thing that is wrong, in one sentence."""
         data: dict[str, Any] = json.loads(self.errors.as_json())
         name, found = next(iter(data.items()))
-        return f"{name}: {found[0]['message']}"
+        words: str = found[0]["message"]
+        return words if name == "text" else f"{name}: {words}"
 
 
 class RepeatForm(forms.Form):

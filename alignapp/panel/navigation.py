@@ -24,6 +24,7 @@ ENTRIES = [
     Entry("overview", _("Overview"), "panel:overview", READERS),
     Entry("jobs", _("Jobs"), "panel:jobs", READERS),
     Entry("adapters", _("Adapters and vectors"), "panel:adapters", READERS),
+    Entry("methods", _("What helps"), "panel:methods", READERS),
     Entry("limits", _("Methods and limits"), "panel:limits", READERS),
     Entry("people", _("People"), "panel:people", EVERYBODY),
     Entry("audit", _("Audit"), "panel:audit", READERS),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from alignapp.panel.views import adapters, audit, jobs, limits, live, overview, people
+from alignapp.panel.views import adapters, audit, jobs, limits, live, methods, overview, people
 
 app_name = "panel"
 urlpatterns = [
@@ -16,6 +16,7 @@ urlpatterns = [
     path("adapters/<uuid:artifact_id>/", adapters.one, name="adapter"),
     path("adapters/<uuid:artifact_id>/verify/", adapters.verify, name="adapter_verify"),
     path("adapters/<uuid:artifact_id>/<slug:act>/", adapters.act, name="adapter_act"),
+    path("methods/", methods.page, name="methods"),
     path("jobs/", jobs.overview, name="jobs"),
     path("jobs/preview", jobs.preview, name="preview_jobs"),
     path("jobs/many", jobs.bulk, name="act_on_jobs"),

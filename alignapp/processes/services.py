@@ -62,7 +62,8 @@ def workers() -> list[Service]:
         ),
         # One job or batch at a time in one process: training takes every core, and a second would halve both.
         _worker("training", "learns and proves", f"{queues.TRAIN},{queues.EVALUATE}", "solo", 1, niceness=15),
-        _worker("housekeeping", "puts right what died", queues.HOUSEKEEPING, "solo", 1),
+        # Two threads: a long import beside what rings every ten seconds.
+        _worker("housekeeping", "puts right what died", queues.HOUSEKEEPING, "threads", 2),
         Service(
             "beat",
             "rings every ten seconds for housekeeping",

@@ -33,7 +33,7 @@ PARTS = (
     ("people", ("progress", "consistency", "taste", "alpha", "concordance", "kappa")),
     ("answers", ("contradictions", "left", "length", "ties")),
     ("makers", ("strengths", "preferences")),
-    ("work", ("gold", "time", "fast", "straight", "skips")),
+    ("work", ("gold", "attention", "time", "fast", "straight", "skips")),
 )
 
 

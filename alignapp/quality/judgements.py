@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from alignapp.annotation import protocols
 from alignapp.annotation.models import Annotation, Assignment, Item, Project, Submission
+from alignapp.annotation.services.attention import is_followed
 
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
@@ -26,7 +27,7 @@ def judgements_of(project: Project, person: Person | None = None) -> list[Judgem
     """Return the current answers to a project's items, of one person or of all, and what was put aside.
 
     Three queries, whatever the number of answers. Free text and marked places are no judgements. A gold item
-    counts with those protocols of which its answer is known.
+    counts with those protocols of which its answer is known, an attention check once for all of them.
     """
     acts: dict[tuple[object, str], list[Annotation]] = defaultdict(list)
     submissions: dict[object, Submission] = {}
@@ -43,9 +44,16 @@ def judgements_of(project: Project, person: Person | None = None) -> list[Judgem
         acts[act.submission_id, name].append(act)
         submissions.setdefault(act.submission_id, act.submission)
     readers = {key: _Reader(one) for key, one in submissions.items()}
-    found = [readers[key].judgement(name, of) for (key, name), of in acts.items()]
+    found = [
+        readers[key].judgement(name, of) for (key, name), of in acts.items() if not readers[key].is_check
+    ]
+    of_submission: dict[object, list[Annotation]] = defaultdict(list)
+    for (key, _name), of in acts.items():
+        of_submission[key] += of
+    checks = [one.check(of_submission[key]) for key, one in readers.items() if one.is_check]
     return [one for one in found if one is not None] + [
-        _aside(one) for one in aside.select_related("annotator")
+        *checks,
+        *(_aside(one) for one in aside.select_related("annotator")),
     ]
 
 
@@ -64,6 +72,27 @@ class _Reader:
         self._lengths = {one: len(WORD.findall(candidates[one].text)) for one in self._asked}
         self._makers = {one: candidates[one].maker for one in self._asked}
 
+    @property
+    def is_check(self) -> bool:
+        """Whether the item is an attention check."""
+        return self._item.purpose == Item.Purpose.ATTENTION
+
+    def check(self, acts: Sequence[Annotation]) -> Judgement:
+        """Return whether these acts, all of the submission, do what the attention check says."""
+        from personalization.agreement.judgements import Judgement
+
+        return Judgement(
+            person=str(self._assignment.annotator),
+            item=str(self._item.id),
+            form="pick",
+            values={},
+            protocol="attention check",
+            seconds=self._seconds(),
+            reading_words=self._reading_words(),
+            right=is_followed(self._item, acts),
+            is_check=True,
+        )
+
     def judgement(self, name: str, acts: Sequence[Annotation]) -> Judgement | None:
         """Return what these acts of one protocol say; None where they order nothing."""
         from personalization.agreement.judgements import Judgement
@@ -75,7 +104,6 @@ class _Reader:
         if right is None and self._item.purpose != Item.Purpose.ORDINARY:
             return None
         values, uncompared = _values(form, acts, self._asked)
-        duration = self._submission.duration_ms
         return Judgement(
             person=str(self._assignment.annotator),
             item=str(self._item.id),
@@ -85,12 +113,16 @@ class _Reader:
             shown=self._shown,
             uncompared=uncompared,
             is_repeat=self._assignment.repeat_of_id is not None,
-            seconds=duration / 1000 if duration is not None else None,
+            seconds=self._seconds(),
             reading_words=self._reading_words(),
             lengths=self._lengths,
             makers=self._makers,
             right=right,
         )
+
+    def _seconds(self) -> float | None:
+        duration = self._submission.duration_ms
+        return duration / 1000 if duration is not None else None
 
     def _reading_words(self) -> int:
         asked = sum(len(WORD.findall(str(one.get("content", "")))) for one in self._item.messages)

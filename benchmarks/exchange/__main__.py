@@ -17,19 +17,17 @@ import random
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import psycopg
-
+from benchmarks.exchange.page import verdict, write_page
+from benchmarks.load.place import own_database
 from benchmarks.machine import commit, machine
 
 WORDS = ("water", "stone", "the", "of", "river", "why", "because", "is", "and", "long", "green", "people")
 PEOPLE = 50
-DATABASE = "align_exchange_benchmark"
 
 
 def main() -> None:
@@ -38,20 +36,27 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--quick", action="store_true", help="5,000 rows")
     parser.add_argument("--postgres", help="a server's URL; a database is made there, and dropped")
+    parser.add_argument("--no-sqlite", action="store_true", help="only PostgreSQL")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--page", type=Path, help="write the page, its plot and its numbers into this folder")
     asked = parser.parse_args()
-    rows = 5_000 if asked.quick else asked.rows
+    rows, begun = 5_000 if asked.quick else asked.rows, time.monotonic()
     found: dict[str, Any] = {"rows": rows, "machine": machine(), "commit": commit(), "measured": []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files = [write(folder / f"pairs-{count}.jsonl", count) for count in (rows // 10, rows)]
-        with sqlite(folder) as url:
+        if not asked.no_sqlite:
+            url = f"sqlite:///{folder / 'exchange.sqlite3'}"
             found["measured"] += measure("SQLite", url, files, folder)
         if asked.postgres:
-            with postgres(asked.postgres) as url:
+            with own_database(asked.postgres) as url:
                 found["measured"] += measure("PostgreSQL", url, files, folder)
+    found["total_seconds"] = time.monotonic() - begun
+    print(verdict(found))
     if asked.json:
         asked.json.write_text(json.dumps(found, indent=1) + "\n")
+    if asked.page:
+        write_page(asked.page, found)
 
 
 def write(path: Path, count: int) -> Path:
@@ -84,25 +89,6 @@ def measure(name: str, url: str, files: list[Path], folder: Path) -> Iterator[di
 def run(command: list[str], environment: dict[str, str]) -> str:
     """Run a process and return what it printed."""
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-
-
-@contextmanager
-def sqlite(folder: Path) -> Iterator[str]:
-    """Give a new file."""
-    yield f"sqlite:///{folder / 'exchange.sqlite3'}"
-
-
-@contextmanager
-def postgres(server: str) -> Iterator[str]:
-    """Make a database, and drop it however the measurement ends."""
-    drop = f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(drop)
-        connection.execute(f"CREATE DATABASE {DATABASE}")
-        try:
-            yield urlsplit(server)._replace(path=f"/{DATABASE}").geturl()
-        finally:
-            connection.execute(drop)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from pathlib import Path
 from benchmarks.kept import options_of
 from benchmarks.kept import publish as tell
 from benchmarks.machine import commit, machine
+from benchmarks.methods.advice import adviser_regret
 from benchmarks.methods.feedback import KINDS, MIDDLE, MOST_EPOCHS
 from benchmarks.methods.page import write_page
 from benchmarks.methods.results import summary, table
@@ -78,7 +79,8 @@ def main() -> None:
             pass
         finally:
             study.close()
-    found = summary(list(study.cells.found.values()))
+    cells = list(study.cells.found.values())
+    found = summary(cells) | adviser_regret(cells)
     if not found["grid"]:
         parser.exit(message="No method was finished for two people yet: run the command again.\n")
     found |= {"machine": machine(), "dtype": dtype, "commit": commit()}

@@ -1,4 +1,4 @@
-"""The page of the methods benchmark: the best of each kind of feedback, and what every method did."""
+"""The page of the methods benchmark: the best of each kind of feedback, what every method did, and advice."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ from typing import Any
 from benchmarks import plots
 from benchmarks.methods.results import table
 
+BAR, GOAL = 0.03, 0.01  # regret of the adviser, in win rate
+
 
 def write_page(folder: Path, found: dict[str, Any]) -> None:
-    """Write methods.md with methods.json and a plot into `folder`."""
+    """Write methods.md with methods.json and a plot for each kind of feedback into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = {
-        f"{row['kind']}: {row['method']}": (row["win_rate"], row["low"], row["high"])
-        for row in sorted(found["grid"], key=lambda r: (r["kind"], -r["win_rate"]))
-        if not row["taught"] and row["prompts"] == found["best_by_kind"][row["kind"]]["prompts"]
-    }
-    title = "Win rate against base on fresh answers, by kind of feedback"
-    plots.bars(folder / "methods.svg", title, rows, low=0.0, high=1.0)
+    for kind in sorted(found["best_by_kind"]):
+        _plot(folder / f"methods-{kind}.svg", kind, found)
     (folder / "methods.json").write_text(json.dumps(found, indent=1) + "\n")
     (folder / "methods.md").write_text(words(found))
 
@@ -27,6 +24,7 @@ def write_page(folder: Path, found: dict[str, Any]) -> None:
 def words(found: dict[str, Any]) -> str:
     """Return the page."""
     best = "\n".join(_best(kind, row) for kind, row in sorted(found["best_by_kind"].items()))
+    pictures = "\n\n".join(f"![{kind}](methods-{kind}.svg)" for kind in sorted(found["best_by_kind"]))
     return f"""# Methods: which learns most from which kind of feedback
 
 `python -m benchmarks.methods --page docs/benchmarks` ({found["machine"]}, {found["dtype"]}, commit
@@ -37,9 +35,9 @@ that what differs is the loss. Their hidden taste then compares fresh answers to
 base model's answers of the same random seed. The intervals (95 %) resample whole people: **of few people
 they are rough, and a difference whose interval includes 0 is no difference.**
 
-![win rates](methods.svg)
-
 {best}
+
+{pictures}
 
 ## Every method
 
@@ -48,7 +46,32 @@ they are rough, and a difference whose interval includes 0 is no difference.**
 Relevance: change of the cosine between prompt and answer. Perplexity: of neutral text. Nats: change of an
 answer's log-probability in the last epoch. Cosine: of the gradients of liked and disliked answers (1: a
 margin loss can hardly tell them apart). Seconds: of the processor, to train.
+
+## Gradient entanglement
+
+{_entanglement(found)}
+
+## The adviser
+
+{_advice(found)}
 """
+
+
+def _plot(file: Path, kind: str, found: dict[str, Any]) -> None:
+    """Write lines over the numbers of prompts, or bars where there is one."""
+    rows = [row for row in found["grid"] if row["kind"] == kind and not row["taught"]]
+    sizes = sorted({row["prompts"] for row in rows})
+    title = f"From {kind}: win rate against base on fresh answers"
+    cells = {
+        (row["method"], row["prompts"]): (row["win_rate"], row["low"], row["high"])
+        for row in sorted(rows, key=lambda row: -row["win_rate"])
+    }
+    methods = list(dict.fromkeys(method for method, _ in cells))
+    if len(sizes) == 1:
+        plots.bars(file, title, {m: cells[m, sizes[0]] for m in methods}, low=0.0, high=1.0)
+        return
+    lines = {m: [cells.get((m, size)) for size in sizes] for m in methods}
+    plots.lines(file, title, sizes, lines, low=0.3, high=1.0, x_name="messages with feedback")
 
 
 def _best(kind: str, row: dict[str, Any]) -> str:
@@ -59,4 +82,44 @@ def _best(kind: str, row: dict[str, Any]) -> str:
     if row["runner_up"] is None:
         return f"{text}; nothing else was measured."
     gap = f"{row['difference']:+.2f} [{row['difference_low']:+.2f}, {row['difference_high']:+.2f}]"
-    return f"{text}; ahead of `{row['runner_up']}` by {gap}."
+    said = "" if row["difference_low"] > 0 else ", which is no difference"
+    return f"{text}; ahead of `{row['runner_up']}` by {gap}{said}."
+
+
+def _entanglement(found: dict[str, Any]) -> str:
+    rows = found["entanglement"]
+    if not rows:
+        return "No method here was given a disliked answer."
+    lines = ["| learns from | method | cosine of the gradients | liked answers lost |", "|---" * 4 + "|"]
+    lines += [
+        f"| {row['kind']} | `{row['method']}` | {_interval(row['cosine'])} | {_interval(row['sank'])} |"
+        for row in sorted(rows, key=lambda row: (row["kind"], row["cosine"]["value"]))
+    ]
+    told = (
+        "\n\nCosine: of the gradients of liked and of disliked answers after the last epoch. Lost: the share "
+        "of people and seeds whose liked answers became less likely in that epoch."
+    )
+    return "\n".join(lines) + told
+
+
+def _advice(found: dict[str, Any]) -> str:
+    regret = found.get("adviser_regret")
+    if not regret:
+        return "Too few people or methods to say what following the adviser loses."
+    by_kind = "\n".join(
+        f"- {kind}: {_signed(row)}, advised: {', '.join(row['advised'])}"
+        for kind, row in sorted(found["adviser_regret_by_kind"].items())
+    )
+    return f"""Each person is left out of the table that advises them, with nothing acting, and follows it.
+Against the best sound method of hindsight, chosen on the other seeds (of one seed: the other half of the
+prompts), that loses **{_signed(regret)}** win rate; the bar is {BAR:g}, the goal {GOAL:g}.
+
+{by_kind}"""
+
+
+def _interval(row: dict[str, float]) -> str:
+    return f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+
+
+def _signed(row: dict[str, Any]) -> str:
+    return f"{row['value']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"

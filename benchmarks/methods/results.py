@@ -81,6 +81,7 @@ def summary(cells: Sequence[Cell]) -> dict[str, Any]:
             kind: _best([c for c in cells if c.kind == kind and not c.taught]) for kind in kinds
         },
         "grid": grid,
+        "entanglement": _entanglement(cells),
         "people": len({cell.person for cell in cells}),
         "seeds": len({cell.seed for cell in cells}),
     }
@@ -123,6 +124,24 @@ def _best(cells: Sequence[Cell]) -> dict[str, Any]:
         gap = over_people(gaps)
         found |= {"difference": gap.value, "difference_low": gap.low, "difference_high": gap.high}
     return found
+
+
+def _entanglement(cells: Sequence[Cell]) -> list[dict[str, Any]]:
+    """Return, of each kind and method without a teacher, how far liked and disliked answers pull together.
+
+    The cosine of their gradients after the last epoch, over all numbers of prompts, and what liked answers
+    gained there, in nats; methods that know no disliked answer have none.
+    """
+    found: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        if cell.gradient_cosine is not None and not cell.taught:
+            found.setdefault((cell.kind, cell.method), []).append(cell)
+    rows = []
+    for (kind, method), chosen in sorted(found.items()):
+        cosine = over_people([(c.gradient_cosine, c.person) for c in chosen if c.gradient_cosine is not None])
+        sank = over_people([(float(c.chosen_change < 0), c.person) for c in chosen])
+        rows.append({"kind": kind, "method": method, "cosine": cosine.as_dict(), "sank": sank.as_dict()})
+    return rows
 
 
 def _means(cells: Sequence[Cell]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from multiprocessing import get_context
 from benchmarks.kept import options_of
 from benchmarks.machine import commit, machine
 from benchmarks.people import arms
-from benchmarks.people.page import ship, write_page
+from benchmarks.people.page import write_page
 from benchmarks.people.pool import FRESH, RATED
 from benchmarks.people.results import Cells, summary, table
 from benchmarks.people.study import compute, draw, publish
@@ -40,7 +40,6 @@ def main() -> None:
     )
     parser.add_argument("--exact", action="store_true", help="float32 even where bfloat16 is faster")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="people at the same time")
-    parser.add_argument("--ship", action="store_true", help="let the application show when it pays to train")
     parser.set_defaults(rated=RATED, fresh=FRESH)
     options = parser.parse_args()
     if options.quick:
@@ -49,7 +48,7 @@ def main() -> None:
         options.people, options.seeds, options.prompts = 2, 1, [8]
         options.arms = [arm for arm in options.arms if arm not in ("adapter", "both")]
     begun = time.monotonic()
-    folder, dtype, model = draw(options)
+    folder, dtype = draw(options)
     spawned = get_context("spawn")
     shares = [
         spawned.Process(target=compute, args=(options, folder, i, options.processes), daemon=True)
@@ -70,8 +69,6 @@ def main() -> None:
     if options.page:
         write_page(options.page, found)
         publish(folder)
-    if options.ship:
-        ship(found, model)
     if any(share.exitcode for share in shares):
         sys.exit("Some cells failed (see above); what was computed is kept: run the command again.")
 

@@ -10,9 +10,6 @@ from typing import Any
 from benchmarks import plots
 from benchmarks.people.results import MOST_PERPLEXITY_RATIO, MOST_RELEVANCE_LOST, table
 
-# What the application shows before somebody trains: its module says how.
-GAINS = Path("alignapp/adapters/gains.json")
-SHIPPED = ("vector", "adapter", "both")
 CURVES = ("system_message", "in_context", "vector", "adapter", "both")
 
 
@@ -35,22 +32,6 @@ def write_page(folder: Path, found: dict[str, Any]) -> None:
     plots.bars(folder / "people-each.svg", title, {k: v for k, v in each.items() if v}, low=0.0, high=1.0)
     (folder / "people.json").write_text(json.dumps(found, indent=1) + "\n")
     (folder / "people.md").write_text(_words(found))
-
-
-def ship(found: Mapping[str, Any], model: str) -> None:
-    """Write what the application says about when it pays to train: sizes at which adapters were made."""
-    pays = found["pays"]
-    names, sizes = ("arm", "prompts", "win_rate", "low", "high", "n"), [row["prompts"] for row in pays]
-    rows = [row for row in found["grid"] if row["arm"] in SHIPPED and row["prompts"] in sizes]
-    shipped = {
-        "model": model,
-        "people": max(row["people"] for row in rows),
-        "seeds": found["seeds"],
-        "commit": found["commit"],
-        "grid": [{name: row[name] for name in names} for row in rows],
-        "pays": [{name: row[name] for name in ("prompts", "adapter", "seconds")} for row in pays],
-    }
-    GAINS.write_text(json.dumps(shipped, indent=1) + "\n")
 
 
 def _words(found: dict[str, Any]) -> str:

@@ -157,8 +157,8 @@ def compute(options: argparse.Namespace, folder: Path, share: int = 0, shares: i
             study.close()
 
 
-def draw(options: argparse.Namespace) -> tuple[Path, str, str]:
-    """Draw what every share reads; return this run's folder, the precision and the model's name."""
+def draw(options: argparse.Namespace) -> tuple[Path, str]:
+    """Draw what every share reads; return this run's folder and the precision."""
     base = load(options.model, options.models)
     dtype = precision_of(base, wanted=not options.exact)
     name = f"{base.revision}-{dtype}-{arms.recipe()}"
@@ -172,7 +172,7 @@ def draw(options: argparse.Namespace) -> tuple[Path, str, str]:
                 study.draw(seed)
         finally:
             study.close()
-    return folder, dtype, base.name
+    return folder, dtype
 
 
 def texts_for(base: BaseModel, dtype: str, folder: Path = Path("var/benchmarks/people")) -> Path:

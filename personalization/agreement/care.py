@@ -1,4 +1,4 @@
-"""How carefully people answer: gold items, the same answer to everything, ties.
+"""How carefully people answer: gold items, attention checks, the same answer to everything, ties.
 
 Knows nothing of why. A flag asks a person to look; it excludes nobody.
 """
@@ -14,6 +14,7 @@ from personalization.agreement.judgements import Judgement, by_person, by_protoc
 from personalization.statistics import Estimate, wilson
 
 LEAST_RIGHT = 0.9  # a whole interval below this is flagged
+MISSED = 2  # attention checks that somebody missed, from which on they are flagged
 STRAIGHT_SHARE = 0.5  # a whole interval above this is flagged
 RARE_RUN = 0.001  # a run of one side that one of a thousand people would show who toss a coin
 # Forms in which all candidates alike means that nothing was told apart.
@@ -21,8 +22,8 @@ KEEPING = ("rating", "steps", "attributes", "ranking")
 
 
 def gold_figure(judgements: Sequence[Judgement]) -> Figure:
-    """Return how often each person gives the expected answer to gold items and attention checks."""
-    known = [one for one in judgements if one.right is not None and not one.skipped]
+    """Return how often each person gives the expected answer to gold items."""
+    known = [one for one in judgements if one.right is not None and not one.skipped and not one.is_check]
     rows = []
     for person, said in by_person(known).items():
         found = _right(said)
@@ -40,6 +41,31 @@ def gold_figure(judgements: Sequence[Judgement]) -> Figure:
     return Figure(
         "gold", title, f"Known answers are given in {percent(_right(known))}; {advice}", tuple(rows)
     )
+
+
+def attention_figure(judgements: Sequence[Judgement]) -> Figure:
+    """Return how often each person does what attention checks say.
+
+    Whoever reads can do it, so that one miss may be a slip and two are not: they are flagged.
+    """
+    checks = [one for one in judgements if one.is_check and not one.is_repeat]
+    rows = []
+    for person, said in by_person(checks).items():
+        missed = sum(not one.right for one in said)
+        rows.append(Row(person, wilson(len(said) - missed, len(said)), missed >= MISSED))
+    title = "Attention checks followed"
+    if not rows:
+        words = "No attention check has been answered yet; add one or two to see who reads to the end."
+        return Figure("attention", title, words)
+    careless = [row.label for row in rows if row.flagged]
+    followed = sum(bool(one.right) for one in checks)
+    advice = (
+        f"{listed(careless)} missed {MISSED} or more: look at their answers before they are used."
+        if careless
+        else f"nobody missed {MISSED} or more."
+    )
+    words = f"What stands on the page was done in {followed} of {len(checks)} attention checks; {advice}"
+    return Figure("attention", title, words, tuple(rows))
 
 
 def straight_figure(judgements: Sequence[Judgement]) -> Figure:

@@ -41,10 +41,13 @@ class Cycles:
     p: float
 
 
-def general_preferences(total: Array) -> Array:
-    """Return P(row beats column), (makers, makers), of the general preference model fitted to win counts."""
+def general_preferences(total: Array, *, blocks: int = 1) -> Array:
+    """Return P(row beats column), (makers, makers), of the general preference model fitted to win counts.
+
+    Each block is a rotation; with (makers - 1) // 2 of them beside the strengths any table can be told.
+    """
     makers = len(total)
-    start = np.concatenate([bradley_terry(total), _rotation_start(total)])
+    start = np.concatenate([bradley_terry(total), _rotation_start(total, blocks)])
     fitted = minimize(_loss, start, args=(total,), jac=True, method="L-BFGS-B", options={"maxiter": 200})
     return np.asarray(expit(_scores(fitted.x, makers)))
 
@@ -134,25 +137,29 @@ def _clearest(total: Array) -> float:
 
 
 def _scores(parameters: Array, makers: int) -> Array:
-    t, a, b = parameters.reshape(3, makers)
-    return np.asarray(t[:, None] - t[None, :] + np.outer(a, b) - np.outer(b, a))
+    t, *turns = parameters.reshape(-1, makers)
+    a, b = np.asarray(turns[0::2]), np.asarray(turns[1::2])
+    return np.asarray(t[:, None] - t[None, :] + a.T @ b - b.T @ a)
 
 
 def _loss(parameters: Array, total: Array) -> tuple[float, Array]:
     """Return the penalised negative log-likelihood and its gradient."""
     makers = len(total)
-    _t, a, b = parameters.reshape(3, makers)
+    _t, *turns = parameters.reshape(-1, makers)
     scores = _scores(parameters, makers)
     # Each game is in the table twice, as a win and as a loss of the other: the sum runs over wins only.
     loss = float((total * np.logaddexp(0.0, -scores)).sum()) + PENALTY * float((parameters**2).sum())
     slope = -total * expit(-scores)
     skew = slope - slope.T
-    gradient = np.concatenate([skew.sum(axis=1), skew @ b, -(skew @ a)])
+    pairs = zip(turns[0::2], turns[1::2], strict=True)
+    gradient = np.concatenate(
+        [skew.sum(axis=1), *(part for a, b in pairs for part in (skew @ b, -(skew @ a)))]
+    )
     return loss, gradient + 2 * PENALTY * parameters
 
 
-def _rotation_start(total: Array) -> Array:
-    """Return the strongest rotation in what strengths leave over: no rotation at all is a saddle.
+def _rotation_start(total: Array, blocks: int) -> Array:
+    """Return the strongest rotations in what strengths leave over: no rotation at all is a saddle.
 
     A skew-symmetric matrix with the eigenvector x + iy for im turns that plane by 2 m (x y' - y x').
     """
@@ -160,7 +167,9 @@ def _rotation_start(total: Array) -> Array:
     strengths = bradley_terry(total)
     rest = (total - games * expit(strengths[:, None] - strengths[None, :])) / np.maximum(games, 1.0)
     values, vectors = np.linalg.eig(rest - rest.T)
-    strongest = int(np.argmax(values.imag))
-    # Near one half a share of d above it is 4 d of log-odds; `rest - rest.T` has d twice.
-    size = np.sqrt(max(4 * float(values[strongest].imag), 1e-6))
-    return np.concatenate([vectors[:, strongest].real * size, vectors[:, strongest].imag * size])
+    found: list[Array] = []
+    for one in np.argsort(-values.imag)[:blocks]:
+        # Near one half a share of d above it is 4 d of log-odds; `rest - rest.T` has d twice.
+        size = np.sqrt(max(4 * float(values[one].imag), 1e-6))
+        found += [vectors[:, one].real * size, vectors[:, one].imag * size]
+    return np.concatenate(found)

@@ -36,7 +36,8 @@ class Judgement:
     right, empty where nobody knows. `uncompared` candidates were not held against each other, as those that
     somebody did not pick out of four. `lengths` are words of each candidate, `reading_words` everything there
     was to read. `makers` says who wrote a candidate. `skipped` ones have no values. `right` is only known
-    of gold and attention items: whether the answer is the expected one.
+    of gold and attention items: whether the answer is the expected one. `is_check`: an attention check, one
+    judgement for all that was asked about it, without values.
     """
 
     person: str
@@ -53,6 +54,7 @@ class Judgement:
     lengths: Mapping[str, int] = field(default_factory=dict)
     makers: Mapping[str, str] = field(default_factory=dict)
     right: bool | None = None
+    is_check: bool = False
 
     @property
     def name(self) -> str:

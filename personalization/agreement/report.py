@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from personalization.agreement.biases import left_figure, length_figure
-from personalization.agreement.care import gold_figure, straight_figure, ties_figure
+from personalization.agreement.care import attention_figure, gold_figure, straight_figure, ties_figure
 from personalization.agreement.contradictions import contradictions_figure
 from personalization.agreement.cycles import preferences_figure
 from personalization.agreement.figures import Figure
@@ -40,6 +40,7 @@ def figures(judgements: Sequence[Judgement], *, seed: int = 0) -> list[Figure]:
         strengths_figure(asked, seed=seed),
         preferences_figure(asked, seed=seed),
         gold_figure(judgements),
+        attention_figure(judgements),
         time_figure(judgements),
         fast_figure(judgements),
         straight_figure(judgements),

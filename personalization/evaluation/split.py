@@ -7,10 +7,10 @@ case, spaces and punctuation, count as one: whoever learned from the first has s
 from __future__ import annotations
 
 import random
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from personalization.cleaning import plain
 from personalization.errors import Leak
 from personalization.records import Critique, Edit, Pair, RatedGroup, Record, Thumb
 
@@ -106,16 +106,6 @@ def contents(record: Record) -> set[tuple[str, ...]]:
     """Return what a record holds: the messages and one answer each, without case, spaces, punctuation."""
     asked = tuple(f"{message.role}:{plain(message.content)}" for message in record.prompt)
     return {(*asked, plain(text)) for text in _answers(record)}
-
-
-def plain(text: str) -> str:
-    """Return a text's words: letters, digits and marks in one case, one space between them.
-
-    A text without any stays as it is, but for spaces: two different faces are two answers.
-    """
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    kept = "".join(c if unicodedata.category(c)[0] in "LNM" else " " for c in folded)
-    return " ".join(kept.split()) or " ".join(folded.split())
 
 
 def _answers(record: Record) -> tuple[str, ...]:

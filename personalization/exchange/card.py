@@ -37,7 +37,13 @@ def card(files: Mapping[str, Export], about: About) -> str:
     parts += [_section("How they were asked", [*about.how, *_protocols(files.values())])]
     parts += [_section("What is in it", _files(files))]
     agreement = [f"{name}: {value}" for name, value in about.agreement.items()]
-    parts += [_section("Agreement", agreement or ["It was not computed for this export."])]
+    parts += [
+        _section(
+            "Agreement",
+            agreement
+            or ["Nothing tells: nobody was asked twice, no two judged the same, or there is too much."],
+        )
+    ]
     parts += [_section("Licences", _licences(files.values()))]
     parts += [_section("What was left out, and why", _left_out(files))]
     parts += [_section("Known biases", [*about.biases, *_biases(files.values())])]
@@ -51,8 +57,11 @@ def _head(files: Mapping[str, Export], about: About) -> str:
     lines = ["---", f"pretty_name: {json.dumps(about.title, ensure_ascii=False)}"]
     lines += ["language:", *(f"- {json.dumps(name)}" for name in languages)] if languages else []
     lines += [f"license: {_hub_licence(_summed(one.licences for one in files.values()))}"]
-    lines += ["size_categories:", f"- {size}", "tags:", "- preference", "- human-feedback", "configs:"]
+    lines += ["size_categories:", f"- {size}", "tags:", "- preference", "- human-feedback"]
+    lines += ["configs:"] if any(export.rows for export in files.values()) else []
     for name, export in files.items():
+        if not export.rows:  # an empty file has no columns, which readers refuse
+            continue
         lines += [f"- config_name: {export.form.name}", f"  data_files: {json.dumps(name)}"]
     return "\n".join([*lines, "---"])
 

@@ -95,6 +95,8 @@ def completion(value: Any, name: str) -> str:
     """Return an answer that is a text or a list of one assistant message. Raises FormatError."""
     if isinstance(value, str):
         return value
+    if not isinstance(value, list):
+        raise FormatError(f"“{name}” has to be a text or a list of messages.")
     messages = chat(value, name)
     if len(messages) != 1 or messages[0].role != "assistant":
         raise FormatError(f"“{name}” has to be a text or one message of the assistant.")

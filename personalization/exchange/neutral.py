@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, Literal
 
 from personalization.errors import AlignError
@@ -18,6 +19,7 @@ from personalization.records import Message
 Kind = Literal["rating", "pick", "ranking", "thumb", "edit", "critique"]
 LOWEST, HIGHEST = 1.0, 100.0  # of a rating
 LIMITS = {"key": 200, "language": 35, "source": 200, "licence": 100}  # characters
+ANSWER_LIMITS = {"maker": 200, "provider": 200}
 # How it was asked, in the words of the annotators' console, so that what is read counts there like its own.
 RATED, PICKED, RANKED, THUMB = "slider-1-100", "pick-1-of-n", "places-with-ties", "thumb"
 ATTRIBUTES, EDITED, SPANS, COMMENT = "attributes-1-100", "edited-answer", "marked-spans", "free-comment"
@@ -99,6 +101,9 @@ class Example:
         for name, most in LIMITS.items():
             if len(getattr(self, name)) > most:
                 raise FormatError(f"The {name} has more than {most} characters; shorten it.")
+        for answer, (name, most) in product(self.answers, ANSWER_LIMITS.items()):
+            if len(getattr(answer, name)) > most:
+                raise FormatError(f"The {name} of an answer has more than {most} characters; shorten it.")
         for judgement in self.judgements:
             if judgement.order and sorted(set(judgement.order)) != sorted(judgement.order):
                 raise FormatError("An answer stands twice in the order that was shown.")

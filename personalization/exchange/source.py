@@ -12,7 +12,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import IO, Any, NoReturn
 
@@ -25,10 +25,11 @@ _SUSPECT = re.compile(r"\\u(?:0000|d[89a-f])", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row; lines count from 1."""
+    """One row; lines count from 1. `number`: which object of an array, from 1; all may be on one line."""
 
     line: int
     data: dict[str, Any]
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def _row(line: int, text: str, decoder: json.JSONDecoder) -> Row | LineError:
 
 def _array(text: io.TextIOWrapper, line: int) -> Iterator[Row | LineError]:
     decoder = _decoder()
-    buffer, at, size = "", 0, CHUNK
+    buffer, at, size, number = "", 0, CHUNK, 0
     while True:
         gap = _GAP.match(buffer, at)
         end = gap.end() if gap else at
@@ -116,9 +117,16 @@ def _array(text: io.TextIOWrapper, line: int) -> Iterator[Row | LineError]:
         except (ValueError, RecursionError) as error:
             yield LineError(line, f"This cannot be read: {error} Nothing after it was read.")
             return
-        yield _checked(line, value, buffer[at:end])
+        number += 1
+        yield _numbered(_checked(line, value, buffer[at:end]), number)
         line += buffer.count("\n", at, end)
         at, size = end, CHUNK
+
+
+def _numbered(found: Row | LineError, number: int) -> Row | LineError:
+    if isinstance(found, Row):
+        return replace(found, number=number)
+    return LineError(found.line, f"Object {number}: {found.problem}")
 
 
 def _table(text: io.TextIOWrapper, first: str, line: int) -> Iterator[Row | LineError]:

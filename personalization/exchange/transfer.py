@@ -46,7 +46,9 @@ def read(file: IO[bytes], form: Format) -> Iterator[Read | LineError]:
         try:
             yield from [Read(group[0].line, record) for record in form.read([row.data for row in group])]
         except FormatError as error:
-            yield LineError(group[0].line, str(error))
+            first = group[0]
+            where = f"Object {first.number}: " if first.number else ""
+            yield LineError(first.line, f"{where}{error}")
 
 
 def _together(found: Iterable[Row | LineError], column: str) -> Iterator[list[Row] | LineError]:

@@ -33,6 +33,13 @@ def read(rows: Sequence[Mapping[str, Any]]) -> Iterator[Example]:
     yield fields.example(row, prompt, (Answer(chosen), Answer(rejected)), judgements=(judgement,))
 
 
+def read_chats(rows: Sequence[Mapping[str, Any]]) -> Iterator[Example]:
+    """Read one row whose prompt is a list of messages, so that files of texts are not taken for such."""
+    if isinstance(rows[0].get("prompt"), str):
+        raise FormatError("“prompt” has to be a list of messages; with texts the format is TRL preference.")
+    yield from read(rows)
+
+
 def _split_texts(chosen: str, rejected: str) -> tuple[tuple[Message, ...], str, str]:
     """Cut two texts where they part, at the last space before, as TRL does."""
     shared = next((i for i, (a, b) in enumerate(zip(chosen, rejected, strict=False)) if a != b), -1)
@@ -105,7 +112,7 @@ FORMATS = (
     ),
     Format(
         "trl-conversational", "TRL preference, conversational", _PARTS | {"prompt"}, LOSES,
-        read=read, write_examples=_writer(_conversational),
+        read=read_chats, write_examples=_writer(_conversational),
     ),
     Format(
         "trl-implicit", "TRL preference, implicit prompt", _PARTS, LOSES,

@@ -101,6 +101,13 @@ class Completions:
         return [len(p) + len(a) for p, a in zip(self.prompts, self.answers, strict=True)]
 
 
+@torch.inference_mode()
+def mean_logps(base: BaseModel, answers: Sequence[tuple[Sequence[Message], str]]) -> list[float]:
+    """Return the mean log-probability a token of each (messages before the answer, answer)."""
+    sums, tokens = completion_logps(base, Completions.encode(base, answers))
+    return (sums / tokens).tolist()
+
+
 def completion_logps(
     base: BaseModel, items: Completions, *, batch_tokens: int = 4096
 ) -> tuple[Tensor, Tensor]:

@@ -76,7 +76,7 @@ def _slider(question: Question, raw: Raw, content: dict[str, Any], errors: dict[
     if not _first(raw, f"{question.name}.set"):
         return
     value = _first(raw, question.name)
-    if not (value.isascii() and value.isdigit()) or int(value[:4]) > 100:
+    if not (value.isascii() and value.isdigit()) or len(value) > 3 or int(value) > 100:
         errors[question.name] = "Move the slider to a place between its two ends."
         return
     _put(content, question.name, int(value))

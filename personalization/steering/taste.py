@@ -17,6 +17,7 @@ from personalization.models.logprobs import Completions
 from personalization.records import Message, Pair
 from personalization.steering.capture import mean_states
 from personalization.steering.instant import Sums, layers_of, read_subject
+from personalization.steering.reward import RatedPrompt
 
 # Each answer takes a forward pass; four answers of 64 prompts take a minute on one core.
 MOST_PROMPTS = 64
@@ -24,28 +25,41 @@ MOST_PROMPTS = 64
 AS_TEACHER = 1.2
 
 
+def rated_prompts(base: BaseModel, pairs: Sequence[Pair]) -> list[RatedPrompt]:
+    """Return the answers to each prompt with their states and what its pairs make of each of them.
+
+    An answer's margins, won less lost, are its centred rating times the number of answers where the pairs
+    are all those of a prompt's ratings. The last MOST_PROMPTS prompts are read.
+    """
+    margins: dict[tuple[str, tuple[Message, ...]], dict[str, float]]
+    margins = defaultdict(lambda: defaultdict(float))
+    for pair in pairs:
+        margins[pair.conversation, pair.prompt][pair.chosen] += pair.margin
+        margins[pair.conversation, pair.prompt][pair.rejected] -= pair.margin
+    kept = list(margins.items())[-MOST_PROMPTS:]
+    items = [(prompt, text) for (_, prompt), texts in kept for text in texts]
+    layers = list(layers_of(len(base.layers)))
+    states = mean_states(base, Completions.encode(base, items))[:, layers].numpy()
+    found, at = [], 0
+    for (conversation, _), texts in kept:
+        own = states[at : at + len(texts)]
+        found.append(RatedPrompt(conversation, own, tuple(texts.values())))
+        at += len(texts)
+    return found
+
+
 def taste_of(base: BaseModel, pairs: Sequence[Pair], directions: Path) -> SteeringVectors | None:
     """Return AS_TEACHER times the vector of these pairs; None where they say nothing or disagree.
 
-    Of a prompt with all pairs of its ratings that is exactly the vector of the ratings: an answer's margins,
-    won less lost, are its centred rating times the number of answers. `directions` is the model's folder of
-    value directions, for the way to the subject. The last MOST_PROMPTS prompts are read.
+    Of a prompt with all pairs of its ratings that is exactly the vector of the ratings (`rated_prompts`).
+    `directions` is the model's folder of value directions, for the way to the subject.
     """
-    margins: dict[tuple[Message, ...], dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for pair in pairs:
-        margins[pair.prompt][pair.chosen] += pair.margin
-        margins[pair.prompt][pair.rejected] -= pair.margin
-    kept = list(margins.items())[-MOST_PROMPTS:]
-    if not kept:
+    if not pairs:
         return None
-    items = [(prompt, text) for prompt, texts in kept for text in texts]
-    states = mean_states(base, Completions.encode(base, items))
     layers = layers_of(len(base.layers))
-    sums, at = Sums(layers), 0
-    for number, (_, texts) in enumerate(kept):
-        own = states[at : at + len(texts), list(layers)].numpy()
-        sums.put(str(number), own, list(texts.values()))
-        at += len(texts)
+    sums = Sums(layers)
+    for number, prompt in enumerate(rated_prompts(base, pairs)):
+        sums.put(str(number), prompt.states, prompt.scores)
     found = sums.direction(read_subject(directions, layers))
     if found is None:
         return None

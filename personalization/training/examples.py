@@ -6,10 +6,14 @@ one kind serves every method for it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
 
+import numpy as np
+
+from personalization.agreement.cycles import general_preferences
 from personalization.errors import NotEnoughData
 from personalization.records import Message, Pair, RatedGroup, Record, Records, Thumb
 from personalization.simulation.people import population
@@ -20,7 +24,7 @@ from personalization.values.composer import Own, compose
 
 Answer = tuple[tuple[Message, ...], str]  # the messages before it, and its text
 
-PAIRED = ("pairs", "contrasts")  # kinds whose losses get `PairLogps`
+PAIRED = ("pairs", "contrasts", "critiques")  # kinds whose losses get `PairLogps`
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ def learned_from(records: Records, data: str) -> tuple[Record, ...]:
         "thumbs": records.thumbs,
         "ratings": records.groups,
         "edits": records.edits,
+        "critiques": records.revised,
     }
     return kinds.get(data, records.pairs)
 
@@ -129,6 +134,36 @@ def _rated(group: RatedGroup, head: tuple[Message, ...], spread: float) -> Examp
     )
 
 
+def _critiques(records: Records, head: tuple[Message, ...], settings: TrainingSettings) -> list[Example]:
+    """Return what critiques and follow-ups taught beside the comparisons: few alone teach little."""
+    if not records.revised:
+        return []
+    return [*pair_examples(records.revised, head), *_pairs(records, head, settings)]
+
+
+def _choices(records: Records, head: tuple[Message, ...], _settings: TrainingSettings) -> list[Example]:
+    """Return each message's answers with how often each beats the others, less how often it is beaten.
+
+    By the general preference model of the message's comparisons, which may run in circles.
+    """
+    asked: dict[tuple[str, tuple[Message, ...]], list[Pair]] = defaultdict(list)
+    for pair in records.pairs:
+        asked[pair.conversation, pair.prompt].append(pair)
+    return [_chosen(pairs, head) for pairs in asked.values()]
+
+
+def _chosen(pairs: Sequence[Pair], head: tuple[Message, ...]) -> Example:
+    texts = list(dict.fromkeys(text for pair in pairs for text in (pair.chosen, pair.rejected)))
+    total = np.zeros((len(texts), len(texts)))
+    for pair in pairs:
+        total[texts.index(pair.chosen), texts.index(pair.rejected)] += 1
+    # So many blocks hold any circle among these answers.
+    beats = general_preferences(total, blocks=max(1, (len(texts) - 1) // 2))
+    won = (beats.sum(axis=1) - 0.5) / (len(texts) - 1)  # an answer ties with itself
+    prompt = head + pairs[0].prompt
+    return Example(tuple((prompt, text) for text in texts), tuple((2 * won - 1).tolist()))
+
+
 def _edits(records: Records, head: tuple[Message, ...], _settings: TrainingSettings) -> list[Example]:
     return [Example(((head + edit.prompt, edit.edited),), (1.0,)) for edit in records.edits]
 
@@ -139,6 +174,8 @@ KINDS: Mapping[str, Callable[[Records, tuple[Message, ...], TrainingSettings], l
     "thumbs": _thumbs,
     "ratings": _ratings,
     "edits": _edits,
+    "critiques": _critiques,
+    "choices": _choices,
 }
 NOTHING = {
     "pairs": "There is no pair to learn from.",
@@ -146,4 +183,6 @@ NOTHING = {
     "thumbs": "There is no thumb to learn from.",
     "ratings": "There is no message with answers that were rated differently.",
     "edits": "There is no rewritten answer to learn from.",
+    "critiques": "There is no critique to learn from.",
+    "choices": "There is no comparison to learn from.",
 }

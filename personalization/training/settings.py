@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +27,7 @@ class TrainingSettings:
     replay: float = 10.0
     # Nats of loss for each nat a token between the policy and the steered model (`Teacher`).
     teaching: float = 3.0
+    # Of each kind of feedback so much is kept, by `selection`; all: not measured to help. What is off is not
+    # named (`repr`), so that what was measured before it came stays comparable.
+    kept_share: float = field(default=1.0, repr=False)
+    kept_by: str = field(default="similarity", repr=False)  # or "likelihood"

@@ -21,15 +21,18 @@ from torch import Tensor
 from personalization.errors import Cancelled
 from personalization.models.base import BaseModel
 from personalization.models.interventions import SteeringVectors
+from personalization.models.logprobs import mean_logps
 from personalization.progress import Report, ignore
 from personalization.records import Message, Pair, Records
 from personalization.registry import Method
+from personalization.training.duplicates import distinct
 from personalization.training.encoded import Encoded
 from personalization.training.examples import examples_of, pair_examples
 from personalization.training.lora import acting, first_trained
 from personalization.training.packed import Text, packable
 from personalization.training.replay import Replay
 from personalization.training.run import SINKING_NATS, Run, shared_loss
+from personalization.training.selection import selected
 from personalization.training.settings import TrainingSettings
 from personalization.training.trunk import decoded_above
 
@@ -150,7 +153,8 @@ def _begun(
     settings: TrainingSettings,
 ) -> Run:
     message = lesson.system_message
-    examples = examples_of(lesson.records, method.data, system_message=message, settings=settings)
+    kept = selected(distinct(lesson.records), settings, lambda answers: mean_logps(base, answers))
+    examples = examples_of(kept, method.data, system_message=message, settings=settings)
     held_out = pair_examples(lesson.held_out, (Message("system", message),) if message else ())
     first = first_trained(base, settings)
     run = Run(

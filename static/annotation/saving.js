@@ -7,10 +7,14 @@ import { say } from "./status.js";
 
 const REST_MS = 1500; // after the last change
 const AGAIN_MS = 10_000; // after a failure
+const WARN_MS = 10_000; // before the time for an item is over
+const ASK_MS = 5_000; // until the end of the time is said again, where it came to nothing
 let timer = 0;
 let running = Promise.resolve();
 let counted = 0;
 let since = 0;
+let warned = false;
+let toldOver = 0;
 
 const work = () => document.getElementById("work");
 const form = () => document.getElementById("answers");
@@ -33,6 +37,8 @@ export function startSaving() {
 
 export function beginSaving() {
   counted = Number(work().dataset.activeMs);
+  warned = false;
+  toldOver = 0;
   since = document.hidden ? 0 : performance.now();
   clearTimeout(timer);
   timer = 0;
@@ -120,7 +126,7 @@ function trouble(words, signedOut) {
   node.hidden = false;
   if (!signedOut) return;
   const link = document.createElement("a");
-  link.href = "/accounts/login/";
+  link.href = `/accounts/login/?next=${encodeURIComponent(window.location.pathname)}`;
   link.target = "_blank";
   link.textContent = "Sign in";
   node.append(" ", link);
@@ -138,7 +144,19 @@ function note(words) {
 
 function showClock() {
   const clock = document.querySelector("[data-clock]");
-  if (clock) clock.textContent = `${Math.round(activeMs() / 1000)} s`;
+  if (!clock) return;
+  const left = Number(work().dataset.limitMs) - activeMs();
+  clock.textContent = `${Math.max(0, Math.ceil(left / 1000))} s left`;
+  clock.classList.toggle("warn", left <= WARN_MS);
+  if (work().dataset.open !== "yes") return;
+  if (left <= WARN_MS && left > 0 && !warned) {
+    warned = true;
+    say(`${Math.ceil(left / 1000)} seconds left for this item.`);
+  }
+  if (left <= 0 && performance.now() - toldOver >= ASK_MS) {
+    toldOver = performance.now();
+    document.dispatchEvent(new CustomEvent("time-is-up"));
+  }
 }
 
 function read(key) {

@@ -17,6 +17,7 @@ startMarks();
 startKeys({ submit, save: () => saveDraft(true), step, leave: focusNote });
 document.addEventListener("submit", onSubmit);
 document.addEventListener("click", onClick);
+document.addEventListener("time-is-up", onTimeUp);
 window.addEventListener("popstate", () => window.location.reload());
 begin();
 
@@ -52,16 +53,22 @@ async function fetchWork(url) {
 
 async function submit() {
   const form = document.getElementById("answers");
-  if (form.dataset.sent) return;
+  if (form.dataset.sent) return "";
   form.dataset.sent = "yes";
   await cancelSaving();
   keepAtHome();
   const answer = await post(form.action, new FormData(form));
   const body = await answer?.json();
+  if (body?.aside) {
+    keepAtHome(null);
+    await goOn();
+    tell(body.error);
+    return "aside";
+  }
   if (body) showErrors(body.errors ?? (answer.ok ? {} : { "": body.error }));
   if (!answer?.ok) {
     delete form.dataset.sent; // once it went well, a second press would only make a second version
-    return;
+    return "";
   }
   keepAtHome(null);
   const done = Number(document.querySelector("[data-done]").textContent);
@@ -71,6 +78,22 @@ async function submit() {
   else await goOn();
   const shown = document.querySelector("[data-done]");
   if (shown && open === "yes") shown.textContent = done + 1;
+  return "submitted";
+}
+
+/** The item's time is over: what is complete is submitted as it stands, else the server gives the item away. */
+async function onTimeUp() {
+  if ((await submit()) === "submitted") tell("The time was over: your answer was submitted as it stood.");
+}
+
+/** Say something about the item before, on the page of the one that is there now. */
+function tell(words) {
+  const node = document.querySelector("[data-told]");
+  if (node) {
+    node.textContent = words;
+    node.hidden = false;
+  }
+  say(words);
 }
 
 /** Show the item that was fetched ahead, or ask for one. */

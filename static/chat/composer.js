@@ -21,8 +21,11 @@ export function startComposer() {
     event.preventDefault();
     if (field.value.trim() && !isWriting()) form.requestSubmit();
   });
-  form.addEventListener("submit", () => {
-    if (!form.hasAttribute("hx-post")) sessionStorage.removeItem(`draft:${field.dataset.draft}`);
+  forgetFirstMessage();
+  window.addEventListener("pageshow", ({ persisted }) => {
+    if (!persisted) return; // Back after a first message: what was sent does not wait to be sent again
+    field.value = sessionStorage.getItem(`draft:${field.dataset.draft}`) ?? "";
+    resize(field);
   });
   document.addEventListener("htmx:afterRequest", ({ detail }) => {
     if (detail.elt !== form || !detail.successful) return;
@@ -54,6 +57,15 @@ export async function stop() {
     await window.htmx.ajax("POST", turn.dataset.stop, { source: turn, swap: "none" });
   }
   if (button) button.disabled = false;
+}
+
+/** A first message is sent by a plain form: its draft goes when it stands in the conversation, not before. */
+function forgetFirstMessage() {
+  const said = document.querySelector(".turn .bubble")?.textContent.trim();
+  if (!said) return;
+  for (const key of Object.keys(sessionStorage)) {
+    if (key.startsWith("draft:new-") && sessionStorage.getItem(key).trim() === said) sessionStorage.removeItem(key);
+  }
 }
 
 function resize(field) {

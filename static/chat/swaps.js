@@ -10,12 +10,7 @@ export function startSwaps() {
     if (target.dataset?.draft) sessionStorage.setItem(`draft:${target.dataset.draft}`, target.value);
   });
   document.addEventListener("htmx:beforeSwap", (event) => {
-    if (new URL(event.detail.xhr.responseURL, location.href).pathname.startsWith("/accounts/")) {
-      event.detail.shouldSwap = false;
-      const back = encodeURIComponent(location.pathname + location.search);
-      toast("You were signed out; what you typed is kept.", [`/accounts/login/?next=${back}`, "Sign in"]);
-      return;
-    }
+    if (!event.detail.shouldSwap) return;
     open.clear();
     for (const panel of event.detail.target.querySelectorAll("details[open][id]")) open.add(panel.id);
     if (event.detail.target.matches("details[open][id]")) open.add(event.detail.target.id);
@@ -30,7 +25,11 @@ export function startSwaps() {
     forgetDrafts(form);
     if (form.matches("[data-ranking]")) close(form);
   });
-  document.addEventListener("htmx:responseError", ({ detail }) => report(detail.elt, reason(detail.xhr)));
+  document.addEventListener("htmx:responseError", ({ detail }) => {
+    if (!isSignIn(detail.xhr)) return report(detail.elt, reason(detail.xhr));
+    const back = encodeURIComponent(location.pathname + location.search);
+    return toast("You were signed out; what you typed is kept.", [`/accounts/login/?next=${back}`, "Sign in"]);
+  });
   document.addEventListener("htmx:sendError", ({ detail }) => {
     report(detail.elt, "The server cannot be reached. Nothing is lost; try again in a moment.");
   });
@@ -46,7 +45,8 @@ export function startSwaps() {
 function restoreDrafts(root) {
   for (const field of root.querySelectorAll("[data-draft]")) {
     const draft = sessionStorage.getItem(`draft:${field.dataset.draft}`);
-    if (draft && document.activeElement !== field) field.value = draft;
+    // A page may begin with the focus in the field; what is being typed there is never replaced.
+    if (draft && (document.activeElement !== field || !field.value)) field.value = draft;
   }
 }
 
@@ -66,15 +66,22 @@ function close(inside) {
   if (shown) shown.open = false;
 }
 
+function isSignIn(xhr) {
+  return new URL(xhr.responseURL, location.href).pathname.startsWith("/accounts/");
+}
+
 function reason(xhr) {
   try {
     return JSON.parse(xhr.responseText).error;
   } catch {
-    return xhr.status === 404 ? "This is not there any more. Reload the page." : `The server answered ${xhr.status}. Try again.`;
+    if (xhr.status === 404) return "This is not there any more. Reload the page.";
+    if (xhr.status === 400) return "This is too large or garbled. Shorten it; what you typed is kept.";
+    return `The server answered ${xhr.status}. Try again.`;
   }
 }
 
 function report(element, words) {
+  if (element.matches?.("form[hx-trigger=change]")) element.reset(); // a switch shows what is stored
   const inline = element.querySelector?.("#composer-error");
   if (!inline) return toast(words);
   inline.textContent = words;

@@ -7,10 +7,3 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   button.click();
 });
-
-// A second press while the page changes would judge nothing and only be refused.
-document.querySelector("form[method=post] .pair")?.closest("form").addEventListener("submit", (event) => {
-  if (event.target.dataset.sent) event.preventDefault();
-  event.target.dataset.sent = "yes";
-});
-window.addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent));

@@ -60,6 +60,13 @@ def test_files_and_functions_stay_small():
     assert not long
 
 
+def test_no_merge_is_left_half_done():
+    found = subprocess.run(
+        ["git", "grep", "-lE", "^(<{7}|>{7}) "], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert found.stdout == ""
+
+
 def test_every_module_says_what_it_is_for():
     silent = [
         str(path.relative_to(ROOT))

@@ -222,7 +222,7 @@ judgement = st.builds(
 @given(st.lists(judgement, max_size=25))
 def test_every_figure_has_a_sentence_and_can_be_exported_whatever_was_said(said):
     found = figures(said)
-    assert len({figure.key for figure in found}) == len(found) == 17
+    assert len({figure.key for figure in found}) == len(found) == 18
     for figure in found:
         assert figure.words.endswith(".")
         json.dumps(figure.as_dict(), allow_nan=False)

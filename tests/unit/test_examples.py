@@ -15,7 +15,7 @@ from personalization.errors import NotEnoughData
 from personalization.models.logprobs import Completions, completion_logps
 from personalization.records import Edit, Message, Pair, RatedGroup, Records, Thumb
 from personalization.training.encoded import Encoded
-from personalization.training.examples import Example, examples_of, learned_from
+from personalization.training.examples import Example, examples_of, learned_from, pair_examples
 from personalization.training.lora import Adapter
 from personalization.training.matching import LEAST, MOST, matching_weights, probability_of_liked
 from personalization.training.settings import TrainingSettings
@@ -55,6 +55,7 @@ def records(count: int = 4) -> Records:
             for i in many
         ),
         edits=tuple(Edit(**about(i), original=f"no {i}", edited=f"YES {i}!") for i in many),
+        revised=tuple(Pair(**about(i), chosen=f"YES, YES {i}!", rejected=f"no {i}") for i in many),
     )
 
 
@@ -77,6 +78,41 @@ def test_ratings_are_centred_and_ties_left_out():
     tied = replace(one, conversation="chat-1", scores=(5, 5, 5))
     (made,) = examples("ratings", Records(groups=(one, tied)))
     assert made.wanted == pytest.approx((1.5**0.5, 0, -(1.5**0.5)))
+
+
+def test_what_words_taught_stands_beside_the_comparisons_and_is_not_learned_without():
+    made = examples("critiques", records())
+    assert made[:4] == pair_examples(records().revised, (Message("system", "Be loud."),))
+    assert made[4:] == examples("pairs", records())
+    with pytest.raises(NotEnoughData, match="no critique"):
+        examples("critiques", replace(records(), revised=()))
+
+
+def choices(*told: str) -> list[float]:
+    """Return how much each of a, b, c ... is wanted after comparisons like "a>b"."""
+    pairs = tuple(Pair(**about(0), chosen=one[0], rejected=one[2]) for one in told)
+    (made,) = examples("choices", Records(pairs=pairs))
+    wanted = {text: want for (_, text), want in zip(made.answers, made.wanted, strict=True)}
+    return [wanted[text] for text in sorted(wanted)]
+
+
+def test_choices_in_a_circle_want_nothing_and_those_of_an_order_its_order():
+    assert choices("a>b", "b>c", "c>a") == pytest.approx([0, 0, 0], abs=1e-3)
+    best, middle, worst = choices("a>b", "b>c", "a>c")
+    assert 1 > best > 0.3 > abs(middle) >= 0
+    assert -1 < worst < -0.3
+    # d loses to each of a circle: it sinks, and the circle rises as one.
+    *circle, last = choices("a>b", "b>c", "c>a", "a>d", "b>d", "c>d")
+    assert last < -0.5
+    assert circle == pytest.approx([-last / 3] * 3, abs=0.05)
+
+
+@given(st.lists(st.sampled_from(["a>b", "b>a", "b>c", "c>b", "a>c", "c>a", "d>a", "a>d"]), min_size=1))
+@settings(max_examples=20, deadline=None)
+def test_what_is_wanted_of_a_messages_answers_adds_up_to_nothing(told):
+    wanted = choices(*told)
+    assert sum(wanted) == pytest.approx(0, abs=1e-6)
+    assert all(-1 < one < 1 for one in wanted)
 
 
 def test_mine_is_told_from_somebody_elses_by_the_system_message_alone():
@@ -126,7 +162,7 @@ def test_every_answer_is_read_as_it_would_be_alone(sizes, at):
     assert all(sum(sizes[i] for i in step) <= 2 * SETTINGS.pairs_per_batch for step in steps)
 
 
-@pytest.mark.parametrize("name", ["orpo", "kto", "bco", "plackett_luce", "sft", "cca"])
+@pytest.mark.parametrize("name", ["orpo", "kto", "bco", "plackett_luce", "sft", "cca", "ilf", "gpm"])
 def test_each_kind_trains_people_together_as_alone_and_goes_on_from_where_it_stopped(tmp_path, name):
     method = registry.get(name)
 

@@ -44,9 +44,9 @@ def test_json_lines_and_arrays_plain_and_packed_say_the_same(found, ascii_only, 
 def test_lines_of_an_array_are_counted():
     data = b'\n[\n {"a": 1},\n\n {"a":\n  2}\n, 3]\n'
     assert read(data) == [
-        Row(3, {"a": 1}),
-        Row(5, {"a": 2}),
-        LineError(7, 'An object with named fields is needed, like {"prompt": …}.'),
+        Row(3, {"a": 1}, 1),
+        Row(5, {"a": 2}, 2),
+        LineError(7, 'Object 3: An object with named fields is needed, like {"prompt": …}.'),
     ]
 
 

@@ -60,6 +60,7 @@ BOTH = (paired(POLICY), paired(REFERENCE))
     [
         ("dpo", "sigmoid", {"beta": 0.3}, {}, 1),
         ("ipo", "ipo", {"beta": 0.3}, {}, 1),
+        ("gpo", "hinge", {"beta": 0.3, "power": 1.0}, {}, 1),
         ("sppo", "sppo_hard", {"beta": 0.04}, {}, 0.04**2),
         ("robust_dpo", "robust", {"beta": 0.3, "flipped": 0.2}, {"label_smoothing": 0.2}, 1),
     ],
@@ -67,6 +68,39 @@ BOTH = (paired(POLICY), paired(REFERENCE))
 def test_pair_losses_are_trls(name, trls, parameters, theirs, factor):
     expected = dpo_loss(trls, POLICY, REFERENCE, TOKENS, beta=parameters["beta"], **theirs)
     assert loss(name, *BOTH, **parameters).mean().item() == pytest.approx(factor * expected, rel=1e-5)
+
+
+def test_language_feedback_is_trls_sum_of_both_losses():
+    even = torch.full((6,), 5.0)  # TRL's mean is over all tokens, ours over each answer's
+    both = (paired(POLICY, even), paired(REFERENCE, even))
+    expected = dpo_loss("sigmoid", POLICY, REFERENCE, even, beta=0.3) + 0.7 * dpo_loss(
+        "sft", POLICY, REFERENCE, even, beta=0.3
+    )
+    found = loss("ilf", *both, beta=0.3, imitation=0.7)
+    assert found.mean().item() == pytest.approx(expected, rel=1e-5)
+    torch.testing.assert_close(loss("ilf", *BOTH, imitation=0.0), loss("dpo", *BOTH))
+
+
+def test_a_general_preference_by_hand():
+    sums, wanted = torch.tensor([-1.0, -4.0, -6.0]), [0.6, 0.0, -0.6]
+    found = answers(sums, wanted, [2, 2, 2])
+    zero = answers(torch.zeros(3), wanted, [2, 2, 2])
+    by_hand = ((0.1 * -1 - 0.3) ** 2 + (0.1 * -4) ** 2 + (0.1 * -6 + 0.3) ** 2) / 3
+    assert loss("gpm", found, zero, beta=0.1).item() == pytest.approx(by_hand, rel=1e-6)
+
+
+@given(st.floats(1.0, 4.0), st.lists(st.floats(-40, 40), min_size=3, max_size=3, unique=True))
+def test_the_generalised_loss_is_convex_falls_and_ends_at_its_margin(power, margins):
+    def at(margin: float) -> float:
+        sums = torch.tensor([margin, 0.0], dtype=torch.float64)
+        given = paired(sums, TOKENS[:2]), paired(torch.zeros(2).double(), TOKENS[:2])
+        return float(loss("gpo", *given, beta=0.1, power=power))
+
+    low, middle, high = sorted(margins)
+    share = (high - middle) / (high - low)
+    assert at(low) >= at(middle) >= at(high) >= 0
+    assert at(middle) <= share * at(low) + (1 - share) * at(high) + 1e-9
+    assert at(10.0 + abs(high)) == 0
 
 
 def test_simpo_and_the_odds_ratio_are_trls():
@@ -231,7 +265,7 @@ def test_with_two_answers_rankings_are_pairs(rows):
 @given(st.permutations(range(4)), st.lists(nats, min_size=4, max_size=4))
 def test_the_order_in_which_answers_stand_says_nothing(order, sums):
     wanted, at = [1.2, 0.1, 0.1, -1.4], torch.tensor(order)
-    for method in (m for m in ADAPTERS if m.data == "ratings"):
+    for method in (m for m in ADAPTERS if m.data in ("ratings", "choices")):
         made = []
         for some in (torch.arange(4), at):
             now = answers(torch.tensor(sums, dtype=torch.float64)[some], [wanted[i] for i in some], [0] * 4)

@@ -54,6 +54,20 @@ def test_concatenation_is_the_sum_exactly_and_its_rank_the_sum_of_ranks(ranks, w
     assert (found.rank, found.loss) == (sum(ranks), 0.0)
 
 
+def test_a_step_of_nesterov_is_a_concatenation_with_a_negative_weight():
+    """Accelerated preference optimisation (arXiv:2410.06293): (1 + a) newer - a older."""
+    older, newer, a = adapter(1), adapter(2), 0.4
+    expected = torch.stack([(1 + a) * newer[n].dense() - a * older[n].dense() for n in NAMES])
+    assert torch.allclose(dense(merged([newer, older], [1 + a, -a], "cat")), expected, atol=1e-5)
+    parts = [
+        (1 + a) * newer[n].down - a * older[n].down for n in NAMES
+    ]  # as on A and B, it is another change
+    apart = torch.stack(
+        [d @ ((1 + a) * newer[n].up - a * older[n].up) for d, n in zip(parts, NAMES, strict=True)]
+    )
+    assert float((apart - expected).norm() / expected.norm()) > 0.1
+
+
 def test_svd_loses_nothing_at_full_rank_and_says_how_much_below():
     adapters = [adapter(1), adapter(2)]
     whole = dense(merged(adapters, [1.0, 0.5], "cat"))

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from benchmarks.methods.advice import adviser_regret
 from benchmarks.methods.feedback import KINDS, MOST_EPOCHS, records_of, settings_of
 from benchmarks.methods.page import write_page
 from benchmarks.methods.results import Cell, Cells, key_of, summary
@@ -58,12 +59,26 @@ def test_the_best_of_a_kind_is_compared_with_the_next_person_by_person(tmp_path)
     assert set(found["best_by_kind"]) == {"pairs", "edits"}
     assert "sppo" not in {row["method"] for row in found["grid"]}
     found |= {"machine": "m", "dtype": "float32", "commit": "c"}
-    write_page(tmp_path, found)
+    write_page(tmp_path, found | adviser_regret(cells))
     page = (tmp_path / "methods.md").read_text()
+    assert {file.name for file in tmp_path.glob("*.svg")} == {"methods-pairs.svg", "methods-edits.svg"}
+    assert "| pairs | `dpo` | 0.40 [0.40, 0.40] |" in page
+    assert "Too few people or methods" in page
     assert "`dpo`, 0.75 [" in page
     assert "| pairs | `dpo` and the vector | 8 | 2 | 1.00 [1.00, 1.00] |" in page
     assert "nothing else was measured" in page
     assert json.loads((tmp_path / "methods.json").read_text())["best_by_kind"]["pairs"] == best
+
+
+def test_the_page_says_what_following_the_adviser_loses(tmp_path):
+    names = ("anna", "bert", "cleo", "dora")
+    cells = [cell(name, "dpo", [1.0, 1.0, 1.0, 0.0] * 2) for name in names]
+    cells += [cell(name, "ipo", [1.0, 0.0, 0.0, 0.0] * 2) for name in names]
+    advice = adviser_regret(cells)
+    assert advice["adviser_regret"]["n"] == 8  # both halves of the prompts
+    assert advice["adviser_regret_by_kind"]["pairs"]["advised"] == ["dpo"]
+    write_page(tmp_path, summary(cells) | advice | {"machine": "m", "dtype": "d", "commit": "c"})
+    assert "- pairs: +0.000 [+0.000, +0.000], advised: dpo" in (tmp_path / "methods.md").read_text()
 
 
 def test_the_same_ratings_are_every_kind_of_feedback_on_about_equal_compute():

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from personalization.cleaning import plain
 from personalization.errors import Leak
-from personalization.evaluation.split import Split, alike, check_apart, plain, split_by_conversation
+from personalization.evaluation.split import Split, alike, check_apart, split_by_conversation
 from personalization.records import Critique, Edit, Message, Pair, RatedGroup, Record, Thumb
 
 names = st.lists(st.text(min_size=1, max_size=8), min_size=3, max_size=40, unique=True)

@@ -52,6 +52,7 @@ def test_each_demographic_can_be_declined():
     ("form", "field"),
     [
         ({"preferences.safety": ["101"], "preferences.safety.set": ["on"]}, "preferences.safety"),
+        ({"preferences.safety": ["00999"], "preferences.safety.set": ["on"]}, "preferences.safety"),
         ({"preferences.safety": ["x"], "preferences.safety.set": ["on"]}, "preferences.safety"),
         ({"preferences.other": ["9"], "preferences.other.set": ["on"]}, "preferences.other.other"),
         ({"system_string": ["x" * 1501]}, "system_string"),

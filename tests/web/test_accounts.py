@@ -51,6 +51,13 @@ def test_without_consent_there_is_no_account_and_what_was_typed_stays(client):
     assert 'value="new@example.org"' in response.content.decode()
 
 
+def test_an_address_longer_than_its_column_is_refused_in_words(client):
+    response = sign_up(client, email=f"{'x' * 290}@example.org")
+    assert response.status_code == 200
+    assert "at most 254 characters" in response.content.decode()
+    assert not Person.objects.exists()
+
+
 def test_the_sign_up_page_says_what_is_trained(client):
     assert "What is trained" in client.get(reverse("account_signup")).content.decode()
 
@@ -164,6 +171,15 @@ def test_a_forgotten_password_is_set_anew_by_mail(client, owner):
     client.post(form.request["PATH_INFO"], new)
     owner.refresh_from_db()
     assert owner.check_password("another long phrase")
+
+
+def test_without_mail_nobody_is_told_to_wait_for_some(client, owner, settings):
+    ask, done = reverse("account_reset_password"), reverse("account_reset_password_done")
+    assert "This site sends no mail" in client.get(ask).content.decode()
+    assert "Ask for the link" in client.get(done).content.decode()
+    settings.EMAIL_URL = "smtp://localhost"
+    assert "We send a link to your address." in client.get(ask).content.decode()
+    assert "a link is on its way" in client.get(done).content.decode()
 
 
 def test_an_unknown_address_gets_the_same_answer(client, owner):

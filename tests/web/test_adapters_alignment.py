@@ -173,3 +173,10 @@ def test_what_others_learned_is_neither_shown_nor_switchable(owner, other, clien
 @pytest.mark.parametrize("name", ["strengths", "switch", "back"])
 def test_what_changes_something_takes_only_posts(owner, client_of, name: str) -> None:
     assert client_of(owner).get(f"/alignment/{name}").status_code == 405
+
+
+def test_the_history_tells_what_an_operator_switched_from_what_one_switched_oneself(owner, other, client_of):
+    services.switch_on(owner, learned.artifact(owner))
+    services.switch_on(owner, learned.artifact(owner), by=other)
+    html = client_of(owner).get(PAGE).content.decode()
+    assert (html.count("by an operator, "), html.count("by you, ")) == (1, 1)

@@ -30,7 +30,13 @@ def every_method() -> None:
 
 
 def give(
-    person: Person, conversations: int = 8, *, picks: bool = True, thumbs: bool = True, edits: bool = True
+    person: Person,
+    conversations: int = 8,
+    *,
+    picks: bool = True,
+    thumbs: bool = True,
+    edits: bool = True,
+    words: bool = False,
 ):
     """Judge three answers in each conversation: one liked, two not."""
     give_consent(person)
@@ -43,6 +49,9 @@ def give(
             record_feedback(person, turn, Feedback.Kind.THUMB, reply=b, thumb=-1)
         if edits:
             record_feedback(person, turn, Feedback.Kind.EDIT, reply=c, text=f"as I would say {number}")
+        if words:
+            kind = Feedback.Kind.CRITIQUE if number % 2 else Feedback.Kind.FOLLOW_UP
+            record_feedback(person, turn, kind, reply=b, text="Too long.")
 
 
 def ready_data(person: Person) -> set[str]:
@@ -67,11 +76,22 @@ def test_every_method_says_what_it_lacks_for_somebody_new(owner):
 
 def test_what_suits_follows_from_the_kinds_of_feedback(owner, other):
     give(owner)
-    assert ready_data(owner) == {"pairs", "thumbs", "edits"}
+    assert ready_data(owner) == {"pairs", "choices", "thumbs", "edits"}
     ProfileVersion.objects.create(person=owner, number=1, system_message="Be brief.")
-    assert ready_data(owner) == {"pairs", "thumbs", "edits", "contrasts"}
+    assert ready_data(owner) == {"pairs", "choices", "thumbs", "edits", "contrasts"}
     give(other, thumbs=False, edits=False)
-    assert ready_data(other) == {"pairs"}
+    assert ready_data(other) == {"pairs", "choices"}
+
+
+def test_critiques_and_next_messages_count_together_and_need_comparisons_to_check_them_by(owner, other):
+    give(owner, picks=False, thumbs=False, edits=False, words=True)
+    (alone,) = (item for item in readiness(owner) if item.method.data == "critiques")
+    assert (alone.is_ready, alone.unit) == (False, "comparisons")
+    give(other, thumbs=False, edits=False, words=True)
+    assert ready_data(other) == {"pairs", "choices", "critiques"}
+    Feedback.objects.filter(person=other, kind=Feedback.Kind.CRITIQUE).delete()
+    (few,) = (item for item in readiness(other) if item.method.data == "critiques")
+    assert (few.have, few.needed) == (4, 6)
 
 
 def test_thumbs_of_one_kind_or_without_comparisons_do_not_suffice(owner, client_of):
@@ -91,12 +111,13 @@ def test_thumbs_of_one_kind_or_without_comparisons_do_not_suffice(owner, client_
         ("kto", "Adapter from your thumbs", "parameter_liked_weight", "2"),
         ("sft", "Adapter from your edits", None, None),
         ("ipo", "Adapter from your comparisons", "parameter_beta", "0.5"),
+        ("ilf", "Adapter from your critiques and comparisons", "parameter_imitation", "0.5"),
     ],
 )
 def test_the_page_offers_it_and_its_job_starts_with_what_was_set(
     owner, client_of, method, title, field, value
 ):
-    give(owner)
+    give(owner, words=True)
     html = client_of(owner).get("/alignment/").content.decode()
     card = re.search(rf'id="learn-{method}".*?</article>', html, re.DOTALL)
     assert card is not None

@@ -63,6 +63,44 @@ def test_a_wrong_setting_says_so_and_keeps_what_was_typed(owner, client_of):
     assert not Project.objects.exists()
 
 
+def test_a_queue_without_items_says_so(owner, client_of):
+    project = project_of(owner)
+    page = client_of(owner).get(reverse("annotation:project", args=[project.id]), {"state": "flagged"})
+    assert b"Nothing stands in this queue." in page.content
+
+
+def test_deleting_counts_one_as_one_and_keeps_a_mistyped_name(owner, client_of):
+    project = project_of(owner)
+    page = client_of(owner).post(reverse("annotation:delete", args=[project.id]), {"name": "Egs"})
+    html = page.content.decode()
+    assert page.status_code == 400
+    assert "<li>1 item</li>" in html
+    assert "0 answers that people submitted" in html
+    assert 'value="Egs"' in html
+
+
+def test_numbers_beyond_all_measure_are_refused_and_not_broken_by(owner, client_of):
+    project = project_of(owner, protocols=[{"name": "slider-1-100", "required": True}])
+    assignment = claimed(project.memberships.get())
+    client, huge = client_of(owner), "9" * 5000
+    fields = {"active_ms": huge, "draft_number": huge}
+    for one in assignment.order:
+        fields |= {f"slider-1-100.{one}": huge, f"touched.slider-1-100.{one}": "on"}
+    drafted = client.post(reverse("annotation:draft", args=[assignment.id]), fields)
+    sent = client.post(reverse("annotation:work", args=[assignment.id]), fields)
+    assert (drafted.status_code, sent.status_code) == (302, 400)
+    assert b"A rating lies between 1 and 100." in sent.content
+
+
+def test_a_slip_of_the_hand_is_refused_and_a_name_turns_no_words_round(owner, client_of):
+    slipped = new_project(client_of(owner), overlap="9000000000000000", name="Kept")
+    assert slipped.status_code == 400
+    assert b"less than or equal to 1000" in slipped.content
+    assert new_project(client_of(owner), name="\u202e").status_code == 400
+    assert new_project(client_of(owner), name="Taste \u202eRTL").status_code == 302
+    assert Project.objects.get().name == "Taste RTL"
+
+
 def test_an_invitation_works_once_not_too_late_and_for_its_address(owner, other, client_of):
     project = project_of(owner)
     make = project.invitations.create

@@ -93,8 +93,9 @@ class TestWhoGetsIn:
         AlignmentVersion.objects.create(person=other, number=7, change="x")
         found = [model["id"] for model in ask(secret, "models").json()["data"]]
         assert found == ["base", "system_message", "alignment", "alignment@1"]
-        refused = ask(secret, given=body(model="alignment@7"))
-        assert (refused.status_code, refused.json()["error"]["code"]) == (404, "model_not_found")
+        for name in ("alignment@7", "alignment@", f"alignment@{'9' * 5000}"):
+            refused = ask(secret, given=body(model=name))
+            assert (refused.status_code, refused.json()["error"]["code"]) == (404, "model_not_found")
 
     @pytest.mark.parametrize("method", ["get", "put", "delete"])
     def test_other_methods_are_refused_in_words(self, secret, method):

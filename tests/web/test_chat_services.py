@@ -13,7 +13,7 @@ from alignapp.chat.models import Reply, Turn
 from alignapp.feedback.models import Feedback
 from alignapp.feedback.services import record_feedback
 from alignapp.instant.models import InstantChoice
-from alignapp.limits import TooMany
+from alignapp.limits import TooMany, take
 from alignapp.profiles.models import ProfileVersion
 from personalization.engine.requests import Sampling
 from tests.web.rows import answered_turn, conversation_of
@@ -90,6 +90,13 @@ def test_the_reply_after_the_limit_is_never_queued_and_other_people_are_not_held
         services.start_turn(conversation, "Hello")
     assert Reply.objects.count() == 8
     services.start_turn(conversation_of(other), "Hello")
+
+
+def test_who_is_one_answer_over_the_limit_waits_one_second():
+    limited = {"capacity": 60, "per_seconds": 60, "what": "answers"}
+    take("replies", "somebody", 60, **limited)
+    with pytest.raises(TooMany, match=r"Wait 1 second, then"):
+        take("replies", "somebody", 1, **limited)
 
 
 def test_a_parent_of_another_conversation_is_refused(owner, other):

@@ -74,6 +74,17 @@ def test_a_first_message_that_is_refused_stands_in_the_page_and_leaves_no_conver
     assert not Conversation.objects.exists()
 
 
+@pytest.mark.parametrize("kept", ["personalised", "for_training"])
+def test_a_refused_first_message_keeps_what_was_said_of_training(owner, client_of, kept, settings):
+    settings.MAX_PROMPT_CHARACTERS = 5
+    form = {"kind": "unguided", "text": "far too long", kept: "on"}
+    html = client_of(owner).post(reverse("chat:new"), form).content.decode()
+    fresh = client_of(owner).get(reverse("chat:list")).content.decode()
+    for name in ("personalised", "for_training"):
+        assert (f'name="{name}" checked>' in html) == (name == kept)
+        assert f'name="{name}" checked>' in fresh
+
+
 def test_the_next_message_is_sent_as_a_fragment_as_json_and_without_scripts(turn, owner, client_of):
     client, send = client_of(owner), _address("send", turn)
     refused = client.post(send, {"text": "next"}, headers=HTMX)
@@ -225,3 +236,16 @@ def test_the_page_needs_few_queries_however_long_the_conversation(
     client = client_of(owner)
     with django_assert_max_num_queries(10):
         client.get(reverse("chat:conversation", args=[conversation.id]))
+
+
+def test_a_list_that_is_cut_says_where_the_rest_is(owner, client_of):
+    Conversation.objects.bulk_create(Conversation(person=owner, title=f"Egg {n}") for n in range(60))
+    assert b"Search finds the older ones." in client_of(owner).get(reverse("chat:list")).content
+    Conversation.objects.first().delete()
+    assert b"Search finds the older ones." not in client_of(owner).get(reverse("chat:list")).content
+
+
+def test_a_new_name_stands_in_the_windows_title_too(turn, owner, client_of):
+    fragment = client_of(owner).post(_address("rename", turn), {"title": "Fair <b>"}, headers=HTMX)
+    assert b"<title>Fair &lt;b&gt; \xc2\xb7 alignapp</title>" in fragment.content
+    assert client_of(owner).get(_address("conversation", turn)).content.count(b"<title>") == 1

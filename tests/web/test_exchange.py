@@ -131,7 +131,19 @@ def test_a_bad_line_is_named_and_the_others_are_kept(project):
     assert (done.new, done.errors) == (2, 2)
     assert [line for line, _ in done.first_errors] == [2, 3]
     assert "one object a line" in done.first_errors[0][1]
-    assert "“chosen” has to be a list of messages" in done.first_errors[1][1]
+    assert "“chosen” has to be a text or a list of messages" in done.first_errors[1][1]
+
+
+def test_what_the_tables_cannot_hold_is_a_bad_line_and_no_broken_import(project):
+    rated = {
+        "utterance_id": "u", "interaction_id": "i", "conversation_id": "c", "user_id": "ann", "turn": 0,
+        "within_turn_id": 0, "conversation_type": "unguided", "model_name": "m", "model_provider": "p",
+        "user_prompt": "Why?", "model_response": "So.", "score": 101, "if_chosen": True,
+    }  # fmt: skip
+    done = bring(project, jsonl(rated), "prism-utterances")
+    assert done.first_errors == [(1, "A rating is 101.0; ratings go from 1 to 100.")]
+    done = bring(project, jsonl(rated | {"score": 100, "model_name": "m" * 201}), "prism-utterances")
+    assert done.first_errors[0][1].startswith("The maker of an answer has more than 200 characters")
 
 
 def test_what_may_not_be_trained_on_does_not_leave_for_training(project):
@@ -154,6 +166,25 @@ def test_what_may_not_be_trained_on_does_not_leave_for_training(project):
     rows, export = written(project, "trl-preference", "training")
     assert not rows
     assert export.left_out[transfer.NO_CONSENT] == 1
+
+
+def test_answers_in_another_order_are_the_same_answers_and_others_are_a_bad_line(project):
+    one = {**PAIR, "id": "q"}
+    swapped = {**one, "person": "bob", "chosen": "No.", "rejected": "Because."}
+    done = bring(project, jsonl(one, swapped, {**one, "person": "cy", "chosen": "Else."}), "trl-preference")
+    assert (done.new, done.judgements, done.errors) == (1, 2, 1)
+    assert done.first_errors[0][0] == 3
+    picked = Annotation.objects.order_by("submission__assignment__annotator__imported_as__name")
+    assert [act.candidate.text for act in picked] == ["Because.", "No."]
+
+
+def test_the_card_says_how_far_people_agree(project):
+    rows = [{**PAIR, "id": str(n), "person": who} for n in range(4) for who in ("ann", "bob")]
+    rows[0] |= {"chosen": "No.", "rejected": "Because."}
+    bring(project, jsonl(*rows), "trl-preference")
+    (name,) = found = services.about_project(project).agreement
+    assert name == "Krippendorff's alpha, pick-1-of-n (nominal)"
+    assert "95 % interval" in found[name]
 
 
 def test_nobodys_address_leaves(project, other):

@@ -88,10 +88,12 @@ def test_a_ranking_has_ties_and_comes_as_json_or_as_places(give, turn):
         ({"kind": "thumb", "reply": 0, "thumb": 3}, "thumb"),
         ({"kind": "edit", "reply": 0, "text": "  "}, "Write something"),
         ({"kind": "critique", "reply": 0}, "Write something"),
+        ({"kind": "edit", "reply": 0, "text": "x" * 20_001}, "This has 20001 characters; at most 20000 fit."),
         ({"kind": "follow_up", "reply": 0, "text": "x"}, "send that"),
         ({"kind": "ranking", "ranking": '[["x"]]'}, "every answer a place"),
         ({"kind": "ranking", "ranking": '{"a": 1}'}, "list of places"),
         ({"kind": "ranking"}, "every answer a place"),
+        ({"kind": "ranking", "place-x": "9" * 5000}, "every answer a place"),
         ({"kind": "nonsense"}, "nonsense"),
     ],
 )

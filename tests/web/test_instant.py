@@ -76,6 +76,8 @@ def test_a_rating_moves_the_vector_and_the_next_reply_uses_it(person, client_of)
     client.post(give, {"kind": "rating", "reply": replies[1].id, "score": 20})
     first = services.current(person)
     assert (first.ratings, first.prompts, first.state) == (2, 1, "new")
+    page = client.get(reverse("adapters:alignment")).content.decode()
+    assert "It rests on 2 ratings of answers to 1 message." in page
     new = chat.start_turn(conversation_of(person), "Next question")
     own = new.replies.get(maker=Reply.Maker.ALIGNMENT)
     assert own.interventions == [

@@ -76,6 +76,7 @@ def test_a_bad_adapter_is_found_quarantined_undone_and_rolled_back(operator, own
     good, bad = learned.artifact(owner), learned.artifact(owner)
     act(operator, good, "promote")
     page = act(operator, bad, "promote", "newer")
+    assert f"{bad} is active now." in page.content.decode()
     assert active_ids({owner.pk}) == {bad.pk}
     undo = page.context["undo"]
     operator.post(undo.url, undo.fields)
@@ -136,7 +137,9 @@ def test_a_merge_is_queued_with_a_reason_and_what_was_typed_stays_where_it_is_re
     )
     one, two = learned.artifact(owner), learned.artifact(owner)
     form = {"id": [one.pk, two.pk], "way": "ties", "density": "7", "reason": "both contexts"}
-    refused = operator.post(reverse("panel:merge"), form)
+    refused = operator.post(reverse("panel:merge"), {**form, f"weight-{one.pk}": "0.25"})
+    assert f'name="weight-{one.pk}" value="0.25"' in refused.content.decode()
+    assert f'name="weight-{two.pk}" value="1"' in refused.content.decode()
     assert refused.status_code == 400
     assert "density is 7; it must lie in" in refused.content.decode()
     assert "both contexts" in refused.content.decode()
@@ -155,6 +158,8 @@ def test_pruning_deletes_what_was_counted_and_nothing_else(operator, owner):
     Artifact.objects.update(created_at=timezone.now() - timedelta(days=100))
     page = operator.get(reverse("panel:prune"), {"days": 90, "keep": 2})
     assert page.context["doomed"] == [made[1]]
+    too_long = operator.get(reverse("panel:prune"), {"days": 10**12})
+    assert "at most 36,500 days" in too_long.content.decode()
     form = {"days": 90, "keep": 2, "reason": "disk"}
     operator.post(reverse("panel:prune_now"), {**form, "count": "2"})
     assert Artifact.objects.count() == 4

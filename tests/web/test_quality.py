@@ -232,7 +232,7 @@ def test_every_table_is_exported_as_csv_and_json(project, owner, client):
     alpha = {row["label"]: float(row["value"]) for row in rows}
     (figure,) = json.loads(body("alpha", "json"))
     assert alpha == {row["label"]: row["value"] for row in figure["rows"]}
-    assert len(json.loads(body("all", "json"))) == 17
+    assert len(json.loads(body("all", "json"))) == 18
     said = list(csv.DictReader(io.StringIO(body("judgements", "csv"))))
     assert len(said) == 2 * 2 * 30
     ratings = [float(row["on_own_scale"]) for row in said if row["protocol"] == "slider-1-100"]

@@ -7,7 +7,7 @@ import pytest
 from alignapp.accounts.models import Person
 from alignapp.annotation.models import Candidate
 from alignapp.annotation.services import generation, items
-from alignapp.annotation.services.projects import create_project
+from alignapp.annotation.services.projects import agree, create_project
 from alignapp.chat.models import Conversation, Reply
 from tests.web.annotated import new_item
 from tests.workers.conftest import wait_until
@@ -18,6 +18,10 @@ def test_items_without_answers_get_them_from_the_engine(workers, monkeypatch):
     workers.environment["ALIGN_MAX_NEW_TOKENS"] = "8"
     owner = Person.objects.create_user("writer@example.org")
     project = create_project(owner, name="Written", generated=2, temperature=0.7)
+    member = project.memberships.get()
+    agree(member, may_train=False, lends=True)
+    project.writers = ["base", f"system_message:{member.pk}"]
+    project.save()
     items.add_items(project, [new_item(f"bare {n}", 0) for n in range(5)])
     assert generation.go_on(project) == 5
     assert Reply.objects.count() == 4
@@ -27,6 +31,7 @@ def test_items_without_answers_get_them_from_the_engine(workers, monkeypatch):
     made = Candidate.objects.filter(item__project=project)
     assert made.exclude(text="").count() == made.count() >= 5
     assert {one.composition["sampling"]["temperature"] for one in made} == {0.7}
+    assert sum(one.maker.startswith("system_message of p-") for one in made) >= 1
     assert not Conversation.objects.exists()
 
 

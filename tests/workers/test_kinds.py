@@ -38,3 +38,36 @@ def test_thumbs_become_an_adapter_that_names_the_rows_behind_it(engine):
     assert artifact.summary["examples"] == 16
     learned = artifacts.untouched(store.folder_of(artifact))["records"]
     assert {str(thumb.id) for thumb in thumbs} <= set(learned)
+
+
+def test_what_a_person_types_of_answers_teaches_once_their_comparisons_agree(engine, settings):
+    settings.MIN_TRAINING_PAIRS = 4
+    MethodInfo.objects.create(name="ilf", data="critiques", produces="adapter", summary="", paper="")
+    person = person_with_pairs("words@example.org", conversations=12)
+    said = []
+    for i in range(6):
+        turn, (reply,) = answered_turn(conversation_of(person), f"Yes, {i}.", text=f"Why {i}?")
+        kind = Feedback.Kind.CRITIQUE if i % 2 else Feedback.Kind.FOLLOW_UP
+        said.append(record_feedback(person, turn, kind, reply=reply, text="Great, I like it a lot."))
+    job = start_job(person, "ilf")
+    run_job(str(job.id))
+    job.refresh_from_db()
+    assert (job.state, job.reason) == (Job.State.DONE, "")
+    is_sound(job)
+    artifact = Artifact.objects.get(job=job)
+    learned = artifacts.untouched(store.folder_of(artifact))["records"]
+    assert {str(act.id) for act in said} & set(learned)
+
+
+def test_words_that_no_comparison_can_check_end_the_job_with_the_reason(engine, settings):
+    settings.MIN_TRAINING_PAIRS = 4
+    MethodInfo.objects.create(name="ilf", data="critiques", produces="adapter", summary="", paper="")
+    person = person_with_pairs("alike@example.org", conversations=6, dislikes="Yes")
+    for i in range(6):
+        turn, (reply,) = answered_turn(conversation_of(person), f"Yes, {i}.", text=f"Why {i}?")
+        record_feedback(person, turn, Feedback.Kind.CRITIQUE, reply=reply, text="Too long.")
+    job = start_job(person, "ilf")
+    run_job(str(job.id))
+    job.refresh_from_db()
+    assert not Artifact.objects.filter(job=job).exists()
+    assert job.reason.startswith(("Your comparisons do not tell yet", "Your comparisons agree with none"))

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext as _
 
 from alignapp.adapters import composition, live, services
-from alignapp.adapters.gains import gains
 from alignapp.adapters.models import AlignmentVersion, Artifact, Job
+from alignapp.adapters.pages.advice import advice_view
 from alignapp.adapters.pages.learning import learn_views
 from alignapp.adapters.pages.live import live_view
 from alignapp.adapters.pages.parts import artifact_groups, part_views
+from alignapp.adapters.readiness import given_by
 from alignapp.audit.models import AuditEvent
 from alignapp.feedback import repeats
 from alignapp.instant.pages import instant_view
@@ -31,9 +32,9 @@ def alignment_page(person: Person) -> dict[str, Any]:
     artifacts = list(Artifact.objects.for_person(person).select_related("report_card", "job"))
     jobs = list(Job.objects.for_person(person).filter(state__in=[Job.State.QUEUED, Job.State.RUNNING]))
     history = AlignmentVersion.objects.for_person(person).select_related(*composition.PARTS)
-    learn = learn_views(person, jobs)
+    given = given_by(person)
+    learn = learn_views(person, jobs, given)
     names = {view.info.name: view.title for view in learn}
-    rated = next((view.readiness.have for view in learn if view.info.data == "ratings"), 0)
     return {
         "version": version,
         "profile": profile,
@@ -47,7 +48,7 @@ def alignment_page(person: Person) -> dict[str, Any]:
         "jobs": [(job, names.get(job.method, job.method)) for job in jobs],
         "learn": learn,
         "offered": [view for view in learn if view.is_offered],
-        "gains": gains(rated),
+        "advice": advice_view(person, given, learn),
         "history": _with_who(person, history[:HISTORY_LENGTH]),
         "consistency": repeats.consistency(person),
         "is_empty": not artifacts and profile is None and not jobs,

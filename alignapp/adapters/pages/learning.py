@@ -13,7 +13,7 @@ from alignapp.adapters import options, services
 from alignapp.adapters.forms import PARAMETER_PREFIX
 from alignapp.adapters.models import Artifact, Job, MethodInfo
 from alignapp.adapters.pages.parts import method_title
-from alignapp.adapters.readiness import Readiness, sentence
+from alignapp.adapters.readiness import Given, Readiness, sentence
 from alignapp.feedback.models import Feedback
 from alignapp.profiles.models import InventoryAnswer, ProfileVersion
 
@@ -32,7 +32,10 @@ DATA = {
     "thumbs": gettext_lazy("thumbs up and down"),
     "ratings": gettext_lazy("answers to one message that you rated differently"),
     "edits": gettext_lazy("answers that you rewrote"),
-    "critiques": gettext_lazy("critiques"),
+    "critiques": gettext_lazy(
+        "critiques and messages with which you went on, and comparisons to check them by"
+    ),
+    "choices": gettext_lazy("pairs of answers of which you preferred one"),
     "inventory": gettext_lazy("answers to the personality inventory"),
     "prompts": gettext_lazy("messages that you wrote"),
     "values": gettext_lazy("the values that you state"),
@@ -85,11 +88,11 @@ class LearnView:
         return not self.has_learned or self.new_since >= OFFER_AFTER
 
 
-def learn_views(person: Person, jobs: Sequence[Job]) -> list[LearnView]:
-    """Return a card for every method that this version can offer."""
+def learn_views(person: Person, jobs: Sequence[Job], given: Given | None = None) -> list[LearnView]:
+    """Return a card for every method that this version can offer; `given` is what the person gave."""
     learned = Artifact.objects.for_person(person).values_list("job__method").annotate(Max("job__created_at"))
     last_learned = dict(learned)
-    ready, views = services.readiness(person), []
+    ready, views = services.readiness(person, given), []
     presets = options.presets(item.method.name for item in ready)
     for item in ready:
         info = item.method

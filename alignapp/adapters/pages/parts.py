@@ -34,6 +34,7 @@ ADAPTER_SOURCES = {
     "thumbs": gettext_lazy("from your thumbs"),
     "ratings": gettext_lazy("from your ratings"),
     "edits": gettext_lazy("from your edits"),
+    "critiques": gettext_lazy("from your critiques and comparisons"),
     "contrasts": gettext_lazy("from your comparisons and values"),
 }
 

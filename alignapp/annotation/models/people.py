@@ -31,6 +31,9 @@ class Membership(OwnedModel):
     )  # to the project's text; then only one annotates
     consent_sha256 = models.CharField(max_length=64, blank=True)  # of the text that was agreed to
     may_train = models.BooleanField(default=False)  # this person's answers may be trained on
+    lends = models.BooleanField(default=False)  # this person's own model may write answers for the project
+    # Missed attention checks that a manager let pass.
+    attention_pardoned = models.PositiveSmallIntegerField(default=0)
 
     objects = InProjectQuerySet.as_manager()  # type: ignore[misc] # the base has a plainer one
 

@@ -15,6 +15,7 @@ from alignapp.owned import OwnedModel
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
 
+SHORTEST_SECONDS = 5  # of a time limit
 SHARE = [MinValueValidator(0.0), MaxValueValidator(1.0)]
 
 
@@ -50,14 +51,23 @@ class Project(OwnedModel):
     # Of the items, the share that two people judge where `overlap` is 1.
     double_share = models.FloatField(default=0.0, validators=SHARE)
     candidates_shown = models.PositiveSmallIntegerField(default=0)  # 0: all of an item; 2: pairs of them
-    # Answers that the base model writes for an item that comes without, and how freely. 0: none.
+    # Answers that are written for an item that comes without, and how freely. 0: none.
     generated = models.PositiveSmallIntegerField(default=2, validators=[MaxValueValidator(8)])
+    # Who writes them, in turn: "base", or a maker and the member whose model it is ("alignment:<id>").
+    writers = models.JSONField(default=list, blank=True)
     temperature = models.FloatField(default=1.0, validators=[MinValueValidator(0.0), MaxValueValidator(2.0)])
     blind = models.BooleanField(default=True)  # annotators do not see who made a candidate
     shuffled = models.BooleanField(default=True)  # each annotator gets a random order, which is stored
     repeat_share = models.FloatField(default=0.0, validators=SHARE)  # hidden repeats, of what a person does
     gold_share = models.FloatField(default=0.1, validators=SHARE)  # gold and attention items, likewise
-    time_limit_seconds = models.PositiveIntegerField(null=True, blank=True)  # per item; shown, not enforced
+    # Attention checks that somebody may miss before no more items come; None: any number.
+    attention_limit = models.PositiveSmallIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    # For each item, while its page is visible; then a complete answer is taken and others get what is not.
+    time_limit_seconds = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(SHORTEST_SECONDS)]
+    )
     payment = models.CharField(max_length=200, blank=True)  # what the annotators are told of it
     strategy = models.CharField(max_length=10, choices=Strategy, default=Strategy.FILL)
     is_open = models.BooleanField(default=True)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from django.utils.functional import Promise
 
 from alignapp.annotation.models import Annotation, Candidate
+from alignapp.numbers import whole
 
 DAY_MS = 24 * 3600 * 1000
 INPUT_KINDS = ("keyboard", "pointer", "touch")
@@ -52,9 +53,10 @@ class Given:
         text = self.one(name)
         if not text:
             return None
-        if not text.isdecimal() or not low <= int(text) <= high:
+        number = whole(text)
+        if number is None or not low <= number <= high:
             raise Unfit(f"A rating lies between {low} and {high}.")
-        return int(text)
+        return number
 
     def text(self, name: str) -> str:
         """Return a field's text. Raises Unfit when it is too long."""
@@ -74,7 +76,7 @@ class Given:
             ms, how = json.loads(self.one(TIMINGS) or "{}")[name]
             if 0 <= int(ms) <= DAY_MS and how in INPUT_KINDS:
                 return int(ms), how
-        except (ValueError, TypeError, KeyError):  # a page of ours sends none of these
+        except (ValueError, TypeError, KeyError, OverflowError):  # a page of ours sends none of these
             return None
         return None
 

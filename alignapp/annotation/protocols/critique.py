@@ -42,7 +42,7 @@ class Critique(Protocol):
         try:
             read = json.loads(said) if said else []
             spans = [_span(one, candidate, types) for one in read]
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             raise Unfit("A marked place does not lie in the answer. Remove it and mark it again.") from None
         if len(spans) > MOST_SPANS:
             raise Unfit(f"Mark at most {MOST_SPANS} places.")

@@ -44,6 +44,9 @@ class Pick(Protocol):
         return {"field": self.name, "value": given.one(self.name)}
 
     def is_right(self, expected: Mapping[str, Any], acts: Iterable[Annotation]) -> bool | None:
+        if "said" in expected:  # a tie or none of them, which no order of the candidates changes
+            said = [NONE if act.kind == "pick" and act.candidate is None else act.kind for act in acts]
+            return said == [{TIE: "ranking", NONE: NONE}[expected["said"]]]
         if "best" not in expected:
             return None
         picked = [act.candidate for act in acts if act.kind == "pick"]

@@ -10,10 +10,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from alignapp.annotation import protocols
-from alignapp.annotation.errors import Elsewhere, Incomplete, Refused
+from alignapp.annotation.errors import Elsewhere, Incomplete, Refused, TimeIsUp
 from alignapp.annotation.models import Annotation, Assignment, Submission
 from alignapp.annotation.protocols.base import DAY_MS
-from alignapp.annotation.services import queue
+from alignapp.annotation.services import clock, queue
 
 Values = Mapping[str, Sequence[str]]
 # What a form sends besides answers.
@@ -55,9 +55,26 @@ def read_acts(assignment: Assignment, values: Values) -> list[Annotation]:
 
 
 def submit(assignment: Assignment, values: Values, *, active_ms: int | None = None) -> Submission:
-    """Store a form as the assignment's next version. Raises Incomplete, or Refused; then nothing is lost."""
-    acts = read_acts(assignment, values)
+    """Store a form as the assignment's next version. Raises Incomplete, or Refused; then nothing is lost.
+
+    When the item's time is over, what is complete is stored as it stands; anything else raises TimeIsUp.
+    """
+    if clock.is_too_late(assignment, active_ms):
+        raise _time_is_up(assignment, values, active_ms)
+    try:
+        acts = read_acts(assignment, values)
+    except Incomplete:
+        if clock.is_over(assignment, active_ms):
+            raise _time_is_up(assignment, values, active_ms) from None
+        raise
     return record_acts(assignment, acts, draft=_answers(values), active_ms=active_ms)
+
+
+def _time_is_up(assignment: Assignment, values: Values, active_ms: int | None) -> TimeIsUp:
+    if not assignment.is_open:
+        return TimeIsUp(_("The time for this item is over; what you submitted stays as it was."))
+    clock.put_aside(assignment, _answers(values), active_ms)
+    return TimeIsUp(_("The time for this item is over; somebody else gets it. What you typed is kept."))
 
 
 def record_acts(

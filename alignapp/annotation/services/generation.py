@@ -1,14 +1,16 @@
-"""Candidates that the base model writes for items that came without: queued as any other reply.
+"""Candidates that are written for items that came without: queued as any other reply.
 
 `go_on` is called again and again, by the sweeper, until nothing is left: it takes over what was written
-and queues more, so it goes on after any restart and with every page closed. Each item's replies lie in a
-conversation of the owner's that no list shows and that goes once their text is taken over.
+and queues more, so it goes on after any restart and with every page closed. Each item's replies lie in
+conversations of those whose models write (the owner's for the base model), which no list shows and which go
+once their text is taken over.
 """
 
 from __future__ import annotations
 
 import random
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -18,8 +20,8 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
-from alignapp.adapters.composition import compose
 from alignapp.annotation.models import Candidate, Item, Project
+from alignapp.annotation.services import writers
 from alignapp.chat.candidates import Candidate as Planned
 from alignapp.chat.models import Conversation, Reply, Turn
 from alignapp.chat.services import delete, queue
@@ -54,8 +56,9 @@ def go_on(project: Project) -> int:
         unfinished = Candidate.objects.filter(item__in=waiting).exclude(reply__status__in=Reply.ENDED)
         room = AT_ONCE - unfinished.count()
         bare = waiting.annotate(n=Count("candidates")).filter(n=0).order_by("created_at", "pk")
+        everybody = writers.of_project(project)
         for item in bare[: max(0, room // max(1, project.generated))]:
-            _queue(project, item)
+            _queue(project, item, everybody)
     return waiting.count()
 
 
@@ -86,44 +89,58 @@ def _failed(project: Project) -> QuerySet[Any]:
     return _with_counts(project).filter(good=0)
 
 
-def _queue(project: Project, item: Item) -> None:
+def _queue(project: Project, item: Item, everybody: Sequence[writers.Writer]) -> None:
     *before, last = item.messages
-    conversation = Conversation.objects.create(
-        person=project.owner,
-        kind=Conversation.Kind.API,
-        personalised=False,
-        for_training=False,
-        expires_at=timezone.now() + KEPT_AT_MOST,
-    )
     spoken = [one for one in before if one["role"] in ("user", "assistant")]
-    turn = Turn.objects.create(conversation=conversation, text=last["content"], earlier=spoken, blind=False)
-    instructions = "\n\n".join(one["content"] for one in before if one["role"] == "system")
-    base = replace(compose(project.owner, maker=Reply.Maker.BASE), system_message=instructions)
+    told = "\n\n".join(one["content"] for one in before if one["role"] == "system")
     rng = random.Random(secrets.randbits(64))  # noqa: S311 - no secret
+    turns: dict[str, Turn] = {}
     for position, seed in enumerate(rng.sample(range(2**31), k=project.generated)):
+        writer = everybody[position % len(everybody)]
+        if writer.key not in turns:
+            conversation = Conversation.objects.create(
+                person=writer.person(project),
+                kind=Conversation.Kind.API,
+                personalised=False,
+                for_training=False,
+                expires_at=timezone.now() + KEPT_AT_MOST,
+            )
+            turns[writer.key] = Turn.objects.create(
+                conversation=conversation, text=last["content"], earlier=spoken, blind=False
+            )
         sampling = Sampling(
             temperature=project.temperature, top_p=TOP_P, max_new_tokens=settings.MAX_NEW_TOKENS, seed=seed
         )
-        reply = queue(turn, position, Planned(Reply.Maker.BASE, base, sampling))
-        Candidate.objects.create(item=item, position=position, reply=reply)
+        shape = writer.shape(project)
+        message = "\n\n".join(filter(None, (told, shape.system_message)))
+        reply = queue(
+            turns[writer.key],
+            position,
+            Planned(writer.maker, replace(shape, system_message=message), sampling),
+        )
+        Candidate.objects.create(item=item, position=position, reply=reply, provider=writer.key)
 
 
 def _take_over(project: Project) -> None:
     """Copy what has ended; an item is ready once all its replies ended and one of them has a text."""
+    by_key = {one.key: one for one in writers.offered(project)}
     for item in _with_counts(project).filter(good__gt=0)[:200]:
         candidates = list(item.candidates.select_related("reply__turn__conversation"))
         for one in candidates:
             if one.reply is None or not one.reply.text:
                 one.delete()
                 continue
-            one.text, one.maker = one.reply.text, one.reply.model_revision or "base"
-            one.composition = {
-                "system_message": one.reply.system_message,
-                "sampling": one.reply.sampling,
-                "model_revision": one.reply.model_revision,
-            }
-            one.save(update_fields=["text", "maker", "composition"])
-        Item.objects.filter(pk=item.pk).update(is_ready=True)
+            writer, revision = by_key.get(one.provider or writers.BASE), one.reply.model_revision
+            if writer is None:  # taken back meanwhile
+                one.delete()
+                continue
+            one.text, one.maker, one.provider = one.reply.text, writer.name(revision), ""
+            one.composition = {"sampling": one.reply.sampling, "model_revision": revision}
+            if writer.member is None:  # of others, what they state of themselves stays theirs
+                one.composition["system_message"] = one.reply.system_message
+            one.save(update_fields=["text", "maker", "provider", "composition"])
+        # Where every writer took theirs back, it is written anew.
+        Item.objects.filter(pk=item.pk).update(is_ready=item.candidates.exists())
         _drop_conversations(candidates)
 
 

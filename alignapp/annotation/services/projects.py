@@ -75,12 +75,12 @@ def join(token: str, person: Person) -> Membership:
     return member
 
 
-def agree(member: Membership, *, may_train: bool) -> None:
-    """Record that a member agrees to the project's text as it is now."""
+def agree(member: Membership, *, may_train: bool, lends: bool = False) -> None:
+    """Record that a member agrees to the project's text as it is now, and whether they lend their model."""
     member.consented_at = timezone.now()
     member.consent_sha256 = consent_digest(member.project)
-    member.may_train = may_train
-    member.save(update_fields=["consented_at", "consent_sha256", "may_train"])
+    member.may_train, member.lends = may_train, lends
+    member.save(update_fields=["consented_at", "consent_sha256", "may_train", "lends"])
 
 
 def remove(member: Membership) -> None:

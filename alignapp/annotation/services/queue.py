@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from alignapp.annotation.errors import Refused
 from alignapp.annotation.models import Assignment, Candidate, Item, Membership, Project, Submission
-from alignapp.annotation.services import items
+from alignapp.annotation.services import attention, clock, items
 from alignapp.annotation.services.strategies import STRATEGIES, Choice, random_reason
 
 LEASE = timedelta(minutes=30)  # from the last sign of life
@@ -32,13 +32,14 @@ def claim_next(
     """Return what this member judges next, with a running lease; None when nothing is left for them.
 
     What they hold already comes first, `besides` excepted. One person's claims wait for each other.
-    Raises Refused when the project is closed or the member did not agree yet.
+    Raises Refused when the project is closed, or the member did not agree yet or missed too many checks.
     """
     project = member.project
     if not project.is_open:
         raise Refused(_("The project is closed. What you submitted is kept."))
     if not member.has_consented:
         raise Refused(_("Read what you take part in, and agree, before you begin."))
+    attention.see_that_may_go_on(member)
     release_lapsed(project)
     with transaction.atomic():
         Membership.objects.select_for_update().get(pk=member.pk)
@@ -84,7 +85,8 @@ def _assign(member: Membership, choice: Choice, strategy: str, rng: random.Rando
 def shown_candidates(project: Project, choice: Choice, rng: random.Random) -> list[Candidate]:
     """Return the candidates in the order in which they will be shown, which is stored."""
     every = list(choice.item.candidates.all())
-    if project.candidates_shown and len(every) > project.candidates_shown:
+    is_hidden = choice.item.purpose != Item.Purpose.ORDINARY  # what is right of it must be among them
+    if project.candidates_shown and len(every) > project.candidates_shown and not is_hidden:
         chosen = list(choice.pair or rng.sample(every, project.candidates_shown))
         every = [candidate for candidate in every if candidate in chosen]
     if project.shuffled:
@@ -152,6 +154,8 @@ def reopen(assignment: Assignment) -> None:
             return
         if not assignment.item.project.is_open:
             raise Refused(_("The project is closed. What you submitted is kept."))
+        if clock.is_over(locked):
+            raise Refused(_("The time for this item is over; take the next one."))
         if items.holds_place(assignment) and not items.take_place(assignment.item):
             raise Refused(
                 _("Others have judged this item meanwhile; it needs nobody more. Your draft is kept.")

@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from alignapp.annotation import forms
+from alignapp.annotation.item_form import ItemForm
 from alignapp.annotation.models import Annotation, Assignment, Item
 from alignapp.annotation.rights import managed_project
 from alignapp.annotation.services import generation, queue
@@ -28,7 +28,7 @@ PER_PAGE = 50
 def items(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
     """List the items; add one."""
     project = managed_project(request, project_id)
-    form = forms.ItemForm(request.POST or None)
+    form = ItemForm(request.POST or None, project=project)
     if request.method == "POST" and form.is_valid():
         added = services.add_items(project, [form.item()])
         if not form.item().candidates:

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from alignapp.annotation import forms, pages
 from alignapp.annotation.models import Invitation, Membership
 from alignapp.annotation.rights import joined, managed_project
-from alignapp.annotation.services import projects
+from alignapp.annotation.services import attention, projects
 from alignapp.answers import PersonRequest, refusal
 from alignapp.chat import markdown
 from personalization.errors import AlignError
@@ -62,6 +62,17 @@ def remove(request: PersonRequest, member_id: uuid.UUID) -> HttpResponse:
 
 @login_required
 @require_POST
+def pardon(request: PersonRequest, member_id: uuid.UUID) -> HttpResponse:
+    """Let somebody go on who missed too many attention checks."""
+    managed = Membership.objects.managed_by(request.user).select_related("project", "person")
+    member = get_object_or_404(managed, id=member_id)
+    attention.pardon(member)
+    messages.success(request, _("They get items again."), extra_tags="good")
+    return redirect("annotation:people", member.project_id)
+
+
+@login_required
+@require_POST
 def withdraw(request: PersonRequest, invitation_id: uuid.UUID) -> HttpResponse:
     """Make an invitation worthless."""
     invitation = get_object_or_404(Invitation.objects.managed_by(request.user), id=invitation_id)
@@ -92,7 +103,8 @@ def consent(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
     """Show what a member agrees to, and record that they do."""
     member = joined(request, project_id)
     if request.method == "POST":
-        projects.agree(member, may_train=request.POST.get("may_train") == "on")
+        said = request.POST
+        projects.agree(member, may_train=said.get("may_train") == "on", lends=said.get("lends") == "on")
         return redirect("annotation:project", project_id)
     context = {
         "project": member.project,

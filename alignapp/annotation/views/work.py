@@ -13,12 +13,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from alignapp.annotation import pages
-from alignapp.annotation.errors import Incomplete
+from alignapp.annotation.errors import Incomplete, TimeIsUp
 from alignapp.annotation.models import Assignment
 from alignapp.annotation.rights import assigned, joined
 from alignapp.annotation.services import answers, queue
 from alignapp.annotation.services.projects import member_of
 from alignapp.answers import PersonRequest, refusal, status_of, wants_json
+from alignapp.numbers import whole
 from personalization.errors import AlignError
 
 
@@ -74,6 +75,16 @@ def _submit(request: PersonRequest, assignment: Assignment) -> HttpResponse:
         if wants_json(request):
             return JsonResponse({"error": str(error), "errors": error.errors}, status=400)
         return _page(request, assignment, values, error.errors)
+    except TimeIsUp as error:
+        if wants_json(request):
+            body = {
+                "error": str(error),
+                "over": True,
+                "aside": assignment.state == Assignment.State.DISCARDED,
+            }
+            return JsonResponse(body, status=status_of(error))
+        messages.warning(request, str(error), extra_tags="warn")
+        return claim(request, assignment.item.project_id)
     except AlignError as error:
         if wants_json(request):
             return refusal(request, error, request.path)
@@ -89,12 +100,12 @@ def _submit(request: PersonRequest, assignment: Assignment) -> HttpResponse:
 def draft(request: PersonRequest, assignment_id: uuid.UUID) -> HttpResponse:
     """Keep what the form holds."""
     assignment = assigned(request, assignment_id)
-    number = request.POST.get("draft_number", "")
+    number = whole(request.POST.get("draft_number", ""))
     try:
         kept = answers.save_draft(
             assignment,
             dict(request.POST.lists()),
-            number=int(number) if number.isdecimal() else assignment.draft_number,
+            number=assignment.draft_number if number is None else number,
             active_ms=_milliseconds(request),
         )
     except AlignError as error:
@@ -143,5 +154,4 @@ def reopen(request: PersonRequest, assignment_id: uuid.UUID) -> HttpResponse:
 
 
 def _milliseconds(request: PersonRequest) -> int | None:
-    said = request.POST.get("active_ms", "")
-    return int(said) if said.isdecimal() else None
+    return whole(request.POST.get("active_ms", ""))

@@ -132,8 +132,11 @@ class Line:
     values: list[str]
 
 
-def compare_page(artifacts: Sequence[Artifact]) -> dict[str, Any]:
-    """Return the context of several artifacts side by side, with what a merge of them needs to know."""
+def compare_page(artifacts: Sequence[Artifact], typed: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the context of several artifacts side by side, with what a merge of them needs to know.
+
+    `typed` holds the form of a merge that was refused.
+    """
     pointers = Alignment.objects.filter(person__in={a.person_id for a in artifacts})
     active = active_ids(set(pointers.values_list("person", flat=True)))
     tables = {a.pk: {f.name: f for f in findings(a.report_card.results)} for a in artifacts if _has_card(a)}
@@ -158,6 +161,8 @@ def compare_page(artifacts: Sequence[Artifact]) -> dict[str, Any]:
         "mergeable": mergeable,
         "ways": MergeWay.objects.all() if mergeable else [],
         "ids": "&".join(f"id={a.pk}" for a in artifacts),
+        "typed": typed or {},
+        "weighted": [(a, (typed or {}).get(f"weight-{a.pk}", "1")) for a in artifacts],
     }
 
 

@@ -11,6 +11,9 @@ from django.http import QueryDict
 from alignapp.accounts.consent import has_consent
 from alignapp.accounts.models import Person
 from alignapp.adapters.models import Artifact, Job
+from alignapp.adapters.pages.advice import advice_view
+from alignapp.adapters.pages.learning import learn_views
+from alignapp.adapters.readiness import given_by
 from alignapp.adapters.services import current_alignment
 from alignapp.audit.services import events_about
 from alignapp.audit.wording import in_words
@@ -32,7 +35,8 @@ def people_page(query: QueryDict) -> dict[str, Any]:
 
 
 def person_page(person: Person) -> dict[str, Any]:
-    """Return the context of one person's page. About ten queries, however much they have."""
+    """Return the context of one person's page. Some thirty queries, however much they have."""
+    given = given_by(person)
     artifacts = Artifact.objects.for_person(person)
     alignment = current_alignment(person)
     events = events_about(person)[:10]
@@ -40,6 +44,7 @@ def person_page(person: Person) -> dict[str, Any]:
         "person": person,
         "consented": has_consent(person),
         "alignment": alignment,
+        "advice": advice_view(person, given, learn_views(person, [], given)),
         "parts": [p for kind in Artifact.Kind.values if alignment and (p := getattr(alignment, kind))],
         "conversations": Conversation.objects.for_person(person).count(),
         "feedback": Feedback.objects.for_person(person).count(),

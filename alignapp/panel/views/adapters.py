@@ -66,7 +66,7 @@ def act(request: PanelRequest, artifact_id: uuid.UUID, act: str) -> HttpResponse
     except AlignError as error:
         context = {**adapter_page(_artifact(artifact_id)), "problem": str(error), "reason": reason}
         return shown(request, "panel/adapter.html", PART, context, status=400)
-    words = _("%(name)s: done (%(act)s).") % {"name": artifact, "act": act}
+    words = f"{artifact} {chosen.done}."
     if chosen.undone_by:
         url = reverse("panel:adapter_act", args=[artifact.pk, chosen.undone_by])
         undo.offer(request, words, url, reason=_("Undone: %(reason)s") % {"reason": reason})
@@ -120,7 +120,7 @@ def merge(request: PanelRequest) -> HttpResponse:
         if not chosen:
             messages.error(request, str(error), extra_tags="bad")
             return redirect("panel:adapters")
-        context = {**compare_page(chosen), "problem": str(error), "typed": request.POST}
+        context = {**compare_page(chosen, request.POST), "problem": str(error)}
         return shown(request, "panel/compare.html", PART, context, status=400)
     said = _("The merge is queued, number %(n)s in the queue. Its result must be proven like any other.")
     messages.success(request, said % {"n": job.queue_position}, extra_tags="good")

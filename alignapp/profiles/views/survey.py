@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from alignapp.answers import PersonRequest
+from alignapp.numbers import whole
 from alignapp.profiles.models import ProfileVersion
 from alignapp.profiles.services import current_profile, new_version
 from alignapp.profiles.wording import saved_words
@@ -77,6 +78,7 @@ def _shown(question: Question, raw: Mapping[str, Sequence[str]], errors: Mapping
         "is_declined": bool(raw.get(f"{question.name}.declined")),
     }
     if question.kind == "slider":
-        place = int(value) if value.isascii() and value.isdigit() and int(value[:4]) <= 100 else MIDDLE
+        said = whole(value)
+        place = said if said is not None and said <= 100 else MIDDLE
         shown |= {"value": place, "is_set": is_set, "words": _(slider_words(place if is_set else None))}
     return shown

@@ -1,0 +1,72 @@
+"""The page of the exchange benchmark: seconds and memory of each act, and whether the size matters to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import plots
+
+FLAT = 1.15  # times the peak of a tenth of the rows: what a database's own caches may add
+WORDS = {"read": "read only", "import": "import", "export": "export"}
+
+
+def write_page(folder: Path, found: Mapping[str, Any]) -> None:
+    """Write exchange.md, .json and .svg into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "exchange.json").write_text(json.dumps(found, indent=1) + "\n")
+    rows = {
+        f"{row['database']}, {WORDS[row['act']]}, {row['rows']:,}": (row["peak_mib"],) * 3
+        for row in found["measured"]
+    }
+    most = max(high for _, _, high in rows.values())
+    plots.bars(folder / "exchange.svg", "Peak memory of the process, MiB", rows, low=0.0, high=1.1 * most)
+    (folder / "exchange.md").write_text(_page(found))
+
+
+def growth(measured: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return the peak memory of each act with the largest file, as a multiple of that with the smallest."""
+    found: dict[str, float] = {}
+    for row in measured:
+        same = [one for one in measured if (one["database"], one["act"]) == (row["database"], row["act"])]
+        least, most = (pick(same, key=lambda one: one["rows"]) for pick in (min, max))
+        found[f"{row['database']}, {WORDS[row['act']]}"] = most["peak_mib"] / least["peak_mib"]
+    return found
+
+
+def verdict(found: Mapping[str, Any]) -> str:
+    """Return the first sentence: whether ten times the rows take more memory."""
+    ratios = growth(found["measured"])
+    worst = max(ratios, key=lambda name: ratios[name])
+    said = "does not grow" if ratios[worst] <= FLAT else "GROWS"
+    return (
+        f"Memory {said} with the file: ten times the rows take {ratios[worst]:.2f} times the memory at most "
+        f"({worst})."
+    )
+
+
+def _page(found: Mapping[str, Any]) -> str:
+    rows = "\n".join(
+        f"| {one['database']} | {WORDS[one['act']]} | {one['rows']:,} | {one['seconds']:.1f} | "
+        f"{one['rows'] / one['seconds']:,.0f} | {one['peak_mib']:.0f} | {one['idle_mib']:.0f} |"
+        for one in found["measured"]
+    )
+    return f"""# Data in and out: {found["rows"]:,} rows
+
+{verdict(found)}
+
+`python -m benchmarks.exchange --rows {found["rows"]} --postgres URL --page docs/benchmarks`
+({found["machine"]}, commit {found["commit"]}, {found["total_seconds"]:.0f} seconds). Each row is a judged
+pair in TRL's format with one of fifty people, about 500 bytes; in the database it is an item, two answers, an
+assignment, a submission and an act. Each act is a process of its own, at a tenth of the rows and at all of
+them, from an empty database on: *read only* is the library without a database, *import* what a worker does,
+*export* the zip for training.
+
+| database | act | rows | seconds | rows a second | peak MiB | MiB before it began |
+|---|---|---|---|---|---|---|
+{rows}
+
+![Memory](exchange.svg)
+"""

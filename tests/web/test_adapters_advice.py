@@ -1,0 +1,177 @@
+"""What to learn with: the page preselects what pays, says why in a sentence, and says no without evidence."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from alignapp.accounts.consent import give_consent, withdraw_consent
+from alignapp.accounts.models import Person
+from alignapp.adapters import advice, services
+from alignapp.adapters.models import Job, Judgement, MethodInfo
+from alignapp.chat.models import Conversation
+from alignapp.feedback.models import Feedback
+from alignapp.feedback.services import record_feedback
+from alignapp.instant.models import InstantVector
+from personalization.adviser import Measured
+from personalization.beliefs import LEAST_PEOPLE
+from personalization.statistics import Estimate
+from tests.web import learned
+from tests.web.operating import signed_in_with
+from tests.web.rows import answered_turn
+
+pytestmark = pytest.mark.django_db
+
+
+def row(method: str, wins: float, amount: int = 8, seconds: float = 181.0, data: str = "ratings") -> Measured:
+    """People differ by 0.1, alike in every method but for 0.04 of the adapter's: as they were measured to."""
+    own = 0.04 if method == "dpo" else 0.0
+    people = {f"p{i}": wins + 0.03 * (i - 5.5) + own * (-1) ** (i // 2) for i in range(12)}
+    return Measured(method, data, amount, Estimate(wins, 864, wins - 0.05, wins + 0.05), seconds, people)
+
+
+@pytest.fixture(autouse=True)
+def measured(monkeypatch, settings, tmp_path) -> None:
+    settings.ARTIFACT_DIR = tmp_path / "artifacts"
+    rows = (row("instant", 0.70, 4, 0.0), row("instant", 0.78, seconds=0.0), row("dpo", 0.82))
+    monkeypatch.setattr(advice, "table", lambda: rows)
+    learned.methods()
+
+
+def follows_ratings(person: Person) -> None:
+    """Give a person the vector that follows their ratings."""
+    InstantVector.objects.create(
+        person=person, state=InstantVector.State.PASSED, digest="d" * 64, weights="w" * 64,
+        model_revision="smol@1", ratings=24, prompts=8, strength=0.5,
+    )  # fmt: skip
+
+
+def section(client) -> str:
+    html = client.get("/alignment/").content.decode()
+    found = re.search(r'id="advice">.*?</details>|id="advice">.*?</div>', html, re.DOTALL)
+    return re.sub(r"\s+", " ", found[0]) if found else ""
+
+
+def card(share: float, half: float = 0.08) -> dict:
+    accuracy = {"artifact": learned.estimate(share, share - half, share + half)}
+    return {**learned.results(), "accuracy": accuracy}
+
+
+def test_somebody_new_reads_no_advice(owner, client_of):
+    assert section(client_of(owner)) == ""
+
+
+def test_the_choice_is_preselected_and_the_sentence_says_why(owner, client_of):
+    learned.ready(owner)
+    follows_ratings(owner)
+    shown = section(client_of(owner))
+    assert (
+        "8 messages rated; with as many, an adapter from your comparisons won 0.82 of new comparisons with "
+        "the base model, the vector that follows your ratings 0.78: training takes about 3 minutes."
+    ) in shown
+    assert re.search(r'value="dpo" required checked', shown)
+    assert re.search(r'value="steer" required >', shown)
+    assert "Not measured yet." in shown
+    assert "simulated people with" in shown
+    client_of(owner).post("/alignment/jobs/start", {"method": "dpo"})
+    assert Job.objects.get().method == "dpo"
+    assert 'value="dpo"' not in section(client_of(owner))  # it is learning
+
+
+def test_too_few_messages_are_no_evidence(owner, client_of):
+    learned.ready(owner, conversations=6)
+    follows_ratings(owner)
+    shown = section(client_of(owner))
+    assert "Too early to tell: an adapter from your comparisons was measured with 8 messages rated" in shown
+    assert "at least, you have 6." in shown
+    assert "checked" not in shown
+    assert 'value="dpo"' in shown  # it can be chosen all the same
+
+
+def test_what_was_not_measured_for_a_kind_of_feedback_is_said(owner, client_of):
+    give_consent(owner)
+    for _ in range(8):
+        turn, (a, _b, _c) = answered_turn(Conversation.objects.create(person=owner), "one", "two", "three")
+        record_feedback(owner, turn, Feedback.Kind.PICK, reply=a)
+    shown = section(client_of(owner))
+    assert "No advice: nothing that could be learned from your comparisons was measured yet." in shown
+    assert "checked" not in shown
+
+
+def test_a_persons_own_results_can_say_that_nothing_beats_what_they_have(owner, client_of):
+    learned.ready(owner)
+    follows_ratings(owner)
+    learned.artifact(owner, card=card(0.42), proven=False)
+    artifact = learned.artifact(owner, card=card(0.45), proven=False)
+    answers = [Judgement.Answer.BASE] * 10 + [Judgement.Answer.ALIKE] * 2
+    for position, answer in enumerate(answers):
+        Judgement.objects.create(artifact=artifact, position=position, answer=answer, artifact_first=True)
+    shown = section(client_of(owner))
+    assert "Nothing beats what you have: 8 messages rated; with as many, an adapter" in shown
+    assert "3 results of your own count too." in shown
+    assert "checked" not in shown
+
+
+def test_other_peoples_results_count_from_five_on_and_while_they_agree(owner, client_of, django_user_model):
+    learned.ready(owner)
+    follows_ratings(owner)
+    people = [django_user_model.objects.create_user(f"p{i}@example.org") for i in range(LEAST_PEOPLE)]
+    for person in people:
+        give_consent(person)
+        learned.artifact(person, card=card(0.25, 0.05), proven=False)
+    told = "What 5 other people&#x27;s held-out comparisons showed counts too."
+    assert told in section(client_of(owner))
+    withdraw_consent(people[0])
+    assert "other people" not in section(client_of(owner))
+
+
+def test_what_acts_is_compared_with(owner, client_of):
+    learned.ready(owner)
+    follows_ratings(owner)
+    services.switch_on(owner, learned.artifact(owner))
+    assert advice.acting(owner, services.current_alignment(owner)) == "dpo"
+    owner.instant_choice.delete() if hasattr(owner, "instant_choice") else None
+    services.switch(owner, change="off", adapter=None)
+    assert advice.acting(owner, services.current_alignment(owner)) == "instant"
+    services.switch_on(owner, learned.artifact(owner, "steer"))
+    assert advice.acting(owner, services.current_alignment(owner)) == "steer"
+    assert "what acts for you now was not measured" in section(client_of(owner))
+
+
+def test_what_takes_longer_here_than_is_advised_is_said(owner, client_of, settings):
+    learned.ready(owner)
+    follows_ratings(owner)
+    now = timezone.now()
+    for _ in range(advice.LEAST_JOBS):
+        Job.objects.create(
+            person=owner, method="dpo", state="done", started_at=now - timedelta(minutes=20),
+            finished_at=now,
+        )  # fmt: skip
+    assert "It would take about 20 minutes, longer than is advised here." in section(client_of(owner))
+    settings.ADVICE_SECONDS = 3600
+    assert "training takes about 20 minutes" in section(client_of(owner))
+
+
+def test_what_is_switched_off_is_not_advised(owner, client_of):
+    learned.ready(owner)
+    follows_ratings(owner)
+    MethodInfo.objects.filter(name="dpo").update(enabled=False)
+    shown = section(client_of(owner))
+    assert "No advice" in shown
+    assert 'value="dpo"' not in shown
+
+
+def test_operators_read_what_is_known_of_methods_and_what_a_person_is_told(owner, other):
+    learned.ready(owner)
+    follows_ratings(owner)
+    learned.artifact(owner, card=card(0.6))
+    operator = signed_in_with("operator", other)
+    html = operator.get("/operate/methods/").content.decode()
+    assert "0.82 [0.77, 0.87]" in html
+    assert "8 messages rated" in html
+    assert re.search(r"0\.82 ± 0\.1\d", html)
+    assert "Adapter from your comparisons" in html
+    assert "an adapter from your comparisons" in operator.get(f"/operate/people/{owner.pk}/").content.decode()
