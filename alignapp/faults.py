@@ -17,6 +17,7 @@ from django.utils.deprecation import MiddlewareMixin
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
+from alignapp.adapters.remote import StoreAway
 from alignapp.answers import wants_fragment, wants_json
 
 log = logging.getLogger(__name__)
@@ -33,10 +34,10 @@ class BrokerFault(MiddlewareMixin):
     """
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Return 503 for a broker that does not answer; other exceptions are not ours."""
-        if not isinstance(exception, redis.RedisError):
+        """Return 503 for a broker or a bucket that does not answer; other exceptions are not ours."""
+        if not isinstance(exception, redis.RedisError | StoreAway):
             return None
-        log.error("broker unreachable at %s: %s", request.path, exception)
+        log.error("broker or store unreachable at %s: %s", request.path, exception)
         if wants_json(request):
             words = _("A part of the application is restarting. Try again in a moment; nothing was lost.")
             response: HttpResponse = JsonResponse({"error": words}, status=503)

@@ -12,6 +12,8 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from alignapp.buckets import bucket_storage
+
 env = environ.FileAwareEnv()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -55,11 +57,13 @@ INSTALLED_APPS = [
     "alignapp.exchange",
     "alignapp.quality",
     "alignapp.adapters",
+    "alignapp.studies",
     "alignapp.instant",
     "alignapp.api",
     "alignapp.panel",
+    "alignapp.campaigns",
     "alignapp.demo",
-    "django.contrib.admin",
+    "alignapp.panel.admin_config.OperatorsAdminConfig",  # django.contrib.admin
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.humanize",
@@ -255,6 +259,17 @@ MODEL_DIR = Path(env.str("ALIGN_MODELS", default=str(VAR_DIR / "models")))
 # What `manage.py values build` made, by the revision of the base model.
 VALUES_DIR = Path(env.str("ALIGN_VALUES", default=str(VAR_DIR / "values")))
 ARTIFACT_DIR = Path(env.str("ALIGN_ARTIFACTS", default=str(VAR_DIR / "artifacts")))
+# With a bucket artifacts lie there, and the folder above is this host's cache of them.
+BUCKET = env.str("ALIGN_BUCKET", default="")  # or bucket/prefix
+ARTIFACT_CACHE_BYTES = env.int("ALIGN_ARTIFACT_CACHE_BYTES", default=20 * 1024**3)
+_reached = {
+    "endpoint": env.str("ALIGN_BUCKET_ENDPOINT", default=""),
+    "region": env.str("ALIGN_BUCKET_REGION", default=""),
+    "key": env.str("ALIGN_BUCKET_KEY", default=""),
+    "secret": env.str("ALIGN_BUCKET_SECRET", default=""),
+}
+if BUCKET:
+    STORAGES["artifacts"] = bucket_storage(BUCKET, **_reached)
 # Where every worker host and the web see them, a job goes on elsewhere, and erasing finds them.
 CHECKPOINT_DIR = Path(env.str("ALIGN_CHECKPOINTS", default=str(VAR_DIR / "checkpoints")))
 # Where uploaded files lie until they are imported, seen by web and workers.
@@ -268,6 +283,8 @@ MAX_NEW_TOKENS = env.int("ALIGN_MAX_NEW_TOKENS", default=256)
 REPLIES_PER_MINUTE = env.int("ALIGN_REPLIES_PER_MINUTE", default=60)
 # Replies that wait for a worker, of everybody together; who asks beyond is told to come back.
 MAX_WAITING_REPLIES = env.int("ALIGN_MAX_WAITING_REPLIES", default=1_000)
+# Requests to the operator API, of all tokens of one person together.
+OPERATOR_REQUESTS_PER_MINUTE = env.int("ALIGN_OPERATOR_REQUESTS_PER_MINUTE", default=300)
 API_SECONDS = env.int("ALIGN_API_SECONDS", default=600)  # how long a program waits for its answer at most
 JOBS_PER_DAY = env.int("ALIGN_JOBS_PER_DAY", default=12)
 MIN_TRAINING_PAIRS = env.int("ALIGN_MIN_TRAINING_PAIRS", default=16)

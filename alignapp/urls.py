@@ -14,8 +14,10 @@ urlpatterns = [
     path("alignment/ratings/", include("alignapp.instant.urls")),
     path("alignment/", include("alignapp.adapters.urls")),
     path("annotate/", include("alignapp.quality.urls")),
+    path("annotate/", include("alignapp.studies.urls")),
     path("", include("alignapp.api.urls")),
     path("", include("alignapp.panel.site_urls")),
+    path("operate/api/v1/", include("alignapp.panel.api.urls")),
     path("operate/", include("alignapp.panel.urls")),
     path("admin/", admin.site.urls),
 ]

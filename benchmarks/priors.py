@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +77,9 @@ def method_cells(docs: Path = DOCS) -> list[by_method.Cell]:
 
 
 def table_of(trials: Sequence[Trial], least_people: int = LEAST_PEOPLE) -> list[dict[str, Any]]:
-    """Return a row for each method, kind and amount that as many people and seeds have as any other there.
+    """Return a row for each method, kind and amount that everybody has who has any there, with every seed.
+
+    Fewer people are other people: the first of the twelve have the cleanest tastes.
 
     Of one method, kind and amount what was taught, where it was: the application teaches every adapter by
     the vector of the person's ratings. Without that a method was measured at less than it will do, which is
@@ -86,14 +88,18 @@ def table_of(trials: Sequence[Trial], least_people: int = LEAST_PEOPLE) -> list[
     found: dict[tuple[str, str, int, bool], list[Trial]] = defaultdict(list)
     for trial in trials:
         found[trial.place].append(trial)
-    most: Counter[tuple[str, int, bool]] = Counter()
-    for (_, *where), chosen in found.items():
-        most[tuple(where)] = max(most[tuple(where)], len(chosen))  # type: ignore[index]
+    most: dict[tuple[str, int, bool], int] = defaultdict(int)
+    everybody: dict[tuple[str, int], set[str]] = defaultdict(set)
+    for (_, data, amount, taught), chosen in found.items():
+        most[data, amount, taught] = max(most[data, amount, taught], len(chosen))
+        everybody[data, amount] |= {trial.person for trial in chosen}
     rows: dict[tuple[str, str, int], dict[str, Any]] = {}
     for place, chosen in sorted(found.items()):  # the taught come last and stay
-        whole = len(chosen) == most[place[1:]]
-        if whole and len({trial.person for trial in chosen}) >= least_people:
-            rows[place[:3]] = _row(chosen)
+        method, data, amount, taught = place
+        people = {trial.person for trial in chosen}
+        whole = len(chosen) == most[data, amount, taught] and people == everybody[data, amount]
+        if whole and len(people) >= least_people:
+            rows[method, data, amount] = _row(chosen)
     return list(rows.values())
 
 
@@ -115,7 +121,8 @@ def ship(docs: Path = DOCS, target: Path = SHIPPED) -> dict[str, Any]:
 
 def _row(trials: Sequence[Trial]) -> dict[str, Any]:
     """Return one row as `personalization.adviser.Measured.of` reads it."""
-    wins, relevance = defaultdict(list), defaultdict(list)
+    wins: dict[str, list[float]] = defaultdict(list)
+    relevance: dict[str, list[float]] = defaultdict(list)
     for trial in trials:
         wins[trial.person] += trial.wins
         relevance[trial.person].append(trial.relevance_change)

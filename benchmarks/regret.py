@@ -50,7 +50,9 @@ def follow(trials: Sequence[Trial], *, current: str | None = None) -> list[Follo
         for judged in parts:
             others = [part for part in parts if part != judged]
             got = _won(rate, advised or current, person, judged)
-            lost, lost_to_any = (_best(rate, some, person, others, judged) - got for some in (sound, offered))
+            lost, lost_to_any = (
+                _best(rate, some, person, others, judged, current) - got for some in (sound, offered)
+            )
             found.append(Followed(person, advised, lost, lost_to_any))
     return found
 

@@ -44,14 +44,27 @@ app.conf.update(
     task_queues=[Queue(name) for name in queues.ALL],
     imports=[
         f"workers.tasks.{name}"
-        for name in ("train", "generate", "instant", "exchange", "sweep", "verify", "watch", "live")
+        for name in (
+            *("train", "generate", "instant", "exchange", "sweep", "verify", "watch", "live"),
+            "campaigns",
+        )
     ],
     beat_schedule={
         "sweep": {"task": "workers.sweep", "schedule": 10.0, "options": {"queue": queues.HOUSEKEEPING}},
+        "campaigns": {
+            "task": "workers.advance_campaigns",
+            "schedule": 10.0,
+            "options": {"queue": queues.HOUSEKEEPING},
+        },
         "measure": {"task": "workers.measure", "schedule": 30.0, "options": {"queue": queues.HOUSEKEEPING}},
         "verify artifacts": {
             "task": "workers.verify_artifacts",
             "schedule": crontab(hour="1-5", minute="*/10"),
+            "options": {"queue": queues.HOUSEKEEPING},
+        },
+        "sweep the bucket": {
+            "task": "workers.sweep_bucket",
+            "schedule": crontab(hour="0", minute="40"),
             "options": {"queue": queues.HOUSEKEEPING},
         },
         "prune": {

@@ -15,7 +15,6 @@ from django.conf import settings
 from alignapp.adapters import store
 from alignapp.adapters.models import Artifact, Job
 from alignapp.feedback.records import records_for
-from personalization import artifacts
 from personalization.errors import AlignError, NotEnoughData
 from personalization.progress import Progress
 from personalization.registry import Method
@@ -126,9 +125,8 @@ def _merge(work: Work, parents: list[Parent]) -> Artifact:
     }
     try:
         write(merged, folder, base_name=work.base.name)
-        sealed = artifacts.seal(
+        sealed = store.seal(
             folder,
-            Path(settings.ARTIFACT_DIR),
             kind=Artifact.Kind.ADAPTER,
             owner=str(job.person_id),
             model_revision=work.base.revision,
@@ -136,7 +134,6 @@ def _merge(work: Work, parents: list[Parent]) -> Artifact:
             parameters=described,
             records=_records(parents),
             metrics=metrics,
-            key=store.signing_key(),
             parents=[parent.artifact.digest for parent in parents],
         )
     finally:

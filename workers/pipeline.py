@@ -22,15 +22,16 @@ from alignapp.adapters.models import Artifact, Job
 from alignapp.feedback.records import records_for
 from alignapp.profiles.models import InventoryAnswer
 from alignapp.profiles.services import current_profile, strengths_of
-from personalization import artifacts, registry
+from personalization import registry
 from personalization.errors import NotEnoughData
 from personalization.progress import Progress
+from personalization.records import Records
 from personalization.values import effects
-from workers import shutdown
+from workers import shutdown, studying
 from workers.attempt import Attempt
 from workers.engines import base_for_process
 from workers.proving import prove
-from workers.revising import learn_from_words
+from workers.revising import came_of_words, learn_from_words
 from workers.work import BEGINS, Work
 
 if TYPE_CHECKING:
@@ -83,30 +84,19 @@ def _watching(attempt: Attempt, attempts: Sequence[Attempt]) -> Callable[[], Non
 
 
 def _read(job: Job, check: Callable[[], None]) -> Work:
-    from personalization.evaluation.split import alike, check_apart, split_by_conversation
+    from personalization.evaluation.split import check_apart
     from personalization.models.memory import reset_peak
 
     job.report(Job.Phase.DATA, BEGINS[Job.Phase.DATA])
     base = base_for_process()
     reset_peak(base.device)
     method = registry.get(job.method)
-    records = records_for(job.person)
-    if not job.split and method.data not in ("inventory", "values"):
-        usable = {r.conversation for r in (*records.pairs, *records.groups)}
-        same = alike(records.every)
-        different = len({same[name] for name in usable})
-        if different < 2:
-            raise NotEnoughData(
-                f"{different} different conversations have feedback; at least 2 are needed to hold some out.",
-                missing=2 - different,
-            )
-        split = split_by_conversation(sorted(usable), seed=job.id.int % 2**31, same=same)
-        # What holds no comparison proves nothing, but can be learned from, unless it is held out elsewhere.
-        held = {same[name] for name in split.held_out}
-        alone = (*records.thumbs, *records.edits, *records.critiques, *records.follow_ups)
-        single = {record.conversation for record in alone} - usable
-        more = sorted(name for name in single if same[name] not in held)
-        job.keep_split(asdict(replace(split, train=(*split.train, *more))))
+    if job.from_project:
+        records = studying.records_for_job(job)  # with the split that all of its study share
+    else:
+        records = records_for(job.person)
+        if "train" not in job.split and method.data not in ("inventory", "values"):
+            job.keep_split(_split(job, records))
     train, held_out = (records.of(job.split.get(side, ())) for side in ("train", "held_out"))
     check_apart(train.every, held_out.every)  # before anything is learned in vain
     profile = job.profile_version
@@ -121,6 +111,35 @@ def _read(job: Job, check: Callable[[], None]) -> Work:
         train=train,
         held_out=held_out,
     )
+
+
+def _split(job: Job, records: Records) -> dict[str, Any]:
+    """Return what is learned from and what is held out: what the job asks to be held out again, or a draw."""
+    from personalization.evaluation.split import Split, alike, split_by_conversation
+
+    usable = {r.conversation for r in (*records.pairs, *records.groups)}
+    same = alike(records.every)
+    different = len({same[name] for name in usable})
+    if different < 2:
+        raise NotEnoughData(
+            f"{different} different conversations have feedback; at least 2 are needed to hold some out.",
+            missing=2 - different,
+        )
+    again = {same[name] for name in job.split.get("held_out", ()) if name in usable}
+    if again and any(same[name] not in again for name in usable):
+        split = Split(
+            tuple(sorted(name for name in usable if same[name] not in again)),
+            tuple(sorted(name for name in usable if same[name] in again)),
+            job.id.int % 2**31,
+        )
+    else:
+        split = split_by_conversation(sorted(usable), seed=job.id.int % 2**31, same=same)
+    # What holds no comparison proves nothing, but can be learned from, unless it is held out elsewhere.
+    held = {same[name] for name in split.held_out}
+    alone = (*records.thumbs, *records.edits, *records.critiques, *records.follow_ups)
+    single = {record.conversation for record in alone} - usable
+    more = sorted(name for name in single if same[name] not in held)
+    return asdict(replace(split, train=(*split.train, *more)))
 
 
 @contextmanager
@@ -142,9 +161,8 @@ def _end(learner: Learner, learned: Learned) -> None:
 
 
 def _seal(work: Work, folder: Path, metrics: dict[str, Any], sources: list[str]) -> Artifact:
-    sealed = artifacts.seal(
+    sealed = store.seal(
         folder,
-        Path(settings.ARTIFACT_DIR),
         kind=work.method.produces,
         owner=str(work.job.person_id),
         model_revision=work.base.revision,
@@ -152,7 +170,6 @@ def _seal(work: Work, folder: Path, metrics: dict[str, Any], sources: list[str])
         parameters=work.parameters,
         records=sources,
         metrics=metrics,
-        key=store.signing_key(),
     )
     return Artifact.of_job(
         work.job,
@@ -166,6 +183,8 @@ def _seal(work: Work, folder: Path, metrics: dict[str, Any], sources: list[str])
 
 def _prove_and_finish(attempt: Attempt, work: Work, artifact: Artifact) -> None:
     prove(work, artifact)
+    if work.job.from_project:
+        studying.compare(work, artifact)
     shutil.rmtree(store.checkpoint_folder(work.job.id), ignore_errors=True)
     attempt.finish(artifact)
 
@@ -192,7 +211,9 @@ def _learn_adapters(learners: Sequence[Learner]) -> None:
         with ready[index].attempt.settling():
             if isinstance(outcome, Exception):
                 raise outcome
-            _end(ready[index], (outcome.as_dict(), _adapter_sources(ready[index].work)))
+            work = ready[index].work
+            metrics = {**outcome.as_dict(), **came_of_words(work)}
+            _end(ready[index], (metrics, _adapter_sources(work)))
         if shutdown.requested.is_set():
             raise shutdown.ShuttingDown  # the others need not begin; each keeps its place
 

@@ -61,5 +61,5 @@ def _prove_values(work: Work, artifact: Artifact) -> None:
         verdict=f"Not safe: {safety.objection}." if safety.objection else words,
         results={"values": rows, "safety": safety.as_dict()},
     )
-    if artifact.state == Artifact.State.PROVEN:
+    if artifact.state == Artifact.State.PROVEN and not work.job.base_revision:
         switch_on(work.job.person, artifact)  # the person asked for it by moving a slider

@@ -4,4 +4,6 @@ TRAIN = "train"  # one process, one job at a time, or one batch of jobs of the s
 GENERATE = "generate"  # thread pool: all tasks of a process share one engine
 EVALUATE = "evaluate"
 HOUSEKEEPING = "housekeeping"
-ALL = (TRAIN, GENERATE, EVALUATE, HOUSEKEEPING)
+# Jobs for a base model that does not answer yet: a worker that was started with that model takes them.
+OTHER_BASE = "other-base"
+ALL = (TRAIN, GENERATE, EVALUATE, HOUSEKEEPING, OTHER_BASE)

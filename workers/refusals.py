@@ -10,15 +10,12 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from django.conf import settings
-
+from alignapp.adapters import store
 from alignapp.adapters.models import Artifact
-from alignapp.adapters.store import signing_key
 from alignapp.audit.services import record
 from alignapp.chat.models import Reply
 from alignapp.instant.models import InstantVector
 from alignapp.instant.services import METHOD
-from personalization import artifacts
 from personalization.engine.requests import Intervention
 from personalization.errors import ArtifactError
 from workers import instant
@@ -68,12 +65,12 @@ def _checked(artifact: Artifact | InstantVector | None, digest: str, owner: str,
         raise ArtifactError(f"{artifact} has expired. Switch it off, then ask again.")
     if isinstance(artifact, Artifact) and not artifact.passed_gate:
         raise ArtifactError(f"{artifact} was not tested for safety. Switch it off, then ask again.")
-    path = artifacts.path_of(settings.ARTIFACT_DIR, digest)
+    path = store.folder_of(artifact)
     key = (digest, owner, model_revision)
     with _lock:
         known = key in _verified
     if not (known and path.is_dir()):
-        artifacts.verify(path, owner=owner, model_revision=model_revision, key=signing_key())
+        store.check(artifact, model_revision=model_revision)
         with _lock:
             _verified.add(key)
     return path

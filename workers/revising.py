@@ -41,6 +41,14 @@ def learn_from_words(work: Work) -> None:
     work.train = replace(work.train, revised=pairs)
 
 
+def came_of_words(work: Work) -> dict[str, int]:
+    """Return how much was said of answers and how many pairs came of it, for the artifact's page."""
+    if not work.train.revised:
+        return {}
+    said = len(work.train.critiques) + len(work.train.follow_ups)
+    return {"critiques_and_follow_ups": said, "pairs_from_them": len(work.train.revised)}
+
+
 def _made(work: Work) -> tuple[Pair, ...]:
     from personalization.steering.judge import judge_of
     from personalization.training.revise import language_pairs

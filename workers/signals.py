@@ -10,7 +10,8 @@ from typing import Any
 from celery.signals import worker_ready, worker_shutting_down
 
 from alignapp.adapters.models import MergeWay, MethodInfo
-from workers import heartbeat, queues, shutdown
+from alignapp.processes import tidying
+from workers import checking, heartbeat, queues, shutdown
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +26,15 @@ def prepare(sender: Any, **_: Any) -> None:
         register_methods()
         register_ways()
     if queues.GENERATE in taken:
-        from workers.engines import engine_for_process
+        from workers.engines import base_for_process, engine_for_process
 
         engine_for_process()
+        checking.register(base_for_process())
+    if queues.OTHER_BASE in taken:
+        from workers.engines import base_for_process
+
+        base_for_process()  # so that the heartbeat says whose jobs it takes
+    tidying.keep_tidy()
     heartbeat.start(str(sender.hostname), sorted(taken))
     log.info("ready: %s", ", ".join(sorted(taken)))
 

@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.dispatch import Signal
 from django.utils import timezone
 
 from alignapp.accounts.models import Consent
@@ -14,7 +15,11 @@ from alignapp.adapters.models import Job
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
 
-VERSION = "2026-11-26"
+# Sent in the transaction in which somebody's answers stop being for training, with `person` and `project`
+# (None: in every project), so that what was learned from several people's rows together goes.
+training_refused = Signal()
+
+VERSION = "2026-11-26.2"
 # (heading, text): what is collected, what is trained, who sees it, how to leave.
 TEXT: tuple[tuple[str, str], ...] = (
     (
@@ -26,8 +31,10 @@ TEXT: tuple[tuple[str, str], ...] = (
     (
         "What is trained",
         "From your own records only: adapters and steering vectors that change how the model answers you. "
-        "They are personal data, used for nobody else and in no shared model. How well each way of learning "
-        "did is counted over at least five people, to advise others.",
+        "They are personal data, used for nobody else and in no shared model. The one exception you make "
+        "yourself: where you take part in a project of several people and tick there that models may be "
+        "trained on your answers, those who run it may train one of yours and one of the whole group. How "
+        "well each way of learning did is counted over at least five people, to advise others.",
     ),
     (
         "Who can see it",
@@ -63,6 +70,7 @@ def withdraw_consent(person: Person) -> None:
         in_force.update(withdrawn_at=timezone.now())
         for job in Job.objects.for_person(person).exclude(state__in=Job.ENDED):
             job.cancel()
+        training_refused.send(sender=None, person=person, project=None)
 
 
 def has_consent(person: Person) -> bool:

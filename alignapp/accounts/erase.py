@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from alignapp.accounts.belongings import rows_of
 from alignapp.accounts.models import Erasure, Person
-from alignapp.adapters import evictions, store
+from alignapp.adapters import evictions, remote, store
 from alignapp.adapters.models import Alignment, Artifact, Job
 from alignapp.annotation.services.projects import leave_everything
 from alignapp.audit import services as audit
@@ -105,8 +105,6 @@ def _ids(rows: QuerySet[Any]) -> list[str]:
 
 
 def _remove_files(erasure: Erasure) -> list[str]:
-    for digest in erasure.leftovers["digests"]:
-        store.discard(Artifact(digest=digest))
     folders = [artifacts.path_of(settings.ARTIFACT_DIR, digest) for digest in erasure.leftovers["digests"]]
     for job_id in erasure.leftovers["jobs"]:
         folders += [store.checkpoint_folder(job_id), *Path(settings.ARTIFACT_DIR).glob(f"learning-{job_id}*")]
@@ -115,7 +113,17 @@ def _remove_files(erasure: Erasure) -> list[str]:
     folders += _sealed_meanwhile(erasure)
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
-    return [folder.name for folder in folders if folder.exists()]
+    return [*(folder.name for folder in folders if folder.exists()), *_remove_objects(erasure)]
+
+
+def _remove_objects(erasure: Erasure) -> list[str]:
+    """Remove what lies in the artifacts' bucket; whatever a worker uploaded meanwhile lies there, too."""
+    if remote.is_used():
+        try:
+            remote.delete_all(str(erasure.person_id))
+        except remote.StoreAway as error:
+            return [f"the bucket's objects ({error})"]
+    return []
 
 
 def _sealed_meanwhile(erasure: Erasure) -> list[Path]:
@@ -138,7 +146,8 @@ def _remove_broker_keys(erasure: Erasure) -> list[str]:
         # The request to stop names only an id, and it expires; the worker may not have seen it yet.
         for reply_id in erasure.leftovers["open_replies"]:
             streams.request_cancel(reply_id)
-        streams.connection().delete(f"limit:replies:{erasure.person_id}")
+        buckets = [f"limit:{act}:{erasure.person_id}" for act in ("replies", "operate")]
+        streams.connection().delete(*buckets)
         evictions.announce(*erasure.leftovers["digests"], str(erasure.person_id))
     except redis.RedisError as error:
         return [f"the broker's keys ({error})"]

@@ -6,7 +6,6 @@ import base64
 import json
 import tempfile
 import zipfile
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from django.db import models
@@ -16,6 +15,7 @@ from alignapp.accounts.belongings import SECRET_FIELDS, rows_of
 from alignapp.adapters import store
 from alignapp.adapters.models import Artifact
 from alignapp.instant.models import InstantVector
+from personalization.errors import ArtifactError
 
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
@@ -42,7 +42,7 @@ def export(person: Person) -> IO[bytes]:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         count = sum(_write_table(archive, model, rows) for model, rows in rows_of(person))
         for vector in InstantVector.objects.for_person(person):
-            _write_folder(archive, store.folder_of(vector), f"vector-from-ratings-{vector.digest[:8]}")
+            _write_folder(archive, vector, f"vector-from-ratings-{vector.digest[:8]}")
         missing = [a for a in Artifact.objects.for_person(person) if not _write_artifact(archive, a)]
         names = "".join(f"\nThe files of {artifact} could not be found." for artifact in missing)
         archive.writestr("README.txt", README.format(at=timezone.now(), rows=count, missing=names))
@@ -74,11 +74,14 @@ def _write_table(archive: zipfile.ZipFile, model: type[models.Model], rows: mode
 
 
 def _write_artifact(archive: zipfile.ZipFile, artifact: Artifact) -> bool:
-    return _write_folder(archive, store.folder_of(artifact), f"{artifact.kind}-v{artifact.number}")
+    return _write_folder(archive, artifact, f"{artifact.kind}-v{artifact.number}")
 
 
-def _write_folder(archive: zipfile.ZipFile, folder: Path, name: str) -> bool:
-    files = sorted(folder.glob("*"))
+def _write_folder(archive: zipfile.ZipFile, artifact: Artifact | InstantVector, name: str) -> bool:
+    try:
+        files = sorted(store.folder_of(artifact).glob("*"))
+    except ArtifactError:  # a bucket does not hold it whole
+        return False
     for path in files:
         archive.write(path, f"artifacts/{name}/{path.name}")
     return bool(files)

@@ -51,7 +51,7 @@ def steps_for(person: Person, alignment: AlignmentVersion | None) -> list[Step]:
             _("A vector within a minute, an adapter in a few. Both are tested on feedback they never saw."),
             _("What can be learned"),
             "adapters:alignment",
-            Artifact.objects.for_person(person).exists(),
+            Artifact.objects.for_person(person).filter(job__from_project=False).exists(),
         ),
         Step(
             _("Switch it on"),

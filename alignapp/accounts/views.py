@@ -8,8 +8,11 @@ from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -98,9 +101,17 @@ def change_consent(request: PersonRequest) -> HttpResponse:
 
 @login_required
 @require_GET
-@reauthentication_required
-def export_everything(request: PersonRequest) -> FileResponse:
+def export_everything(request: PersonRequest) -> HttpResponseBase:
     """Download everything as a zip, after the password was entered again."""
+    try:
+        _check_password_was_entered(request)
+    except ReauthenticationRequired:
+        # A download would leave the browser on the page that asks for the password.
+        words = gettext(
+            "After the password press “Export everything” once more; the download begins at once."
+        )
+        messages.info(request, words)
+        return redirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': reverse('account')})}")
     record(request.user, "account.exported")
     name = f"alignapp-{timezone.localdate():%Y-%m-%d}.zip"
     return FileResponse(export(request.user), as_attachment=True, filename=name)

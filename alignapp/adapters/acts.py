@@ -20,6 +20,7 @@ from django.utils import timezone
 from alignapp.adapters import evictions, services, store
 from alignapp.adapters.aliases import active_ids, aliases_of
 from alignapp.adapters.models import Artifact
+from alignapp.adapters.serving import is_served
 from alignapp.audit.services import record
 from personalization.errors import AlignError, ArtifactError
 
@@ -127,12 +128,12 @@ BY_NAME = {
 
 
 def verify(artifact: Artifact) -> str:
-    """Read every byte of an artifact; keep and return what is wrong with it, empty for nothing.
+    """Read every byte of an artifact in the store; keep and return what is wrong, empty for nothing.
 
-    What was intact before and is not any more is on record.
+    What was intact before and is not any more is on record. Raises StoreAway where a bucket does not answer.
     """
     try:
-        store.check(artifact)
+        store.check_stored(artifact)
         found = ""
     except ArtifactError as error:
         found = str(error)
@@ -173,7 +174,7 @@ def _step_back(
     by: Person | str, artifact: Artifact, passing_over: Collection[object] = ()
 ) -> Artifact | None:
     previous = aliases_of(artifact.person, artifact.kind, passing_over=passing_over).previous
-    if previous is not None and not previous.may_act_for(artifact.person_id, artifact.kind):
+    if previous and not (previous.may_act_for(artifact.person_id, artifact.kind) and is_served(previous)):
         previous = None
     change = f"Went back from {artifact} to {previous}" if previous else f"Switched off {artifact}"
     services.switch(artifact.person, change=change, by=by, **{artifact.kind: previous})

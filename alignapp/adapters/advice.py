@@ -123,18 +123,20 @@ def others_outcomes(person: Person | None) -> list[Outcome]:
 
 def seconds_here() -> dict[str, float]:
     """Return how long methods lately took here, from the start to the proof; of few jobs nothing."""
-    done = Job.objects.filter(state=Job.State.DONE, started_at__isnull=False, finished_at__isnull=False)
+    done = Job.objects.filter(state=Job.State.DONE, finished_at__isnull=False)
     took: dict[str, list[float]] = defaultdict(list)
     for method, begun, ended in done.order_by("-finished_at").values_list(
         "method", "started_at", "finished_at"
     )[:LATEST_JOBS]:
-        took[method].append((ended - begun).total_seconds())
+        if begun and ended:
+            took[method].append((ended - begun).total_seconds())
     return {method: median(some) for method, some in took.items() if len(some) >= LEAST_JOBS}
 
 
 def _cards() -> QuerySet[ReportCard]:
     usable = (Artifact.State.PROVEN, Artifact.State.NOT_PROVEN)
     cards = ReportCard.objects.filter(artifact__kind__in=ACTING, artifact__state__in=usable)
+    cards = cards.filter(artifact__job__from_project=False)  # whose answers were given for something else
     return cards.order_by("-created_at")
 
 

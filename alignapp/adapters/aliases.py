@@ -48,7 +48,9 @@ def aliases_of(person: Person, kind: str, *, passing_over: Collection[object] = 
     if passing_over:
         earlier = earlier.exclude(**{f"{kind}__in": list(passing_over)})
     last = earlier.select_related(f"{kind}__report_card").order_by("-number").first()
-    newer = Artifact.objects.for_person(person).filter(kind=kind, state__in=MAY_COME)
+    # What a project had learned is tried only by whoever asks for it by its number.
+    own = Artifact.objects.for_person(person).filter(job__from_project=False)
+    newer = own.filter(kind=kind, state__in=MAY_COME)
     if active is not None:
         newer = newer.filter(number__gt=active.number)
     newest = newer.select_related("report_card").order_by("-number").first()

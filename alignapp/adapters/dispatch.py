@@ -31,8 +31,17 @@ GATE_AFTER = timedelta(seconds=10)  # about the time in which a person rates a t
 
 
 def wake_for_job(job: Job) -> None:
-    """Wake a training worker for this job when the transaction commits."""
-    transaction.on_commit(partial(_send, "workers.run_job", str(job.id), queues.TRAIN))
+    """Wake a training worker for this job when the transaction commits; for another base model, its own."""
+    if job.base_revision:
+        send = partial(_send, "workers.run_job_for_other_base", str(job.id), queues.OTHER_BASE)
+    else:
+        send = partial(_send, "workers.run_job", str(job.id), queues.TRAIN)
+    transaction.on_commit(send)
+
+
+def wake_for_model_check(known_id: UUID) -> None:
+    """Have a worker that proves things check a base model when the transaction commits."""
+    transaction.on_commit(partial(_send, "workers.check_model", str(known_id), queues.EVALUATE))
 
 
 def wake_for_reply(reply: Reply) -> None:

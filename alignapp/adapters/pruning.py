@@ -76,12 +76,18 @@ def doomed(rule: Rule) -> list[Artifact]:
     return [artifact for artifact in chosen if artifact.pk not in spared][:MOST]
 
 
-def prune(by: Person | str, rule: Rule, reason: str) -> list[str]:
-    """Delete what the rule takes, each in a transaction of its own; return the names of what is gone."""
+def prune(by: Person | str, rule: Rule, reason: str, *, expected: int | None = None) -> list[str]:
+    """Delete what the rule takes, each in a transaction of its own; return the names of what is gone.
+
+    Raises AlignError without a reason, and where the rule takes another number than the one `expected`.
+    """
     if not reason.strip():
         raise AlignError("Say why: what is pruned is gone, and the record keeps the reason.")
+    taken = doomed(rule)
+    if expected is not None and expected != len(taken):
+        raise AlignError("Something changed since this was counted. Look again, then give the new number.")
     gone = []
-    for artifact in doomed(rule):
+    for artifact in taken:
         name = f"{artifact} {artifact.digest[:12]}"
         remove(artifact.person, artifact, by=by)
         gone.append(name)

@@ -20,6 +20,8 @@ from alignapp.audit.services import record
 from alignapp.chat.models import Reply
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from alignapp.accounts.models import Person
 
 log = logging.getLogger(__name__)
@@ -52,7 +54,6 @@ def remove(person: Person, artifact: Artifact, *, by: Person | str | None = None
 
     `by` is who does it where it is not the person. Raises SwitchedMeanwhile; then nothing is deleted.
     """
-    gone = Artifact(pk=artifact.pk, digest=artifact.digest)  # delete() takes the key away from the row
     with transaction.atomic():
         if consequences(artifact).is_on:
             services.switch(
@@ -60,12 +61,13 @@ def remove(person: Person, artifact: Artifact, *, by: Person | str | None = None
             )
         record(by or person, "artifact.deleted", artifact, kind=artifact.kind, digest=artifact.digest)
         artifact.delete()
-        transaction.on_commit(partial(_discard, gone))
+        transaction.on_commit(partial(discard, artifact.digest, artifact.person_id))
 
 
-def _discard(gone: Artifact) -> None:
-    store.discard(gone)
+def discard(digest: str, owner: UUID) -> None:
+    """Remove the files of an artifact whose row is gone, and what engines keep of it."""
+    store.discard(digest, owner)
     try:
-        evictions.announce(gone.digest)
+        evictions.announce(digest)
     except redis.RedisError as error:
-        log.warning("broker unreachable, engines keep %s in memory: %s", gone.digest[:12], error)
+        log.warning("broker unreachable, engines keep %s in memory: %s", digest[:12], error)

@@ -18,6 +18,7 @@ from alignapp.adapters import dispatch, options
 from alignapp.adapters.composition import PARTS, WITH_CARDS
 from alignapp.adapters.models import Alignment, AlignmentVersion, Artifact, Job, MethodInfo
 from alignapp.adapters.readiness import readiness, sentence
+from alignapp.adapters.serving import is_served
 from alignapp.audit.services import record
 from alignapp.limits import TooMany
 from alignapp.profiles.services import current_profile
@@ -38,6 +39,9 @@ def start_job(person: Person, method: str, parameters: Mapping[str, float] | Non
     Raises UnknownName, NotEnoughData (with how much is missing), TooMany, and AlignError without consent.
     """
     if open_job := _open_job(person, method):
+        # What a campaign asked for in the background is wanted now.
+        asked = Job.objects.filter(pk=open_job.pk, priority__lt=0, state=Job.State.QUEUED)
+        asked.exclude(enrolment=None).update(priority=0)
         return open_job
     priority = _check_may_start(person, method)
     chosen = options.preset(method) if parameters is None else dict(parameters)
@@ -60,7 +64,8 @@ def start_job(person: Person, method: str, parameters: Mapping[str, float] | Non
 
 
 def _open_job(person: Person, method: str) -> Job | None:
-    return Job.objects.for_person(person).filter(method=method).exclude(state__in=Job.ENDED).first()
+    own = Job.objects.for_person(person).filter(method=method, base_revision="", from_project=False)
+    return own.exclude(state__in=Job.ENDED).first()
 
 
 def _check_may_start(person: Person, method: str) -> int:
@@ -77,6 +82,7 @@ def _check_may_start(person: Person, method: str) -> int:
         return 0
     day_ago = timezone.now() - timedelta(days=1)
     jobs = Job.objects.for_person(person).exclude(method="values").filter(created_at__gt=day_ago)
+    jobs = jobs.filter(enrolment=None, from_project=False)  # what others asked for is not theirs
     started, now = jobs.count(), options.values(QUOTAS)
     if started >= now["jobs.per_day"]:
         raise TooMany(
@@ -123,6 +129,11 @@ def switch_on(
         raise AlignError(f"{artifact} has expired and cannot be switched on.")
     if not artifact.passed_gate:
         raise AlignError(f"{artifact} was not tested for safety yet and cannot be switched on.")
+    if not is_served(artifact):
+        raise AlignError(
+            f"{artifact} was learned for another base model than the one that answers now. Switch it on "
+            "when that model does."
+        )
     if artifact.state != Artifact.State.PROVEN and not accept_unproven:
         raise AlignError(f"{artifact} is not proven. Confirm that you want to try it without evidence.")
     strength = {f"{artifact.kind}_strength": 1.0}
@@ -132,7 +143,7 @@ def switch_on(
 def roll_back(person: Person) -> AlignmentVersion:
     """Go back to the composition before the current one, as a new version. Raises AlignError without one.
 
-    What was put into quarantine since then stays off.
+    What was put into quarantine since then stays off, and what was learned for another base model.
     """
     current = current_alignment(person)
     if current is None:
@@ -140,7 +151,8 @@ def roll_back(person: Person) -> AlignmentVersion:
     before = AlignmentVersion.objects.for_person(person).filter(number=current.number - 1).first()
     composition = before.composition() if before else _nothing()
     for part in PARTS:
-        if composition[part] is not None and not composition[part].may_act_for(person.pk, part):
+        before_it: Artifact | None = composition[part]
+        if before_it and not (before_it.may_act_for(person.pk, part) and is_served(before_it)):
             composition[part] = None
     change = f"Went back to {before}" if before else "Switched everything off"
     return switch(person, change=change, **composition)

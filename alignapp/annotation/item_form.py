@@ -20,7 +20,7 @@ CHECKS = (
     ("none", _("Say that all are bad")),
     ("tie", _("Say that they are alike")),
     ("lowest", _("Rate every answer lowest")),
-    ("best", _("Pick the answer that asks for it (its number below)")),
+    ("best", _("Pick the answer that asks for it (its number above)")),
 )
 SAID = {
     "none": _("To show that you read this, choose “All are bad” here."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from alignapp.api.models import Scope
+from alignapp.api.models import PERSONAL, Scope
 
 NEVER = "0"
 LIFETIMES = (
@@ -22,7 +22,7 @@ class TokenForm(forms.Form):
     name = forms.CharField(label=_("Name"), max_length=60, help_text=_("What will use it: “my notebook”."))
     scopes = forms.MultipleChoiceField(
         label=_("It may"),
-        choices=Scope.choices,
+        choices=[(scope.value, scope.label) for scope in PERSONAL],
         initial=[Scope.CHAT, Scope.MODELS],
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": _("Choose at least one thing that it may do.")},

@@ -30,6 +30,12 @@ class Scope(models.TextChoices):
 
     CHAT = "chat", _("Ask for answers")
     MODELS = "models", _("List models")
+    # Of people with a role in the operators' panel, and made there (`alignapp.panel.tokens`).
+    OPERATE_READ = "operate:read", _("Read what the panel shows")
+    OPERATE_ACT = "operate:act", _("Act on artifacts and jobs")
+
+
+PERSONAL = (Scope.CHAT, Scope.MODELS)  # what everybody may give a token
 
 
 class ApiToken(OwnedModel):

@@ -47,7 +47,8 @@ def shape_of(person: Person, name: str, strength: float) -> tuple[Reply.Maker, C
 
 def _version(person: Person, name: str, number: str) -> Composition:
     versions = AlignmentVersion.objects.for_person(person).select_related(*CARDS)
-    version = versions.filter(number=whole(number)).first()
+    wanted = whole(number)
+    version = versions.filter(number=wanted).first() if wanted is not None else None
     if version is None:
         raise _unknown(name)
     message = compose(person, maker=Reply.Maker.SYSTEM_MESSAGE)

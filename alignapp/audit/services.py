@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 PROBLEMS_KEPT = 20
 ERASED = "account.erased"  # the verb that allows a person's events to be masked
+_noted: ContextVar[dict[str, str] | None] = ContextVar("noted", default=None)
 
 
 def record(
@@ -38,6 +42,7 @@ def record(
     so call it late in a long transaction.
     """
     person = actor if isinstance(actor, models.Model) else None
+    evidence = {**(_noted.get() or {}), **evidence}
     subject = _owner_of(obj) if obj is not None else person
     event = AuditEvent(
         at=timezone.now(),
@@ -63,6 +68,16 @@ def record(
         head.signature = chain.head_signature(head)
         head.save()
     return event
+
+
+@contextmanager
+def noting(**evidence: str) -> Iterator[None]:
+    """Put this into the evidence of every event that is recorded inside: how its actor came to act."""
+    before = _noted.set({**(_noted.get() or {}), **evidence})
+    try:
+        yield
+    finally:
+        _noted.reset(before)
 
 
 def events_about(person: Person) -> models.QuerySet[AuditEvent]:

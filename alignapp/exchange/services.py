@@ -187,11 +187,11 @@ def about_project(project: Project) -> About:
 
 def _agreement(project: Project) -> dict[str, str]:
     """Return how far people agree with themselves and beyond chance, as the quality page says it."""
+    if Submission.objects.current().filter(assignment__item__project=project).count() > AGREEMENT_OF:
+        return {}
     from personalization.agreement.people import alpha_figure
     from personalization.agreement.repeats import consistency
 
-    if Submission.objects.current().filter(assignment__item__project=project).count() > AGREEMENT_OF:
-        return {}
     asked = [one for one in judgements_of(project) if one.right is None]
     own = consistency(asked)  # of all together: rows of single people would carry their names
     found = {"With oneself, on hidden repeats": own} if own else {}

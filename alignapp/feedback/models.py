@@ -71,6 +71,11 @@ class Feedback(Act, OwnedModel):
             )
         ]
 
+    @property
+    def answer_id(self) -> Any:
+        """The id of the answer that it is about; None where it is about all of a turn."""
+        return self.reply_id
+
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Insert only. Raises TypeError when the row exists."""
         if not self._state.adding:

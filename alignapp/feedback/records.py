@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from alignapp.chat.models import Reply, Turn
 from alignapp.chat.paths import Paths
 from alignapp.feedback.models import Feedback
-from alignapp.feedback.opinions import Acts
+from alignapp.feedback.opinions import Acts, Answer, Said
 from personalization.records import Critique, Edit, Message, Pair, RatedGroup, Records, Thumb
 
 if TYPE_CHECKING:
@@ -41,14 +41,14 @@ def records_for(person: Person) -> Records:
     for reply in complete.filter(turn__feedback__isnull=False).distinct().order_by("turn_id", "position"):
         if reply.text.strip():
             answers[reply.turn_id].append(reply)
-    collected = _Collected()
+    collected = Collected()
     for turn_id, of_turn in acts.items():  # in the order of their first acts
         collected.add(conversations[turn_id], paths.to(turn_id), answers[turn_id], Acts(of_turn))
     return collected.records()
 
 
-class _Collected:
-    """The records of the turns added so far."""
+class Collected:
+    """The records of what one person said, of the turns (or a project's items) added so far."""
 
     def __init__(self) -> None:
         self.pairs: list[Pair] = []
@@ -61,7 +61,7 @@ class _Collected:
         self.contradictions = 0
 
     def add(
-        self, conversation: str, prompt: tuple[Message, ...], answers: Sequence[Reply], acts: Acts
+        self, conversation: str, prompt: tuple[Message, ...], answers: Sequence[Answer], acts: Acts[Said]
     ) -> None:
         """Add what was said about one turn."""
         self._compare(conversation, prompt, answers, acts)
@@ -70,7 +70,7 @@ class _Collected:
             self._judge(conversation, prompt, reply, acts)
 
     def _compare(
-        self, conversation: str, prompt: tuple[Message, ...], answers: Sequence[Reply], acts: Acts
+        self, conversation: str, prompt: tuple[Message, ...], answers: Sequence[Answer], acts: Acts[Said]
     ) -> None:
         for verdict in acts.verdicts(answers):
             opinion = verdict.opinion
@@ -94,7 +94,7 @@ class _Collected:
                 )
 
     def _group(
-        self, conversation: str, prompt: tuple[Message, ...], answers: Sequence[Reply], acts: Acts
+        self, conversation: str, prompt: tuple[Message, ...], answers: Sequence[Answer], acts: Acts[Said]
     ) -> None:
         latest = [(reply, acts.latest(Feedback.Kind.RATING, reply)) for reply in answers]
         rated = [(reply, act) for reply, act in latest if act is not None]
@@ -104,7 +104,7 @@ class _Collected:
             scores = tuple(float(act.score or 0) for _, act in rated)
             self.groups.append(RatedGroup(conversation, sources, prompt, texts, scores))
 
-    def _judge(self, conversation: str, prompt: tuple[Message, ...], reply: Reply, acts: Acts) -> None:
+    def _judge(self, conversation: str, prompt: tuple[Message, ...], reply: Answer, acts: Acts[Said]) -> None:
         if thumb := acts.latest(Feedback.Kind.THUMB, reply):
             self.thumbs.append(Thumb(conversation, (str(thumb.id),), prompt, reply.text, thumb.thumb == 1))
         edit = acts.latest(Feedback.Kind.EDIT, reply)

@@ -27,6 +27,8 @@ from personalization import artifacts
 from personalization.steering.instant import write_vector
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from alignapp.accounts.models import Person
     from personalization.steering.instant import Direction
 
@@ -105,9 +107,8 @@ def _seal(person: Person, evidence: Evidence, direction: Direction) -> artifacts
     temporary = Path(tempfile.mkdtemp(dir=settings.ARTIFACT_DIR, prefix="instant-"))
     try:
         write_vector(direction, temporary)
-        return artifacts.seal(
+        return store.seal(
             temporary,
-            settings.ARTIFACT_DIR,
             kind="vector",
             owner=str(person.pk),
             model_revision=evidence.model_revision,
@@ -115,7 +116,6 @@ def _seal(person: Person, evidence: Evidence, direction: Direction) -> artifacts
             parameters={},
             records=evidence.sources,
             metrics=direction.as_dict(),
-            key=store.signing_key(),
         )
     finally:
         shutil.rmtree(temporary, ignore_errors=True)  # where writing failed: sealing takes it away itself
@@ -130,12 +130,12 @@ def _discard_superseded(person: Person) -> None:
     InstantVector.objects.filter(pk__in=[pk for pk, _ in gone]).delete()
     kept = set(InstantVector.objects.for_person(person).values_list("digest", flat=True))
     if digests := [digest for _, digest in gone if digest not in kept]:
-        transaction.on_commit(partial(_discard, digests))
+        transaction.on_commit(partial(_discard, person.pk, digests))
 
 
-def _discard(digests: list[str]) -> None:
+def _discard(person_id: UUID, digests: list[str]) -> None:
     for digest in digests:
-        artifacts.discard(artifacts.path_of(settings.ARTIFACT_DIR, digest))
+        store.discard(digest, person_id)
     try:
         evictions.announce(*digests)
     except redis.RedisError as error:

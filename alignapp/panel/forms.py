@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -9,10 +10,13 @@ from django import forms
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from alignapp.adapters.models import Job, MethodInfo
+from alignapp.api.forms import TokenForm
 from alignapp.panel.jobs import ACTS
 from alignapp.panel.pages.listing import by_id
+from alignapp.panel.tokens import DAYS, scopes_for
 
 AGES = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}
 REASON_CHARACTERS = 300
@@ -135,6 +139,24 @@ class AuditFilter(forms.Form):
             if value := self.cleaned_data.get(name):
                 found &= Q(**{lookup: value})
         return found
+
+
+class OperatorTokenForm(TokenForm):
+    """A token for the operator API: no more than the roles allow, and always with an end."""
+
+    lifetime = forms.ChoiceField(
+        label=_("It works for"), choices=[(str(n), ngettext_lazy("%d day", "%d days") % n) for n in DAYS]
+    )
+
+    def __init__(self, *args: Any, roles: Collection[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        allowed = scopes_for(roles)
+        field = self.fields["scopes"]
+        assert isinstance(field, forms.MultipleChoiceField)
+        field.choices = [(scope.value, scope.label) for scope in allowed]
+        field.initial = allowed[:1]
+        self.fields["lifetime"].initial = "30"
+        self.fields["name"].help_text = _("What will use it. The name stands in every audit event.")
 
 
 class LeaveForm(forms.Form):

@@ -6,6 +6,7 @@ such page; two-factor authentication is required of everybody who has one.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 from allauth.account.internal.flows.login import get_authentication_records
 from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
 from allauth.mfa.models import Authenticator
+from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
@@ -47,11 +49,12 @@ class PanelRequest(PersonRequest):
 View = Callable[..., HttpResponseBase]
 
 
-def needs(*roles: str, fresh: bool = False) -> Callable[[View], View]:
+def needs(*roles: str, fresh: bool = False, code: bool = False) -> Callable[[View], View]:
     """Let only people with one of these roles in, signed in with two factors.
 
-    With `fresh`, for dangerous acts, password or code must have been entered in the last five minutes. Who
-    sends a form later than that enters it again and comes back to the page of the form, not to its act.
+    With `fresh`, for dangerous acts, password or code must have been entered in the last five minutes; with
+    `code` it must have been a code. Who sends a form later than that enters it again and comes back to the
+    page of the form, not to its act.
     """
 
     def guard(view: View) -> View:
@@ -62,6 +65,8 @@ def needs(*roles: str, fresh: bool = False) -> Callable[[View], View]:
                 return refused
             if fresh and not did_recently_reauthenticate(request):
                 return _ask_again(request, "account_reauthenticate")
+            if code and not _showed_a_code_lately(request):
+                return _ask_again(request, "mfa_reauthenticate")
             return view(request, *args, **kwargs)
 
         return guarded
@@ -87,7 +92,7 @@ def _refused(request: PanelRequest, roles: tuple[str, ...]) -> HttpResponse | No
         raise Http404
     if not request.roles & set(roles):
         raise PermissionDenied
-    if not Authenticator.objects.filter(user=request.user, type=Authenticator.Type.TOTP).exists():
+    if not has_second_factor(request.user):
         return redirect("mfa_activate_totp")
     if not signed_in_with_two_factors(request):
         return _ask_again(request, "mfa_reauthenticate")
@@ -97,6 +102,17 @@ def _refused(request: PanelRequest, roles: tuple[str, ...]) -> HttpResponse | No
 def signed_in_with_two_factors(request: HttpRequest) -> bool:
     """Say whether this session showed a code as well as a password."""
     return any(each["method"] == "mfa" for each in get_authentication_records(request, request.user))
+
+
+def _showed_a_code_lately(request: HttpRequest) -> bool:
+    since = time.time() - settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+    shown = get_authentication_records(request, request.user)
+    return any(each["method"] == "mfa" and each["at"] >= since for each in shown)
+
+
+def has_second_factor(person: Person) -> bool:
+    """Say whether a person set an authenticator app up. One query."""
+    return Authenticator.objects.filter(user=person, type=Authenticator.Type.TOTP).exists()
 
 
 def roles_of(person: Person) -> frozenset[str]:

@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from alignapp.panel.views import adapters, audit, jobs, limits, live, methods, overview, people
+from alignapp.panel.views import (
+    adapters,
+    audit,
+    bases,
+    campaigns,
+    jobs,
+    limits,
+    live,
+    methods,
+    overview,
+    people,
+    tokens,
+)
 
 app_name = "panel"
 urlpatterns = [
@@ -33,7 +45,20 @@ urlpatterns = [
     path("people/<uuid:person_id>/reveal", people.reveal, name="reveal"),
     path("people/<uuid:person_id>/help", people.take_up, name="take_up"),
     path("people/<uuid:person_id>/close", people.close, name="close_case"),
+    path("models/", bases.page, name="models"),
+    path("models/add", bases.add, name="add_model"),
+    path("models/<uuid:model_id>/", bases.one, name="model"),
+    path("models/<uuid:model_id>/check", bases.check, name="check_model"),
+    path("models/<uuid:model_id>/default", bases.make_default, name="make_model_default"),
+    path("campaigns/", campaigns.page, name="campaigns"),
+    path("campaigns/plan/", campaigns.plan, name="plan_campaign"),
+    path("campaigns/start/", campaigns.start, name="start_campaign"),
+    path("campaigns/<uuid:campaign_id>/", campaigns.one, name="campaign"),
+    path("campaigns/<uuid:campaign_id>/<slug:act>/", campaigns.act, name="act_on_campaign"),
     path("audit/", audit.page, name="audit"),
     path("audit/verify", audit.verify, name="verify_audit"),
     path("audit/export", audit.export, name="export_audit"),
+    path("tokens/", tokens.page, name="tokens"),
+    path("tokens/new", tokens.new, name="new_token"),
+    path("tokens/<uuid:token_id>/revoke", tokens.revoke, name="revoke_token"),
 ]

@@ -28,8 +28,10 @@ from django.utils import timezone
 
 from alignapp.accounts.erase import erase
 from alignapp.accounts.models import Person
+from alignapp.adapters import remote
 from alignapp.audit.models import AuditEvent
 from alignapp.audit.services import ERASED, record
+from alignapp.processes.tidying import named_by_rows
 from personalization.errors import AlignError
 
 MANIFEST = "backup.json"
@@ -48,7 +50,9 @@ def back_up(folder: Path, *, now: datetime | None = None) -> dict[str, Any]:
     database = _dump(unfinished)
     for name, setting in FOLDERS.items():
         source = Path(getattr(settings, setting))
-        if source.is_dir():
+        if _is_bucket(name):
+            remote.copy_to(unfinished / name, named_by_rows())
+        elif source.is_dir():
             _copy(source, unfinished / name)
     if (settings.VAR_DIR / SECRET).exists() and "ALIGN_SECRET_KEY" not in os.environ:
         shutil.copy2(settings.VAR_DIR / SECRET, unfinished / SECRET)
@@ -94,7 +98,9 @@ def restore(folder: Path) -> dict[str, Any]:
     _load(folder)
     for name, setting in FOLDERS.items():
         target = Path(getattr(settings, setting))
-        if (folder / name).is_dir():
+        if _is_bucket(name):
+            remote.copy_from(folder / name)
+        elif (folder / name).is_dir():
             shutil.rmtree(target, ignore_errors=True)
             _copy(folder / name, target)
     if (folder / SECRET).exists():
@@ -103,6 +109,10 @@ def restore(folder: Path) -> dict[str, Any]:
     manifest["erased_again"] = _erase_again(left)
     _note(manifest)
     return manifest
+
+
+def _is_bucket(name: str) -> bool:
+    return name == remote.ALIAS and remote.is_used()
 
 
 def _dump(folder: Path) -> str:

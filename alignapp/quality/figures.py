@@ -52,7 +52,7 @@ def figures_of(project: Project) -> list[dict[str, Any]]:
     """Return every figure of a project as plain data. Two queries where nothing is new since last time."""
     from personalization.agreement.report import figures
 
-    key = f"quality:{project.pk}:{_state(project)}"
+    key = f"quality:{project.pk}:{state_of(project)}"
     found: list[dict[str, Any]] | None = cache.get(key)
     if found is None:
         found = [one.as_dict() for one in figures(judgements_of(project))]
@@ -100,8 +100,8 @@ def shown(figure: dict[str, Any]) -> Shown:
     return Shown(figure["key"], figure["title"], figure["words"], chart, len(figure["rows"]) - len(rows))
 
 
-def _state(project: Project) -> str:
-    """Return what changes with every answer, and with every item put aside or given back."""
+def state_of(project: Project) -> str:
+    """Return what changes with every answer, and with every item put aside or given back. Two queries."""
     rows = Annotation.objects.filter(submission__assignment__item__project=project).order_by()
     acts = rows.aggregate(count=Count("pk"), last=Max("created_at"))
     states = Assignment.objects.filter(item__project=project).order_by().values_list("state")

@@ -72,20 +72,21 @@ def _pressed(found: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _ours(hand: Mapping[str, Any] | None) -> list[tuple[str, str, str]]:
+    """Return the row of our own presses; none where nobody pressed."""
+    if not hand:
+        return []
+    pair, four = (f"{hand[task]['keys']:.0f}" for task in ("pair", "four"))
+    return [("alignapp (pressed here)", f"{pair}: `1`, Ctrl+Enter", f"{four}: four digits, Ctrl+Enter")]
+
+
 def _page(found: Mapping[str, Any]) -> str:
     bars = "\n".join(
         f"| {b['what']} | {b['bar']} | {b['measured']} | {b['verdict']} |" for b in found["bars"]
     )
     spreads = "\n".join(f"| {act} | {ms} | {n} |" for act, ms, n in _spreads(found))
     checked, figures = found["checked"], found["figures"]
-    hand = found["hand"]
-    ours = (
-        f"| alignapp (pressed here) | {hand['pair']['keys']:.0f}: `1`, Ctrl+Enter | "
-        f"{hand['four']['keys']:.0f}: four digits, Ctrl+Enter |\n"
-        if hand
-        else ""
-    )
-    anchors = ours + "\n".join(f"| {' | '.join(row)} |" for row in ANCHORS)
+    anchors = "\n".join(f"| {' | '.join(row)} |" for row in (*_ours(found["hand"]), *ANCHORS))
     pressed = "\n".join(f"- {line}." for line in _pressed(found)) or "- No Chromium here: not measured."
     return f"""# Annotation: twenty people at once, and nothing lost
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 PATIENCE_SECONDS = 60.0
+IDLE_SECONDS = 30.0  # then a kept connection is not trusted: the server closes it after 75 s
 FORM = "application/x-www-form-urlencoded"
 CSRF = re.compile(r"csrftoken=([^;]+)")
 ASSIGNMENT = re.compile(r'data-assignment="([^"]+)"')
@@ -43,6 +45,7 @@ class Wire:
     def __init__(self, port: int, session: str) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
         self._session, self._token = session, ""
+        self._used = time.monotonic()
 
     def come_in(self, home: str) -> None:
         """Open the project's page, which gives the token that every form sends."""
@@ -76,6 +79,9 @@ class Wire:
         return Page(url, assignment, tuple(PICK.findall(text)), number, following)
 
     def _ask(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> tuple[int, str]:
+        if time.monotonic() - self._used > IDLE_SECONDS:
+            self._connection.close()  # the next request opens it anew
+        self._used = time.monotonic()
         cookie = f"sessionid={self._session}" + (f"; csrftoken={self._token}" if self._token else "")
         self._connection.request(method, path, body, {**headers, "Cookie": cookie})
         answer = self._connection.getresponse()

@@ -6,6 +6,8 @@ exported again, each in a process of its own, at a tenth of the rows and at all 
     python -m benchmarks.exchange --json FILE                        1,000,000 rows, SQLite
     python -m benchmarks.exchange --postgres postgres://…/postgres   and PostgreSQL, in a database of its own
     python -m benchmarks.exchange --quick                            5,000 rows
+
+A database and a size that are in --folder already are not measured again; the page has all that is there.
 """
 
 from __future__ import annotations
@@ -18,11 +20,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from benchmarks.exchange.page import verdict, write_page
+from benchmarks.kept import Kept
 from benchmarks.load.place import own_database
 from benchmarks.machine import commit, machine
 
@@ -37,21 +38,26 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="5,000 rows")
     parser.add_argument("--postgres", help="a server's URL; a database is made there, and dropped")
     parser.add_argument("--no-sqlite", action="store_true", help="only PostgreSQL")
+    parser.add_argument("--folder", type=Path, default=Path("var/benchmarks/exchange"))
     parser.add_argument("--json", type=Path)
     parser.add_argument("--page", type=Path, help="write the page, its plot and its numbers into this folder")
     asked = parser.parse_args()
     rows, begun = 5_000 if asked.quick else asked.rows, time.monotonic()
-    found: dict[str, Any] = {"rows": rows, "machine": machine(), "commit": commit(), "measured": []}
+    kept = Kept(asked.folder / "rows.jsonl")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files = [write(folder / f"pairs-{count}.jsonl", count) for count in (rows // 10, rows)]
-        if not asked.no_sqlite:
-            url = f"sqlite:///{folder / 'exchange.sqlite3'}"
-            found["measured"] += measure("SQLite", url, files, folder)
-        if asked.postgres:
+        if not asked.no_sqlite and not is_kept(kept, "SQLite", rows):
+            measure("SQLite", f"sqlite:///{folder / 'exchange.sqlite3'}", files, folder, kept)
+        if asked.postgres and not is_kept(kept, "PostgreSQL", rows):
             with own_database(asked.postgres) as url:
-                found["measured"] += measure("PostgreSQL", url, files, folder)
-    found["total_seconds"] = time.monotonic() - begun
+                measure("PostgreSQL", url, files, folder, kept)
+    found = {
+        "machine": machine(),
+        "commit": commit(),
+        "measured": kept.rows,
+        "total_seconds": time.monotonic() - begun,
+    }
     print(verdict(found))
     if asked.json:
         asked.json.write_text(json.dumps(found, indent=1) + "\n")
@@ -71,19 +77,25 @@ def write(path: Path, count: int) -> Path:
     return path
 
 
-def measure(name: str, url: str, files: list[Path], folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield what each act takes, from an empty database on."""
+def is_kept(kept: Kept, name: str, rows: int) -> bool:
+    """Say whether a database was measured to the end with so many rows."""
+    return any((row["database"], row["act"], row["rows"]) == (name, "export", rows) for row in kept.rows)
+
+
+def measure(name: str, url: str, files: list[Path], folder: Path, kept: Kept) -> None:
+    """Measure each act, from an empty database on, and keep it."""
     environment = os.environ | {"DATABASE_URL": url, "ALIGN_VAR": str(folder), "DJANGO_LOG_LEVEL": "WARNING"}
     run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], environment)
     for path in files:
         for act in ("read", "import", "export"):
             told = run([sys.executable, "-m", "benchmarks.exchange.child", act, str(path)], environment)
             row = {"database": name, "act": act, "rows": int(path.stem.split("-")[1]), **json.loads(told)}
+            row["load_average"] = os.getloadavg()[0]
             memory = f"peak {row['peak_mib']:.0f} MiB (idle {row['idle_mib']:.0f})"
             print(
                 f"{name:<11} {act:<7} {row['rows']:>9,} rows  {row['seconds']:7.1f} s  {memory}", flush=True
             )
-            yield row
+            kept.add(row)
 
 
 def run(command: list[str], environment: dict[str, str]) -> str:

@@ -34,6 +34,7 @@ from personalization.training import replay, run, select
 from personalization.training.settings import TrainingSettings
 
 PUBLISHED = Path("docs/benchmarks/methods-raw")
+QUICK = ("dpo", "ipo", "kto")  # two of one kind and one of another
 
 
 def main() -> None:
@@ -50,13 +51,16 @@ def main() -> None:
     parser.add_argument(
         "--minutes", type=float, default=float("inf"), help="stop after so long; the rest another time"
     )
-    parser.add_argument("--quick", action="store_true", help="2 people, 1 seed, 4 rated and 4 fresh prompts")
+    parser.add_argument(
+        "--quick", action="store_true", help="2 people, 3 methods, 2 prompts, short training: does it work?"
+    )
     parser.set_defaults(rated=RATED, fresh=FRESH)
     options = parser.parse_args()
     if options.quick:
         options.folder = options.folder / "quick"
-        options.people, options.seeds, options.prompts = 2, 1, [4]
-        options.rated = options.fresh = 4
+        options.people, options.seeds, options.prompts = 2, 1, [2]
+        options.rated = options.fresh = 2
+        options.methods = [name for name in QUICK if name in options.methods]
     begun = time.monotonic()
     base = load(options.model, options.models)
     dtype = precision_of(base)
@@ -65,7 +69,9 @@ def main() -> None:
         shutil.copytree(PUBLISHED / folder.name, folder)
     with half_precision(base):
         until = begun + 60 * options.minutes
-        study = Study(base, folder, rated=options.rated, fresh=options.fresh, until=until)
+        study = Study(
+            base, folder, rated=options.rated, fresh=options.fresh, until=until, is_quick=options.quick
+        )
         try:
             for prompts, seed, name, person in (
                 (prompts, seed, name, person)

@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
@@ -41,10 +42,15 @@ class OutOfTime(Exception):
 
 
 class Study:
-    """Everything that the cells of one run share; `until` is the monotonic time at which it stops."""
+    """Everything that the cells of one run share; `until` is the monotonic time at which it stops.
 
-    def __init__(self, base: BaseModel, folder: Path, *, rated: int, fresh: int, until: float) -> None:
-        self._base, self._folder, self._until = base, folder, until
+    `is_quick`: one epoch without replay, which shows that everything works and nothing else.
+    """
+
+    def __init__(
+        self, base: BaseModel, folder: Path, *, rated: int, fresh: int, until: float, is_quick: bool = False
+    ) -> None:
+        self._base, self._folder, self._until, self._is_quick = base, folder, until, is_quick
         self._engine = LocalEngine(base, max_rows=128, queue_limit=1_000_000)
         self._sizes = {"rated_prompts": rated, "fresh_prompts": fresh}
         self._plain: list[Tensor] = []
@@ -113,6 +119,8 @@ class Study:
         head = system_message(rated).head if method.data == "contrasts" else ()
         message = head[0].content if head else ""
         settings, read = settings_of(records, method.data, pairs, system_message=message, taught=taught)
+        if self._is_quick:
+            settings, read = replace(settings, epochs=1, replay=0.0), read // settings.epochs
         subject = place(VALUES, self._base.revision)
         spent, begun = folder / "seconds", time.process_time()
         before = float(spent.read_text()) if spent.exists() else 0.0

@@ -198,7 +198,7 @@ def load(spec: str, model_dir: Path, *, device: str = "auto", threads: int = 0) 
     """
     if threads:
         torch.set_num_threads(threads)
-    where = _device(device)
+    where = device_of(device)
     source = prepare(spec, model_dir)
     dtype = torch.float32 if where.type == "cpu" else torch.bfloat16
     try:
@@ -217,7 +217,8 @@ def load(spec: str, model_dir: Path, *, device: str = "auto", threads: int = 0) 
     return BaseModel(model, tokenizer, name, revision_of(source))
 
 
-def _device(wanted: str) -> torch.device:
+def device_of(wanted: str) -> torch.device:
+    """Return the device of that name; for "auto" a GPU where there is one."""
     if wanted != "auto":
         return torch.device(wanted)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -234,7 +235,12 @@ def _explain(spec: str, source: Path | str, error: Exception) -> str:
 
 
 def revision_of(source: Path | str) -> str:
-    """Return a short hash over configuration, template and every byte of the weights (about 1.5 GB/s)."""
+    """Return the short form of `content_hash` by which artifacts name their base model."""
+    return content_hash(source)[:16]
+
+
+def content_hash(source: Path | str) -> str:
+    """Return SHA-256 over configuration, template and every byte of the weights (about 1.5 GB/s), in hex."""
     if isinstance(source, str):
         source = Path(snapshot_download(source, local_files_only=True))
     digest = hashlib.sha256()
@@ -246,4 +252,4 @@ def revision_of(source: Path | str) -> str:
         if path.exists():
             with path.open("rb") as file:
                 digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()

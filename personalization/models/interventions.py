@@ -60,7 +60,7 @@ def load_adapter(path: Path) -> LoraWeights:
         config = json.loads((path / "adapter_config.json").read_text())
         tensors = load_file(path / "adapter_model.safetensors")
     except (OSError, ValueError, SafetensorError) as error:
-        raise ArtifactError(f"The adapter in {path.name} cannot be read: {error}") from error
+        raise ArtifactError(f"The adapter in {path.name} cannot be read: {_why(error)}") from error
     refused = ("use_dora", "lora_bias", "fan_in_fan_out", "modules_to_save", "rank_pattern", "alpha_pattern")
     extras = [name for name in refused if config.get(name)]
     if config.get("peft_type") != "LORA" or extras:
@@ -81,12 +81,17 @@ def load_adapter(path: Path) -> LoraWeights:
     )
 
 
+def _why(error: Exception) -> str:
+    """Return what is wrong without the place on disk, which a page must not tell."""
+    return (error.strerror or type(error).__name__) if isinstance(error, OSError) else str(error)
+
+
 def load_vectors(path: Path) -> SteeringVectors:
     """Read `steering.safetensors`. Raises ArtifactError."""
     try:
         tensors = load_file(path / VECTORS)
     except (OSError, SafetensorError) as error:
-        raise ArtifactError(f"The steering vector in {path.name} cannot be read: {error}") from error
+        raise ArtifactError(f"The steering vector in {path.name} cannot be read: {_why(error)}") from error
     sites: dict[tuple[int, Site], Tensor] = {}
     for key, tensor in tensors.items():
         if not (found := _VECTOR_KEY.fullmatch(key)):

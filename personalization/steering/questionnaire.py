@@ -78,6 +78,10 @@ class Questionnaire:
             kept.write(folder, self._name, found)
         return found
 
+    def is_kept(self, folder: Path) -> bool:
+        """Say whether `activations` of this base model lie in the folder already."""
+        return kept.read(folder, self._name) is not None
+
     @torch.no_grad()
     def _capture(self, report: Callable[[float], None]) -> Tensor:
         agree, disagree = self._letters[0], self._letters[-1]

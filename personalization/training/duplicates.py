@@ -51,7 +51,7 @@ def _first_of_each(
     judged: Callable[[AnyRecord], Hashable],
     order: Sequence[int] | None = None,
 ) -> tuple[AnyRecord, ...]:
-    """Return the first of those that are one, by `order`; only what was asked alike is compared."""
+    """Return the first of those that are one, by `order`; what was asked or judged otherwise is another."""
     seen: dict[Hashable, list[tuple[str, ...]]] = defaultdict(list)
     kept = []
     for i in range(len(records)) if order is None else order:

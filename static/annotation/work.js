@@ -101,7 +101,8 @@ async function goOn() {
   const found = await ahead;
   if (found?.node) return show(found.url, found.node);
   const answer = await post(work().dataset.next, new FormData());
-  if (!answer?.ok) return undefined;
+  if (!answer) return undefined; // the page says why
+  if (!answer.ok) return window.location.assign(work().dataset.home); // closed or stopped: it is said there
   const url = (await answer.json()).next;
   return url ? show(url, null) : window.location.assign(work().dataset.home);
 }

@@ -54,7 +54,7 @@ def begin(page, person: Person, **fields) -> None:
     add_items(project, [new_item(f"item {n}") for n in range(8)])
     page.goto(f"/annotate/{project.id}/")
     page.get_by_role("button", name="Next item").click()
-    expect(page.locator("#work")).to_be_visible()
+    page.locator("html[data-js=yes] #work").wait_for()  # keys count from when the script runs
 
 
 def comment(page):

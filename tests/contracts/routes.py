@@ -45,8 +45,9 @@ def _private(name: str, methods: str = "GET", **fields) -> Route:
     return Route(name, "private", methods, **fields)
 
 
-def _token(name: str, methods: str = "GET") -> Route:
-    return Route(name, "token", methods, answers=(401,), anonymous=(401,))
+def _token(name: str, methods: str = "GET", ids: str = "", status: int = 401, **fields) -> Route:
+    rows = dict(pair.split("=") for pair in ids.split())
+    return Route(name, "token", methods, ids=rows, answers=(status,), anonymous=(status,), **fields)
 
 
 def _owned(name: str, methods: str, ids: str, **fields) -> Route:
@@ -216,6 +217,10 @@ ROUTES = [
     _project("quality:differences", "managed", "GET"),
     _project("quality:decide", "managed", "GET POST", "item_id=item"),
     _project("quality:mine", "joined", "GET"),
+    _project("studies:page", "managed", "GET"),
+    _project("studies:start", "managed", "POST"),
+    _project("studies:stop", "managed", "POST", "study_id=study"),
+    _project("studies:report", "managed", "GET", "study_id=study"),
     _panel("panel:overview", roles="operator auditor support"),
     _panel("panel:methods"),
     _panel("panel:jobs"),
@@ -243,7 +248,38 @@ ROUTES = [
     _panel("panel:undo_limit", "POST", "operator", fixed={"change_id": 1}, answers=(302, 404)),
     _panel("panel:prune", roles="operator"),
     _panel("panel:prune_now", "POST", "operator"),
+    _panel("panel:models"),
+    _panel("panel:add_model", "POST", "operator"),
+    _panel("panel:model", ids="model_id=known"),
+    _panel("panel:check_model", "POST", "operator", "model_id=known"),
+    _panel("panel:make_model_default", "POST", "operator", "model_id=known"),
+    _panel("panel:campaigns"),
+    _panel("panel:plan_campaign", roles="operator"),
+    _panel("panel:start_campaign", "POST", "operator"),
+    _panel("panel:campaign", ids="campaign_id=campaign"),
+    _panel("panel:act_on_campaign", "POST", "operator", "campaign_id=campaign", fixed={"act": "pause"}),
     _panel("panel:audit"),
     _panel("panel:verify_audit", "POST"),
     _panel("panel:export_audit"),
+    _panel("panel:tokens"),
+    _panel("panel:new_token", "GET POST"),
+    _panel("panel:revoke_token", "POST", ids="token_id=token", answers=(404,)),  # no token for operators
+    _token("operator_api:openapi"),
+    _token("operator_api:overview"),
+    _token("operator_api:workers"),
+    _token("operator_api:artifacts"),
+    _token("operator_api:artifact", ids=ARTIFACT),
+    _token("operator_api:act_on_artifact", "POST", ARTIFACT),
+    _token("operator_api:verify_artifact", "POST", ARTIFACT),
+    _token("operator_api:merge_artifacts", "POST"),
+    _token("operator_api:pruning_preview"),
+    _token("operator_api:prune_artifacts", "POST"),
+    _token("operator_api:jobs"),
+    _token("operator_api:job", ids=JOB),
+    _token("operator_api:act_on_job", "POST", JOB),
+    _token("operator_api:people"),
+    _token("operator_api:person", fixed={"pseudonym": "p-0123456789"}),
+    _token("operator_api:events"),
+    _token("operator_api:export_events"),
+    _token("operator_api:unknown", "GET POST", status=404, fixed={"address": "nowhere"}),
 ]

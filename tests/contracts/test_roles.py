@@ -13,7 +13,7 @@ from tests.contracts.walk import address, ask
 from tests.web import annotated
 
 pytestmark = pytest.mark.django_db
-APPS = ("annotation", "exchange", "quality")  # whose rows belong to a project of several people
+APPS = ("annotation", "exchange", "quality", "studies")  # whose rows belong to a project of several people
 ROLES = {"owner": "joined managed led", "manager": "joined managed", "annotator": "joined", "outsider": ""}
 
 

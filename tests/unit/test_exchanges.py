@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.exchanges import Cell, summary
 from personalization.decoding.exchanges import Exchange, chosen, exchanges_of, helpfulness
 from personalization.models.logprobs import Completions, completion_logps
 from personalization.records import Message, Pair, RatedGroup
@@ -56,6 +57,18 @@ def test_any_order_of_the_exchanges_gives_the_same_choice(liked, count, rng):
     assert len(found) == min(count, len(some))
     mixed = rng.sample(some, len(some))
     assert chosen(mixed, "How does the moon move?", count=count) == found
+
+
+def test_the_benchmark_counts_wins_by_arm_over_people():
+    cells = [
+        Cell(arm, who, 0, [1.0, wins], -0.1)
+        for arm in ("best liked", "chosen")
+        for who, wins in (("a", 1), ("b", 0))
+    ]
+    found = summary(cells)
+    assert found["chosen"]["win_rate"] == 0.75
+    assert found["best liked"]["people"] == 2
+    assert found["chosen"]["relevance_change"]["value"] == pytest.approx(-0.1)
 
 
 def test_an_exchange_helps_by_what_it_adds_to_the_preference_for_what_was_preferred():

@@ -72,7 +72,7 @@ def test_the_best_of_a_kind_is_compared_with_the_next_person_by_person(tmp_path)
 
 def test_the_page_says_what_following_the_adviser_loses(tmp_path):
     names = ("anna", "bert", "cleo", "dora")
-    cells = [cell(name, "dpo", [1.0, 1.0, 1.0, 0.0] * 2) for name in names]
+    cells = [cell(name, "dpo", [1.0] * 6 + [0.0] * 2) for name in names]
     cells += [cell(name, "ipo", [1.0, 0.0, 0.0, 0.0] * 2) for name in names]
     advice = adviser_regret(cells)
     assert advice["adviser_regret"]["n"] == 8  # both halves of the prompts

@@ -37,8 +37,11 @@ def test_what_was_taught_stands_for_a_method_and_what_is_not_complete_for_nothin
     trials += [trial(who, "dpo", [1.0, 1.0]) for who in PEOPLE]  # another seed of the taught
     trials += [trial(who, "ipo", [1.0, 1.0], taught=False) for who in PEOPLE]
     trials += [trial(who, "kto", [1.0, 1.0]) for who in PEOPLE[:5]]
+    # Untaught ones that all have do not make whole what was taught to some.
+    trials += [replace(trial(who, "bco", [1.0]), amount=4) for who in PEOPLE[:5]]
+    trials += [replace(trial(who, "sft", [1.0], taught=False), amount=4) for who in PEOPLE]
     found = {row["method"]: row for row in table_of(trials)}
-    assert set(found) == {"dpo", "ipo"}
+    assert set(found) == {"dpo", "ipo", "sft"}
     assert found["dpo"]["taught"]
     assert found["dpo"]["win_rate"]["value"] == 0.75
     assert found["dpo"]["people"] == dict.fromkeys(PEOPLE, 0.75)

@@ -21,20 +21,22 @@ from alignapp.accounts.belongings import rows_of
 from alignapp.accounts.consent import give_consent
 from alignapp.accounts.models import Person
 from alignapp.adapters import services, store
-from alignapp.adapters.models import Alignment, Artifact, Job, Judgement, LiveAlarm
+from alignapp.adapters.models import Alignment, Artifact, Job, Judgement, KnownModel, LiveAlarm
 from alignapp.annotation.models import Assignment, Invitation, Item, Membership, Project
 from alignapp.api.models import ApiToken
 from alignapp.audit.models import AuditEvent
 from alignapp.audit.services import record
+from alignapp.campaigns.models import Campaign, Enrolment
 from alignapp.chat import streams
 from alignapp.chat.models import Conversation, Reply, Turn
 from alignapp.exchange import services as services_of_exchange
 from alignapp.exchange.models import Import, ImportedPerson
 from alignapp.feedback.models import Feedback, GapResolution
 from alignapp.instant import services as instant
-from alignapp.panel.models import RoleGrant, SupportLeave
+from alignapp.panel.models import AnsweredRequest, RoleGrant, SupportLeave
 from alignapp.profiles.models import InventoryAnswer, ProfileVersion
 from alignapp.quality.differences import decide
+from alignapp.studies.models import Arm, Study
 from personalization import artifacts
 from tests.web import annotated, learned
 from tests.web.rows import answered_turn, conversation_of, reward_of, states_of
@@ -72,6 +74,9 @@ class Everything:
     item: Item
     assignment: Assignment
     uploaded: Import
+    study: Study
+    known: KnownModel
+    campaign: Campaign
     alarm: LiveAlarm
 
     @property
@@ -130,6 +135,7 @@ def everything_of(person: Person) -> Everything:
     Reply.objects.filter(pk=replies[1].pk).update(status=Reply.Status.RUNNING)
     record(person, "something.done", conversation, reason="because", note="a note")
     token, _ = ApiToken.issue(person, name="notebook", scopes=["chat"])
+    AnsweredRequest.objects.create(token=token, key="once", fingerprint="0" * 64)
     project = annotated.project_with_answers(person)
     decide(project.items.get(), person, "", "alike to me")
     return Everything(
@@ -148,8 +154,28 @@ def everything_of(person: Person) -> Everything:
         project.items.first(),
         Assignment.objects.for_person(person).first(),
         _uploaded(person, project),
+        _study(person, project),
+        KnownModel.objects.get_or_create(
+            revision="smol@1", defaults={"spec": "embedded", "name": "SmolLM2", "added_by": "worker"}
+        )[0],
+        _enrolled(person, job).campaign,
         alarm,
     )
+
+
+def _enrolled(person: Person, job: Job) -> Enrolment:
+    """Put a person into a campaign that asked for a job of theirs."""
+    campaign, _ = Campaign.objects.get_or_create(
+        name="Anew", defaults={"method": "steer", "started_by": "system", "wave": 1}
+    )
+    return Enrolment.objects.create(campaign=campaign, person=person, job=job, wave=1, note="A note.")
+
+
+def _study(person: Person, project: Project) -> Study:
+    """Make a study of the project with this person in it."""
+    study = Study.objects.create(project=project, method="dpo")
+    Arm.objects.create(study=study, person=person, comparisons=1)
+    return study
 
 
 def _uploaded(person: Person, project: Project) -> Import:

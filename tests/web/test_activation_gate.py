@@ -28,6 +28,7 @@ from alignapp.instant import services as instant
 from alignapp.instant.models import InstantVector
 from personalization.errors import AlignError
 from tests.gates import gate
+from tests.web.operating import signed_in_with
 from tests.web.rows import answered_turn, conversation_of, states_of
 
 KINDS = ("adapter", "vector", "personality", "values")
@@ -57,9 +58,9 @@ class World:
         }
         for person in people.values():
             give_consent(person)
-        world = cls(
-            people["owner"], people["other"], {name: client_of(person) for name, person in people.items()}
-        )
+        clients = {name: client_of(person) for name, person in people.items()}
+        clients["operator"] = signed_in_with("operator", people["operator"])
+        world = cls(people["owner"], people["other"], clients)
         world.artifacts = [world.artifact(kind, condition) for kind in KINDS for condition in CONDITIONS]
         return world
 

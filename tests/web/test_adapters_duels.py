@@ -96,3 +96,9 @@ def test_controls_stand_beside_the_artifact_on_the_card(owner, client_of) -> Non
     assert "What other tastes would teach" in shown
     assert "80 % → 75 %" in shown
     assert "change \N{MINUS SIGN}12 to \N{MINUS SIGN}1 points" in shown
+
+
+def test_without_fresh_answers_nobody_is_told_that_all_are_judged(owner, client_of) -> None:
+    page = client_of(owner).get(url(learned.artifact(owner)), follow=True).content.decode()
+    assert "There is nothing to judge" in page
+    assert "All fresh answers are judged" not in page

@@ -105,6 +105,8 @@ def test_who_misses_too_many_is_told_then_stopped_and_let_go_on_by_a_manager(pro
     answer(member, "tie")
     with pytest.raises(Refused, match="2 attention checks"):
         queue.claim_next(member)
+    home = reverse("annotation:project", args=[project.id])
+    assert b"a manager can let you go on" in client_of(member.person).get(home).content
     manager = client_of(owner)
     people = reverse("annotation:people", args=[project.id])
     assert f"Let {member.person} go on" in manager.get(people).content.decode()

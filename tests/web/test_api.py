@@ -14,8 +14,8 @@ from alignapp.adapters.models import AlignmentVersion
 from alignapp.api import services, views
 from alignapp.api.errors import ApiError
 from alignapp.api.models import PREFIX, ApiToken
-from alignapp.api.pages import MOST_TOKENS
 from alignapp.api.schema import parsed
+from alignapp.api.tokens import MOST_TOKENS
 from alignapp.audit.models import AuditEvent
 from alignapp.chat.models import Conversation, Reply, Turn
 from alignapp.chat.pages import conversations_of

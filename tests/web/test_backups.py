@@ -38,7 +38,7 @@ def test_what_is_restored_is_what_was_backed_up(rows, owner, other, tmp_path):
     erase(other)
     Person.objects.filter(pk=owner.pk).update(is_active=False)
     rows.conversation.delete()
-    store.discard(rows.artifact)
+    store.discard(rows.artifact.digest, owner.pk)
     newcomer = Person.objects.create_user("new@example.org")
 
     with pytest.raises(CommandError, match="--replace kept"):

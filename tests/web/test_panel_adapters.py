@@ -84,6 +84,7 @@ def test_a_bad_adapter_is_found_quarantined_undone_and_rolled_back(operator, own
     act(operator, bad, "promote", "again")
     page = act(operator, bad, "quarantine", "people complain")
     assert active_ids({owner.pk}) == {good.pk}
+    assert "Adapter or vector put into quarantine" in page.content.decode()
     assert "people complain" in page.content.decode()
     refused = act(operator, bad, "promote", "typed already")
     assert refused.status_code == 400

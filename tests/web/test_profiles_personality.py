@@ -132,3 +132,8 @@ def test_an_empty_import_and_a_huge_file_are_named_at_the_field(owner, client_of
     file.write_text("1,1\n" * 40_000)
     with file.open("rb") as upload:
         assert b"too large" in client.post(url("import"), {"file": upload}).content
+
+
+def test_one_answer_from_elsewhere_is_one(owner, client_of):
+    page = client_of(owner).post(url("import"), {"text": "item,value\n1,5", "save": "1"}, follow=True)
+    assert "1 answer is taken over." in page.content.decode()

@@ -25,6 +25,9 @@ from alignapp.chat.models import Conversation, Reply
 from alignapp.chat.services import delete
 from alignapp.exchange.models import Import
 from alignapp.leased import NOBODY
+from alignapp.panel.models import AnsweredRequest
+from alignapp.studies.withdrawal import finish_withdrawals
+from workers import queues
 from workers.app import app
 
 log = logging.getLogger(__name__)
@@ -43,9 +46,11 @@ def sweep() -> None:
     rescue_replies()
     rescue_imports()
     go_on_everywhere()
+    finish_withdrawals()
     delete_expired()
     remove_leftovers()
     repeat_purges()
+    AnsweredRequest.forget_old()
     # Expired sessions name the people who signed in.
     SessionStore.clear_expired()
 
@@ -73,7 +78,12 @@ def wake_waiting_jobs() -> None:
     """Announce waiting jobs again; a worker that is busy finds the row when it comes to the message."""
     now = timezone.now()
     due = Q(not_before__lte=now) | Q(not_before__isnull=True)
-    for job in Job.objects.filter(due, state=Job.State.QUEUED).order_by("created_at")[:100]:
+    waiting = Job.objects.filter(due, state=Job.State.QUEUED)
+    if dispatch.messages_by_queue()[
+        queues.OTHER_BASE
+    ]:  # enough to wake for all; nobody may be there to take them
+        waiting = waiting.filter(base_revision="")
+    for job in waiting.order_by("created_at")[:100]:
         dispatch.wake_for_job(job)
 
 

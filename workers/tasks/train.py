@@ -32,9 +32,18 @@ def run_job(job_id: str) -> None:
 
     There is a message for each job that waits, so that each finds one; who comes next the rows say.
     """
-    job = _claimed(job_id)
+    _run(_claimed(job_id))
+
+
+@app.task(name="workers.run_job_for_other_base")
+def run_job_for_other_base(job_id: str) -> None:
+    """The same, for jobs that ask for the base model of this process, which does not answer yet."""
+    _run(_claimed(job_id, base_for_process().revision))
+
+
+def _run(job: Job | None) -> None:
     if job is None:
-        log.info("woken for job %s, and none waits", job_id)
+        log.info("woken for a job, and none waits")
         return
     with ExitStack() as leases:
         attempts = [leases.enter_context(Attempt(job))]
@@ -52,10 +61,10 @@ def run_job(job_id: str) -> None:
                 attempt.settle(error)
 
 
-def _claimed(job_id: str) -> Job | None:
+def _claimed(job_id: str, base_revision: str = "") -> Job | None:
     """Take the next job; where another worker was faster, the one after it."""
     owner = new_owner()
-    while (next_id := Job.next_one(job_id)) is not None:
+    while (next_id := Job.next_one(job_id, base_revision)) is not None:
         if job := Job.claim(next_id, owner):
             return job
     return None

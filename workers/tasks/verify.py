@@ -12,6 +12,7 @@ from django.utils import timezone
 from alignapp.adapters import acts, comparison, store
 from alignapp.adapters.models import Artifact
 from alignapp.chat.events import close_connections
+from alignapp.processes import tidying
 from personalization.errors import AlignError
 from workers.app import app
 
@@ -34,6 +35,13 @@ def verify_artifacts() -> None:
         damaged += bool(acts.verify(artifact))
         seen += 1
     log.info("%d artifacts verified, %d damaged", seen, damaged)
+
+
+@app.task(name="workers.sweep_bucket")
+def sweep_bucket() -> None:
+    """Delete what the artifacts' bucket holds and no row names. Without a bucket there is nothing to do."""
+    if count := tidying.sweep_bucket():
+        log.info("%d artifacts without a row are deleted from the bucket", count)
 
 
 @app.task(name="workers.compare_weights")

@@ -3,6 +3,7 @@
 from .alarm import LiveAlarm
 from .alignment import Alignment, AlignmentVersion
 from .artifact import Artifact, ReportCard
+from .base_model import KnownModel
 from .job import Job
 from .judgement import Judgement
 from .method import MergeWay, MethodInfo
@@ -14,6 +15,7 @@ __all__ = [
     "Artifact",
     "Job",
     "Judgement",
+    "KnownModel",
     "LiveAlarm",
     "MergeWay",
     "MethodInfo",

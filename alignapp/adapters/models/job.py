@@ -43,11 +43,14 @@ class Job(OwnedModel, LeasedModel):
 
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="jobs")
     method = models.CharField(max_length=40)
+    # Only a worker that was started with this base model takes it; empty: one with the model that answers.
+    base_revision = models.CharField(max_length=80, blank=True, default="")
     parameters = models.JSONField(default=dict, blank=True)
     profile_version = models.ForeignKey(
         "profiles.ProfileVersion", null=True, blank=True, on_delete=models.SET_NULL, related_name="jobs"
     )
     # {"seed": 0, "train": [conversation ids], "held_out": [conversation ids]}; set once, by the first attempt
+    # Where only "held_out" is given before it, that is held out again, so that two proofs can be compared.
     split = models.JSONField(default=dict, blank=True)
 
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
@@ -56,6 +59,8 @@ class Job(OwnedModel, LeasedModel):
     seconds_left = models.FloatField(null=True, blank=True)
     curve = models.JSONField(default=list, blank=True)  # [{"step": 3, "loss": 0.6, "held_out_accuracy": 0.7}]
     priority = models.SmallIntegerField(default=0)  # higher is taken first; operators raise it
+    # Learns from what was said in a project of several people (`alignapp.studies`), not in the chat.
+    from_project = models.BooleanField(default=False)
     reason = models.TextField(blank=True)  # why it is dead, or what it waits for
     # Where the last attempt broke: files and lines of the program, never an error's message, which may quote.
     traceback = models.TextField(blank=True)
@@ -70,10 +75,11 @@ class Job(OwnedModel, LeasedModel):
         ordering = ("-created_at",)
         constraints = [
             models.CheckConstraint(condition=Q(progress__gte=0, progress__lte=1), name="job_progress_range"),
-            # One job of a method at a time for each person: a double click makes no second one.
+            # One job of a method at a time for each person: a double click makes no second one. A study of a
+            # project has one job of each person by its own rows.
             models.UniqueConstraint(
-                fields=["person", "method"],
-                condition=Q(state__in=["queued", "running"]),
+                fields=["person", "method", "base_revision"],
+                condition=Q(state__in=["queued", "running"], from_project=False),
                 name="one_open_job_per_method",
             ),
         ]
@@ -109,7 +115,8 @@ class Job(OwnedModel, LeasedModel):
         """
         if self.attempts > 1:
             return
-        alike = self._waiting().filter(method=self.method, attempts=0).exclude(person=self.person_id)
+        alike = self._waiting().filter(method=self.method, base_revision=self.base_revision, attempts=0)
+        alike = alike.exclude(person=self.person_id)
         for job_id in alike.order_by("-priority", "created_at").values_list("pk", flat=True)[:most]:
             if job := Job.claim(job_id, owner()):
                 yield job
@@ -120,17 +127,19 @@ class Job(OwnedModel, LeasedModel):
         return cls.objects.filter(due, state=cls.State.QUEUED)
 
     @classmethod
-    def next_one(cls, named: uuid.UUID | str) -> uuid.UUID | None:
+    def next_one(cls, named: uuid.UUID | str, base_revision: str = "") -> uuid.UUID | None:
         """Return the job to do next, for a worker that was woken for the one named; None when none waits.
 
-        A higher priority comes first; then who has no job running, so that nobody fills every worker; of
-        equals the one named, then who waits longest. Two queries.
+        Of those for this base model only; empty: for the one that answers. A higher priority comes first;
+        then who has no job running, so that nobody fills every worker; of equals the one named, then who
+        waits longest. Two queries.
         """
         busy = list(cls.objects.filter(state=cls.State.RUNNING).order_by().values_list("person", flat=True))
         has_one = [Case(When(person__in=busy, then=1), default=0)] if busy else []
         named_first = Case(When(pk=named, then=0), default=1)
         order: list[str | Case] = ["-priority", *has_one, named_first, "created_at"]
-        found: uuid.UUID | None = cls._waiting().order_by(*order).values_list("pk", flat=True).first()
+        waiting = cls._waiting().filter(base_revision=base_revision)
+        found: uuid.UUID | None = waiting.order_by(*order).values_list("pk", flat=True).first()
         return found
 
     @property

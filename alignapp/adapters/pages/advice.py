@@ -10,7 +10,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from alignapp.adapters.advice import ACTING, INSTANT, Advised, advised, priors, reached
-from alignapp.adapters.readiness import Given
+from alignapp.adapters.models import MethodInfo
+from alignapp.adapters.pages.parts import method_title
+from alignapp.adapters.readiness import Given, given_by
 from alignapp.charts import Bar, BarChart, Scale, bar_chart, plain
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ WINS = plain(2)
 # What acts without a job of its own, by the names of the adviser's table.
 NAMES: Mapping[str, StrOrPromise] = {
     INSTANT: gettext_lazy("the vector that follows your ratings"),
-    f"dpo+{INSTANT}": gettext_lazy("the adapter and the vector that you have"),
+    f"dpo+{INSTANT}": gettext_lazy("an adapter with that vector beside it"),
 }
 # Sentences count these kinds of feedback; nobody is told of "pairs".
 KINDS: Mapping[str, StrOrPromise] = {
@@ -88,6 +90,17 @@ def advice_view(person: Person, given: Given, learn: Sequence[LearnView]) -> Adv
         choices=sorted(choices, key=lambda choice: not choice.is_advised),
         chart=_chart(rows, titles),
     )
+
+
+def advice_words(person: Person) -> str:
+    """Return what a person reads as advice; empty where they gave nothing to learn from."""
+    given = given_by(person)
+    if not any(given.messages.values()):
+        return ""
+    infos = MethodInfo.objects.filter(enabled=True, produces__in=ACTING)
+    titles = {info.name: _article(method_title(info)) for info in infos}
+    found = advised(person, given, [*titles])
+    return f"{sentence(found, titles)} {_beside(found)}".strip()
 
 
 def source() -> str:

@@ -28,7 +28,8 @@ def job_page(job: Job) -> dict[str, Any]:
         **progress_of(job),
         "title": method_title(info) if info else job.method,
         "info": info,
-        "can_try_again": job.state in (Job.State.DEAD, Job.State.CANCELLED),
+        # What a project asked for is asked for again on the project's page.
+        "can_try_again": job.state in (Job.State.DEAD, Job.State.CANCELLED) and not job.from_project,
     }
 
 

@@ -90,7 +90,8 @@ class LearnView:
 
 def learn_views(person: Person, jobs: Sequence[Job], given: Given | None = None) -> list[LearnView]:
     """Return a card for every method that this version can offer; `given` is what the person gave."""
-    learned = Artifact.objects.for_person(person).values_list("job__method").annotate(Max("job__created_at"))
+    own = Artifact.objects.for_person(person).filter(job__from_project=False)
+    learned = own.values_list("job__method").annotate(Max("job__created_at"))
     last_learned = dict(learned)
     ready, views = services.readiness(person, given), []
     presets = options.presets(item.method.name for item in ready)
@@ -104,7 +105,9 @@ def learn_views(person: Person, jobs: Sequence[Job], given: Given | None = None)
                 title=method_title(info),
                 needs=DATA.get(info.data, info.data),
                 why_not="" if item.is_ready else sentence(item),
-                open_job=next((job for job in jobs if job.method == info.name), None),
+                open_job=next(
+                    (job for job in jobs if job.method == info.name and not job.from_project), None
+                ),
                 parameters=parameter_views(info.parameters, presets[info.name]),
                 place=place,
                 place_label=label,

@@ -28,12 +28,15 @@ def duel(request: PersonRequest, artifact_id: uuid.UUID) -> HttpResponse:
     if request.method == "POST":
         return _judge(request, artifact)
     left = duels.waiting(artifact)
+    done = Judgement.objects.filter(artifact=artifact).count()
+    if not left and not done:
+        messages.info(request, _("There is nothing to judge: it was proven without fresh answers."))
+        return redirect("adapters:artifact", artifact.id)
     if not left:
         messages.success(
             request, _("All fresh answers are judged. Here is what you said."), extra_tags="good"
         )
         return redirect("adapters:artifact", artifact.id)
-    done = Judgement.objects.filter(artifact=artifact).count()
     context = {"artifact": artifact, "duel": left[0], "number": done + 1, "total": done + len(left)}
     return render(request, "adapters/duel.html", context)
 

@@ -89,6 +89,8 @@ def again(request: PersonRequest, job_id: uuid.UUID) -> HttpResponse:
     try:
         if job.state not in (Job.State.DEAD, Job.State.CANCELLED):
             raise Refused(_("Only a job that failed or was cancelled can be tried again."))
+        if job.from_project:
+            raise Refused(_("Whoever runs the project starts this again, on the project's page."))
         new = services.start_job(request.user, job.method, job.parameters)
     except AlignError as error:
         return refusal(request, error, reverse("adapters:job", args=[job.id]))

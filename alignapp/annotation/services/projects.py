@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from alignapp.accounts.consent import training_refused
 from alignapp.annotation.access import MANAGING, Role
 from alignapp.annotation.errors import Refused
 from alignapp.annotation.models import Assignment, Guidelines, Invitation, Membership, Project
@@ -76,15 +77,18 @@ def join(token: str, person: Person) -> Membership:
 
 
 def agree(member: Membership, *, may_train: bool, lends: bool = False) -> None:
-    """Record that a member agrees to the project's text as it is now, and whether they lend their model."""
+    """Record that a member agrees to the text as it is now, whether to training and to lending a model."""
     member.consented_at = timezone.now()
     member.consent_sha256 = consent_digest(member.project)
     member.may_train, member.lends = may_train, lends
-    member.save(update_fields=["consented_at", "consent_sha256", "may_train", "lends"])
+    with transaction.atomic():
+        member.save(update_fields=["consented_at", "consent_sha256", "may_train", "lends"])
+        if not may_train:
+            training_refused.send(sender=None, person=member.person, project=member.project)
 
 
 def remove(member: Membership) -> None:
-    """End a membership. What was submitted stays; what was only held is given back."""
+    """End a membership. What was submitted stays, but is not trained on; what was only held is given back."""
     if member.role == Role.OWNER:
         raise Refused(_("The owner cannot leave. Delete the project, or your account, instead."))
     with transaction.atomic():
@@ -93,6 +97,7 @@ def remove(member: Membership) -> None:
         )
         for assignment in held.select_related("item"):
             items.give_back(assignment, _("The annotator left."), Assignment.OPEN)
+        training_refused.send(sender=None, person=member.person, project=member.project)
         member.delete()
 
 
@@ -101,6 +106,7 @@ def leave_everything(person: Person) -> None:
 
     A project without a manager goes with its owner.
     """
+    training_refused.send(sender=None, person=person, project=None)
     for assignment in Assignment.objects.for_person(person).select_related("item"):
         items.give_back(assignment, "", Assignment.TAKING)
     for project in Project.objects.for_person(person):

@@ -10,6 +10,7 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from alignapp.annotation.item_form import ItemForm
@@ -82,7 +83,7 @@ def _words(act: Annotation, item: Item) -> str:
         return _("all bad")
     about = _("answer %s") % (act.candidate.position + 1) if act.candidate else _("the item")
     value = act.score or act.thumb or ""
-    marks = _("%d marks") % len(act.spans) if act.spans else ""
+    marks = ngettext("%d mark", "%d marks", len(act.spans)) % len(act.spans) if act.spans else ""
     parts = [about, act.attribute, str(value), marks, act.text[:300]]
     return ": ".join(part for part in parts if part)
 

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from alignapp.annotation import forms, pages
 from alignapp.annotation.models import Assignment, Membership, Project
 from alignapp.annotation.rights import joined, managed_project, own_project
-from alignapp.annotation.services import projects
+from alignapp.annotation.services import attention, projects
 from alignapp.answers import PersonRequest, refusal
 from alignapp.audit.services import record
 from alignapp.chat import markdown
@@ -60,6 +60,7 @@ def project(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
         "guidelines_html": markdown.render(guidelines.text) if guidelines else "",
         "queues": [(state, state.label, counts.get(state, 0)) for state in Assignment.State],
         "chosen": chosen,
+        "is_stopped": attention.is_stopped(member, attention.of_member(member)),
         "mine": listed.select_related("item").order_by("-created_at")[:100],
     }
     if member.manages:

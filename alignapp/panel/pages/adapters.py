@@ -22,6 +22,7 @@ from alignapp.adapters.models import Alignment, AlignmentVersion, Artifact, Live
 from alignapp.adapters.pages.live import LiveView, live_view
 from alignapp.adapters.together import findings
 from alignapp.audit.models import AuditEvent
+from alignapp.audit.wording import in_words
 from alignapp.chat.models import Reply
 from alignapp.panel.models import Worker
 from alignapp.panel.pages.lineage import lineage
@@ -64,6 +65,7 @@ def adapter_page(artifact: Artifact) -> dict[str, Any]:
     aliases = aliases_of(artifact.person, artifact.kind)
     card = getattr(artifact, "report_card", None)
     naming = AlignmentVersion.objects.filter(**{artifact.kind: artifact})
+    events = AuditEvent.objects.filter(object_id=str(artifact.pk))
     used = Reply.objects.filter(alignment_version__in=naming).aggregate(n=Count("pk"), last=Max("created_at"))
     return {
         "artifact": artifact,
@@ -84,7 +86,7 @@ def adapter_page(artifact: Artifact) -> dict[str, Any]:
         "rank": artifact.summary.get("rank") or (artifact.summary.get("settings") or {}).get("rank"),
         "used": used,
         "loaded": [worker.name for worker in Worker.alive() if artifact.digest in worker.resident],
-        "events": AuditEvent.objects.filter(object_id=str(artifact.pk)).order_by("-id")[:20],
+        "events": [(event, in_words(event.verb)) for event in events.order_by("-id")[:20]],
         "possible": possible(artifact, is_active=artifact == aliases.active),
     }
 

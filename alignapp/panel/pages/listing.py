@@ -34,7 +34,9 @@ class Listing:
         return self.count <= COUNTED
 
 
-def listing(rows: models.QuerySet[Any], query: QueryDict, *, by: str = "created_at") -> Listing:
+def listing(
+    rows: models.QuerySet[Any], query: QueryDict, *, by: str = "created_at", per_page: int = PER_PAGE
+) -> Listing:
     """Return the page that the query's `before` asks for; one that is not understood is the first."""
     cursor = query.get("before", "")
     ordered = rows.order_by(f"-{by}") if by in ("pk", "id") else rows.order_by(f"-{by}", "-pk")
@@ -44,8 +46,8 @@ def listing(rows: models.QuerySet[Any], query: QueryDict, *, by: str = "created_
             here = ordered.filter(_before(rows.model, cursor, by))
         except (ValueError, ValidationError):
             cursor = ""
-    found = list(here[: PER_PAGE + 1])
-    page, more = found[:PER_PAGE], len(found) > PER_PAGE
+    found = list(here[: per_page + 1])
+    page, more = found[:per_page], len(found) > per_page
     following = ""
     if more:
         link = query.copy()

@@ -13,9 +13,10 @@ from typing import Any
 
 from django.conf import settings
 
-from alignapp.adapters.advice import ACTING, INSTANT, others_outcomes, seconds_here, table
+from alignapp.adapters import advice
+from alignapp.adapters.advice import ACTING, INSTANT
 from alignapp.adapters.models import MethodInfo
-from alignapp.adapters.pages.advice import NAMES, amount_words, minutes_words, source
+from alignapp.adapters.pages.advice import NAMES, amount_words, minutes_words
 from alignapp.adapters.pages.parts import method_title
 from personalization.adviser import Measured, is_sound
 from personalization.beliefs import LEAST_PEOPLE, Belief, Outcome, believe
@@ -39,8 +40,10 @@ class Known:
 
 def methods_page() -> dict[str, Any]:
     """Return the context of "What helps". Three queries."""
-    rows = {row.method: row for row in sorted(table(), key=lambda row: row.amount)}  # the most feedback stays
-    outcomes, seconds = others_outcomes(None), seconds_here()
+    rows = {
+        row.method: row for row in sorted(advice.table(), key=lambda row: row.amount)
+    }  # the most feedback stays
+    outcomes, seconds = advice.others_outcomes(None), advice.seconds_here()
     belief = believe(list(rows.values()), others=outcomes)
     here: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
@@ -51,7 +54,7 @@ def methods_page() -> dict[str, Any]:
     )
     return {
         "methods": [_known(name, infos.get(name), rows, here[name], belief, seconds) for name in names],
-        "source": source(),
+        "measured_on": advice.priors(),
         "least_people": LEAST_PEOPLE,
         "budget": minutes_words(settings.ADVICE_SECONDS),
     }

@@ -131,9 +131,9 @@ def overview_page(over: str) -> dict[str, Any]:
         "spans": SPANS,
         "span": span,
         "groups": [(title, curves) for title, curves in groups if curves],
-        "jobs": _jobs_by_state(),
+        "jobs": jobs_by_state(),
         "workers": workers,
-        "missing": _missing(workers),
+        "missing": queues_without_worker(workers),
         "now": now,
     }
 
@@ -154,7 +154,7 @@ def _from_zero(values: list[float], number: charts.Number) -> charts.Scale:
     return charts.Scale(0, high, ticks=3, number=number)
 
 
-def _jobs_by_state() -> list[dict[str, Any]]:
+def jobs_by_state() -> list[dict[str, Any]]:
     """Return open jobs and those that failed, with the age of the oldest."""
     shown = (Job.State.QUEUED, Job.State.RUNNING, Job.State.DEAD)
     found = Job.objects.filter(state__in=shown).order_by().values("state")
@@ -165,7 +165,7 @@ def _jobs_by_state() -> list[dict[str, Any]]:
     ]
 
 
-def _missing(workers: list[Worker]) -> list[str]:
+def queues_without_worker(workers: list[Worker]) -> list[str]:
     """Return the queues that no living worker takes anything from."""
     taken = {queue for worker in workers if worker.is_alive for queue in worker.queues}
     return [name for name in ("generate", "train", "housekeeping") if name not in taken]

@@ -11,9 +11,7 @@ from django.http import QueryDict
 from alignapp.accounts.consent import has_consent
 from alignapp.accounts.models import Person
 from alignapp.adapters.models import Artifact, Job
-from alignapp.adapters.pages.advice import advice_view
-from alignapp.adapters.pages.learning import learn_views
-from alignapp.adapters.readiness import given_by
+from alignapp.adapters.pages.advice import advice_words
 from alignapp.adapters.services import current_alignment
 from alignapp.audit.services import events_about
 from alignapp.audit.wording import in_words
@@ -27,16 +25,19 @@ from alignapp.panel.pages.listing import listing
 def people_page(query: QueryDict) -> dict[str, Any]:
     """Return the context of the list. Three queries."""
     form = PersonFilter(query or None)
+    return {"form": form, "listing": listing(people_found(form), query, by="date_joined")}
+
+
+def people_found(form: PersonFilter) -> QuerySet[Person]:
+    """Return the people that pass, each with how much was made of theirs. Executes no query by itself."""
     people = Person.objects.all()
     if form.is_valid() and form.cleaned_data["person"]:
         people = people.filter(pseudonym__startswith=form.cleaned_data["person"])
-    people = people.annotate(artifacts_made=_count_of(Artifact), jobs_made=_count_of(Job))
-    return {"form": form, "listing": listing(people, query, by="date_joined")}
+    return people.annotate(artifacts_made=_count_of(Artifact), jobs_made=_count_of(Job))
 
 
 def person_page(person: Person) -> dict[str, Any]:
-    """Return the context of one person's page. Some thirty queries, however much they have."""
-    given = given_by(person)
+    """Return the context of one person's page. Some twenty queries, however much they have."""
     artifacts = Artifact.objects.for_person(person)
     alignment = current_alignment(person)
     events = events_about(person)[:10]
@@ -44,7 +45,7 @@ def person_page(person: Person) -> dict[str, Any]:
         "person": person,
         "consented": has_consent(person),
         "alignment": alignment,
-        "advice": advice_view(person, given, learn_views(person, [], given)),
+        "advice": advice_words(person),
         "parts": [p for kind in Artifact.Kind.values if alignment and (p := getattr(alignment, kind))],
         "conversations": Conversation.objects.for_person(person).count(),
         "feedback": Feedback.objects.for_person(person).count(),

@@ -145,9 +145,9 @@ def prune_now(request: PanelRequest) -> HttpResponse:
     """Delete what the rule takes now, if as many were shown."""
     try:
         rule = _rule(request.POST)
-        if request.POST.get("count") != str(len(doomed(rule))):
-            raise AlignError(_("Something changed since this was counted. Look again, then type the number."))
-        gone = prune(request.user, rule, request.POST.get("reason", ""))
+        counted = request.POST.get("count", "")
+        expected = int(counted) if counted.isdecimal() else -1
+        gone = prune(request.user, rule, request.POST.get("reason", ""), expected=expected)
     except AlignError as error:
         messages.error(request, str(error), extra_tags="bad")
         return redirect("panel:prune")

@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from alignapp.answers import PersonRequest
@@ -165,7 +166,11 @@ def import_answers(request: PersonRequest) -> HttpResponse:
         found = parse(text, keyed=form.cleaned_data["keyed"])
         if "save" in request.POST and found.answers:
             InventoryAnswer.keep(request.user, found.answers)
-            words = _("%(n)s answers are taken over. Look at what is still open, then see your scores.")
+            words = ngettext(
+                "%(n)d answer is taken over. Look at what is still open, then see your scores.",
+                "%(n)d answers are taken over. Look at what is still open, then see your scores.",
+                len(found.answers),
+            )
             messages.success(request, words % {"n": len(found.answers)}, extra_tags="good")
             return redirect("profiles:personality_finish")
         already = InventoryAnswer.of(request.user)

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q, QuerySet
 
 from alignapp.adapters import acts
-from alignapp.adapters.aliases import aliases_of
+from alignapp.adapters.facts import facts, more_facts
 from alignapp.adapters.merging import start_merge
 from alignapp.adapters.models import Artifact
 from alignapp.adapters.pruning import Rule, doomed, prune, usual
@@ -70,29 +70,21 @@ class Command(BaseCommand):
         for name, path in (("state", "state"), ("kind", "kind"), ("person", "person__pseudonym")):
             if options[name]:
                 found = found.filter(**{path: options[name]})
-        rows = [_row(artifact) for artifact in found.order_by("-created_at")[: options["limit"]]]
+        rows = [facts(artifact) for artifact in found.order_by("-created_at")[: options["limit"]]]
         self._say(
             rows, [f"{r['id']}  {r['name']:24}{r['person']:18}{r['state']:12}{r['method']}" for r in rows]
         )
 
     def _show(self, options: dict[str, Any]) -> None:
         artifact = _named(options["artifact"])
-        card = getattr(artifact, "report_card", None)
-        row = {
-            **_row(artifact),
-            "aliases": aliases_of(artifact.person, artifact.kind).of(artifact),
-            "parents": [parent.digest for parent in artifact.parents.all()],
-            "parameters": artifact.summary.get("parameters", {}),
-            "verdict": card.verdict if card else "",
-            "damage": artifact.damage,
-        }
+        row = more_facts(artifact)
         self._say(row, [f"{name}: {value}" for name, value in row.items()])
 
     def _act(self, name: str, which: str, reason: str) -> None:
         artifact = _named(which)
         act = acts.BY_NAME[name]
         act.do(TERMINAL, artifact, reason)
-        self._say(_row(artifact), [f"{artifact} {act.done}."])
+        self._say(facts(artifact), [f"{artifact} {act.done}."])
 
     def _verify(self, options: dict[str, Any]) -> None:
         wanted = [_named(name) for name in options["artifact"]]
@@ -101,7 +93,7 @@ class Command(BaseCommand):
             seen += 1
             if acts.verify(artifact):
                 damaged.append(artifact)
-        rows = [{**_row(artifact), "damage": artifact.damage} for artifact in damaged]
+        rows = [{**facts(artifact), "damage": artifact.damage} for artifact in damaged]
         lines = [f"{artifact.pk} {artifact}: {artifact.damage}" for artifact in damaged]
         self._say({"verified": seen, "damaged": rows}, [*lines, f"{seen} verified, {len(rows)} damaged."])
         if damaged:
@@ -161,19 +153,3 @@ def _number(text: str, what: str) -> float:
         return float(text)
     except ValueError:
         raise AlignError(f"{what!r} needs a number, not {text!r}.") from None
-
-
-def _row(artifact: Artifact) -> dict[str, Any]:
-    return {
-        "id": str(artifact.pk),
-        "name": str(artifact),
-        "person": artifact.person.pseudonym,
-        "kind": artifact.kind,
-        "state": artifact.state,
-        "pinned": artifact.pinned,
-        "method": artifact.job.method,
-        "model_revision": artifact.model_revision,
-        "size_bytes": artifact.size_bytes,
-        "digest": artifact.digest,
-        "created_at": artifact.created_at.isoformat(timespec="seconds"),
-    }

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from alignapp.adapters.models import Job
 from alignapp.panel import jobs as verbs
-from alignapp.panel.pages.jobs import cause
+from alignapp.panel.facts import job_facts
 from alignapp.panel.pages.listing import by_id
 from personalization.errors import AlignError
 
@@ -48,7 +48,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, act: str, as_json: bool, **options: Any) -> None:
         """Do one act, and tell how the job is then."""
         if act == "list":
-            self._tell([as_dict(job) for job in _listed(options)], as_json=as_json)
+            self._tell([job_facts(job) for job in _listed(options)], as_json=as_json)
             return
         job = _found(options["id"])
         try:
@@ -61,7 +61,7 @@ class Command(BaseCommand):
         except AlignError as error:
             raise CommandError(str(error)) from None
         job.refresh_from_db()
-        shown = as_dict(job) | ({"traceback": job.traceback, "curve": job.curve} if act == "show" else {})
+        shown = job_facts(job) | ({"traceback": job.traceback, "curve": job.curve} if act == "show" else {})
         if as_json:
             self.stdout.write(json.dumps(shown))
             return
@@ -77,24 +77,6 @@ class Command(BaseCommand):
                 f"{row['id'][:8]}  {row['state']:9} {row['person']:13} {row['method']:12} "
                 f"{row['progress']:4.0%}  priority {row['priority']:3}  {row['asked_for']}  {row['cause']}"
             )
-
-
-def as_dict(job: Job) -> dict[str, Any]:
-    """Return a job as programs read it, without what may quote a person."""
-    return {
-        "id": str(job.id),
-        "state": job.state,
-        "phase": job.phase,
-        "person": job.person.pseudonym,
-        "method": job.method,
-        "progress": job.progress,
-        "priority": job.priority,
-        "attempts": job.attempts,
-        "seconds_left": job.seconds_left,
-        "cause": cause(job),
-        "asked_for": job.created_at.isoformat(timespec="seconds"),
-        "ended": job.finished_at.isoformat(timespec="seconds") if job.finished_at else None,
-    }
 
 
 def _listed(options: dict[str, Any]) -> list[Job]:

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
+from alignapp.panel.facts import worker_facts
 from alignapp.panel.models import Worker
 
 
@@ -24,21 +25,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, as_json: bool, **options: Any) -> None:
         """List them."""
         now = timezone.now()
-        rows = [
-            {
-                "name": worker.name,
-                "alive": worker.is_alive,
-                "seconds_silent": round((now - worker.seen_at).total_seconds()),
-                "queues": worker.queues,
-                "device": worker.device,
-                "memory_bytes": worker.memory_bytes,
-                "device_memory_bytes": worker.device_memory_bytes,
-                "model_revision": worker.model_revision,
-                "versions": worker.versions,
-                "resident": worker.resident,
-            }
-            for worker in Worker.objects.all()
-        ]
+        rows = [worker_facts(worker, now) for worker in Worker.objects.all()]
         if as_json:
             self.stdout.write(json.dumps(rows))
             return

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('adapters', '0005_governed'),
+        ('adapters', '0007_studies'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -1,0 +1,142 @@
+"""Artifacts: list, show, act, verify, merge, prune. The rules are those of `alignapp.adapters`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from ninja import Query, Router
+
+from alignapp.adapters import acts, pruning
+from alignapp.adapters.aliases import active_ids
+from alignapp.adapters.facts import facts, more_facts
+from alignapp.adapters.merging import start_merge
+from alignapp.adapters.models import Artifact
+from alignapp.adapters.together import findings
+from alignapp.api.errors import ApiError
+from alignapp.panel.api import shapes
+from alignapp.panel.api.answers import KEYED, once, page, responses
+from alignapp.panel.api.auth import ACT, READ, TokenRequest
+from alignapp.panel.api.jobs import details as job_details
+from alignapp.panel.pages.adapters import FILTERS, possible
+
+router = Router(auth=READ, tags=["artifacts"])
+
+
+def _every() -> QuerySet[Artifact]:
+    return Artifact.objects.select_related("person", "job", "report_card")
+
+
+def _one(artifact_id: UUID) -> Artifact:
+    artifact: Artifact = get_object_or_404(_every(), pk=artifact_id)
+    return artifact
+
+
+@router.get("", response=responses(shapes.Page[shapes.ListedArtifact]))
+def artifacts(request: TokenRequest, asked: Query[shapes.AskedArtifacts]) -> dict[str, Any]:
+    """List versions of everybody, newest first."""
+    given = asked.model_dump()
+    wanted = {path: given[name] for name, path in FILTERS.items() if given.get(name)}
+    rows = Artifact.objects.filter(**wanted).select_related("person", "job").defer("summary")
+    return page(request, asked, rows, _listed)
+
+
+def _listed(rows: Sequence[Artifact]) -> list[dict[str, Any]]:
+    active = active_ids({artifact.person_id for artifact in rows})
+    return [{**facts(artifact), "active": artifact.pk in active} for artifact in rows]
+
+
+@router.get("/{uuid:artifact_id}", response=responses(shapes.ArtifactDetails))
+def artifact(request: TokenRequest, artifact_id: UUID) -> dict[str, Any]:  # noqa: ARG001
+    """Show one version: where it comes from, how it did, what can be done with it."""
+    return details(_one(artifact_id))
+
+
+def details(artifact: Artifact) -> dict[str, Any]:
+    """Return all that is said of one version. About six queries."""
+    card = getattr(artifact, "report_card", None)
+    more = more_facts(artifact)
+    gate = (card.results.get("safety") or {}) if card else {}
+    return {
+        **more,
+        "objection": gate.get("objection"),
+        "findings": [
+            {"name": str(f.name), "value": f.words, "interval": f.interval} for f in findings(card.results)
+        ]
+        if card
+        else [],
+        "possible": [name for name, _, _ in possible(artifact, is_active="active" in more["aliases"])],
+    }
+
+
+@router.post(
+    "/{uuid:artifact_id}/acts", auth=ACT, response=responses(shapes.ArtifactDetails), openapi_extra=KEYED
+)
+def act_on_artifact(request: TokenRequest, artifact_id: UUID, asked: shapes.ArtifactAct) -> dict[str, Any]:
+    """Promote, roll back, quarantine, restore, expire, pin or unpin one version."""
+    artifact = _one(artifact_id)
+    if asked.act not in acts.BY_NAME:
+        known = ", ".join(acts.BY_NAME)
+        raise ApiError(400, f"act: there is no {asked.act!r}. Known: {known}.", code="invalid", param="act")
+
+    def do() -> dict[str, Any]:
+        acts.BY_NAME[asked.act].do(request.auth.person, artifact, asked.reason)
+        return details(_one(artifact_id))
+
+    return once(request, do)
+
+
+@router.post("/{uuid:artifact_id}/verify", response=responses(shapes.Verified), openapi_extra=KEYED)
+def verify_artifact(request: TokenRequest, artifact_id: UUID) -> dict[str, Any]:
+    """Read every byte of one version now. That is reading: auditors may, too."""
+    artifact = _one(artifact_id)
+    return once(request, lambda: {"damage": acts.verify(artifact)})
+
+
+@router.post("/merge", auth=ACT, response=responses(shapes.JobDetails), openapi_extra=KEYED)
+def merge_artifacts(request: TokenRequest, asked: shapes.Merge) -> dict[str, Any]:
+    """Queue a merge of several adapters of one person; its result must be proven like any other."""
+    weights = {parent.artifact: parent.weight for parent in asked.parents}
+    found = _every().in_bulk(list(weights))
+    if absent := [str(pk) for pk in weights if pk not in found]:
+        raise ApiError(404, f"There is no artifact {absent[0]}.", code="not_found", param="parents")
+    parents = {found[pk]: weight for pk, weight in weights.items()}
+    person = request.auth.person
+    return once(
+        request,
+        lambda: job_details(start_merge(person, parents, asked.way, asked.parameters, asked.reason)),
+    )
+
+
+@router.get("/pruning", response=responses(shapes.Doomed))
+def pruning_preview(
+    request: TokenRequest,  # noqa: ARG001 - ninja passes it
+    days: int = pruning.DAYS,
+    keep: int = pruning.KEEP,
+    states: Query[list[Artifact.State]] = [],  # noqa: B006 - ninja reads it, nobody changes it
+) -> dict[str, Any]:
+    """Say what a rule would delete now, the oldest first."""
+    rule = pruning.Rule(days, keep, tuple(states))
+    doomed = _every().in_bulk([artifact.pk for artifact in pruning.doomed(rule)])
+    return {
+        "rule": str(rule),
+        "count": len(doomed),
+        "data": [facts(artifact) for artifact in doomed.values()],
+    }
+
+
+@router.post("/prune", auth=ACT, response=responses(shapes.Pruned), openapi_extra=KEYED)
+def prune_artifacts(request: TokenRequest, asked: shapes.Prune) -> dict[str, Any]:
+    """Delete what a rule takes now, if it is as many as were counted. This cannot be undone."""
+    rule = pruning.Rule(asked.days, asked.keep, tuple(asked.states))
+    person = request.auth.person
+    return once(
+        request,
+        lambda: {
+            "rule": str(rule),
+            "deleted": pruning.prune(person, rule, asked.reason, expected=asked.count),
+        },
+    )
