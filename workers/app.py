@@ -44,7 +44,10 @@ app.conf.update(
     task_queues=[Queue(name) for name in queues.ALL],
     imports=[
         f"workers.tasks.{name}"
-        for name in ("train", "generate", "instant", "exchange", "sweep", "verify", "watch", "campaigns")
+        for name in (
+            *("train", "generate", "instant", "exchange", "sweep", "verify", "watch", "live"),
+            "campaigns",
+        )
     ],
     beat_schedule={
         "sweep": {"task": "workers.sweep", "schedule": 10.0, "options": {"queue": queues.HOUSEKEEPING}},
@@ -61,6 +64,11 @@ app.conf.update(
         },
         "sweep the bucket": {
             "task": "workers.sweep_bucket",
+            "schedule": crontab(hour="0", minute="40"),
+            "options": {"queue": queues.HOUSEKEEPING},
+        },
+        "prune": {
+            "task": "workers.prune",
             "schedule": crontab(hour="0", minute="40"),
             "options": {"queue": queues.HOUSEKEEPING},
         },

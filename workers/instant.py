@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from alignapp.adapters import store
+from alignapp.adapters import options, store
 from alignapp.audit.services import record
 from alignapp.chat.models import Reply
 from alignapp.chat.paths import path_to
@@ -38,7 +38,9 @@ def passed(vector: InstantVector, path: Path, *, tick: Callable[[], None]) -> bo
     try:
         vector.refresh_from_db()
         if vector.state == InstantVector.State.NEW:
-            gate = engine_for_process().gate(Intervention("vector", path, vector.digest), tick=tick)
+            gate = engine_for_process().gate(
+                Intervention("vector", path, vector.digest), tick=tick, margins=options.gate_margins()
+            )
             vector.judge(gate.as_dict())
             if vector.state == InstantVector.State.QUARANTINED:
                 record("worker", "instant.quarantined", vector, reason=gate.objection)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from alignapp.adapters import store
+from alignapp.adapters import options, store
 from alignapp.adapters.models import Artifact, Job
 from alignapp.adapters.services import switch_on
 from personalization.values import effects
@@ -20,7 +20,7 @@ def prove(work: Work, artifact: Artifact) -> None:
     store.check(artifact)
     if artifact.kind == Artifact.Kind.PERSONALITY:
         evidence = artifact.summary["proof"]  # on items that were held out while it was learned
-        safety = report.safety_of(work.base, store.folder_of(artifact), artifact.kind)
+        safety = report.safety_of(work.base, store.folder_of(artifact), artifact.kind, options.gate_margins())
         verdict = f"Not safe: {safety.objection}." if safety.objection else evidence["verdict"]
         artifact.judge(
             proven=evidence["proven"] and not safety.objection,
@@ -39,6 +39,7 @@ def prove(work: Work, artifact: Artifact) -> None:
         system_message=work.system_message,
         learned_from=work.train.every,
         report=work.report(Job.Phase.PROVE),
+        margins=options.gate_margins(),
     )
     learned = {"pairs": len(work.train.pairs), "conversations": len(work.train.conversations)}
     results = {**card.as_dict(), "learned_from": learned, "ties": work.records.ties}
@@ -54,7 +55,7 @@ def _prove_values(work: Work, artifact: Artifact) -> None:
 
     built = effects.read(effects.place(settings.VALUES_DIR, work.base.revision))
     proven, words, rows = verdict(artifact.summary["weights"], built)
-    safety = safety_of(work.base, store.folder_of(artifact), artifact.kind)
+    safety = safety_of(work.base, store.folder_of(artifact), artifact.kind, options.gate_margins())
     artifact.judge(
         proven=proven and not safety.objection,
         verdict=f"Not safe: {safety.objection}." if safety.objection else words,

@@ -21,6 +21,7 @@ from alignapp.accounts.erase import erase, what_goes
 from alignapp.accounts.export import export
 from alignapp.accounts.forms import EraseForm, SettingsForm
 from alignapp.accounts.steps import alignment_line, steps_for
+from alignapp.adapters import live
 from alignapp.adapters.services import current_alignment
 from alignapp.answers import PersonRequest
 from alignapp.audit.services import events_about, record
@@ -43,6 +44,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "next_step": next((step for step in steps if not step.done), None),
         "done_count": sum(step.done for step in steps),
         "alignment": alignment_line(request.user, alignment),
+        "alarms": live.unread(request.user),
         "conversations": conversations_of(request.user)[:5],
     }
     return render(request, "accounts/home.html", context)

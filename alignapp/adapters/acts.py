@@ -7,7 +7,7 @@ no order of acts switches on what may not act.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -44,15 +44,18 @@ def promote(by: Person | str, artifact: Artifact, reason: str) -> None:
         services.switch_on(current.person, current, by=by)
 
 
-def roll_back(by: Person | str, artifact: Artifact, reason: str) -> Artifact | None:
+def roll_back(
+    by: Person | str, artifact: Artifact, reason: str, *, passing_over: Collection[object] = ()
+) -> Artifact | None:
     """Put the previous version in the place of an active one; return it, None where nothing acts now.
 
-    A previous version that may not act any more is passed over. Raises AlignError where it is not active.
+    A previous version that may not act any more is passed over, and what is in `passing_over` (ids). Raises
+    AlignError where it is not active.
     """
     with _act(by, artifact, reason, "artifact.rolled_back") as current:
         if not _is_active(current):
             raise AlignError(f"{current} is not active, so there is nothing to roll back.")
-        return _step_back(by, current)
+        return _step_back(by, current, passing_over)
 
 
 def quarantine(by: Person | str, artifact: Artifact, reason: str) -> None:
@@ -167,8 +170,10 @@ def _leave(by: Person | str, artifact: Artifact, state: str) -> None:
     transaction.on_commit(partial(_forget, artifact.digest))
 
 
-def _step_back(by: Person | str, artifact: Artifact) -> Artifact | None:
-    previous = aliases_of(artifact.person, artifact.kind).previous
+def _step_back(
+    by: Person | str, artifact: Artifact, passing_over: Collection[object] = ()
+) -> Artifact | None:
+    previous = aliases_of(artifact.person, artifact.kind, passing_over=passing_over).previous
     if previous and not (previous.may_act_for(artifact.person_id, artifact.kind) and is_served(previous)):
         previous = None
     change = f"Went back from {artifact} to {previous}" if previous else f"Switched off {artifact}"

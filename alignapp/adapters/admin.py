@@ -7,9 +7,10 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
+from alignapp.adapters import options
 from alignapp.adapters.models import Artifact, Job, MethodInfo
-from alignapp.audit.services import record
 
 
 class ReadOnly(admin.ModelAdmin):
@@ -36,12 +37,11 @@ class MethodAdmin(ReadOnly):
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return admin.ModelAdmin.has_change_permission(self, request, obj)
 
-    def save_model(self, request: HttpRequest, obj: MethodInfo, form: Any, change: bool) -> None:  # noqa: FBT001
-        super().save_model(request, obj, form, change)
+    def save_model(self, request: HttpRequest, obj: MethodInfo, form: Any, change: bool) -> None:  # noqa: FBT001, ARG002
         if "enabled" in form.changed_data:
-            verb = "method.enabled" if obj.enabled else "method.disabled"
             assert request.user.is_authenticated  # the admin site lets nobody else in
-            record(request.user, verb, obj)
+            name = f"{options.METHOD}{obj.name}"
+            options.change(name, obj.enabled, by=request.user, reason=_("Switched in the admin"))
 
 
 @admin.register(Job)

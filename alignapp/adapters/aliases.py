@@ -35,13 +35,18 @@ class Aliases:
         return [name for name in ("active", "previous", "candidate") if getattr(self, name) == artifact]
 
 
-def aliases_of(person: Person, kind: str) -> Aliases:
-    """Return the aliases of a person's artifacts of one kind. Four queries."""
+def aliases_of(person: Person, kind: str, *, passing_over: Collection[object] = ()) -> Aliases:
+    """Return the aliases of a person's artifacts of one kind. Four queries.
+
+    What is in `passing_over` (ids) is not `previous`, though it was switched on last.
+    """
     pointer = Alignment.objects.filter(person=person).select_related(f"current__{kind}__report_card").first()
     active: Artifact | None = getattr(pointer.current, kind) if pointer else None
     earlier = AlignmentVersion.objects.for_person(person).exclude(**{kind: None})
     if active is not None:
         earlier = earlier.exclude(**{kind: active})
+    if passing_over:
+        earlier = earlier.exclude(**{f"{kind}__in": list(passing_over)})
     last = earlier.select_related(f"{kind}__report_card").order_by("-number").first()
     # What a project had learned is tried only by whoever asks for it by its number.
     own = Artifact.objects.for_person(person).filter(job__from_project=False)

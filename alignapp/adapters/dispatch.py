@@ -79,6 +79,11 @@ def wake_for_comparison(artifact_ids: str) -> None:
     transaction.on_commit(partial(_send, "workers.compare_weights", artifact_ids, queues.GENERATE))
 
 
+def wake_for_live(person_id: UUID) -> None:
+    """Have the housekeeping look at a person's live win rate when the transaction commits."""
+    transaction.on_commit(partial(_send, "workers.look_at_live", str(person_id), queues.HOUSEKEEPING))
+
+
 def messages_to_generation() -> int:
     """Return how many messages wait for a generation worker; 0 where the broker does not answer."""
     return messages_by_queue()[queues.GENERATE]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
+from alignapp.adapters import dispatch
 from alignapp.adapters.errors import Refused
 from alignapp.adapters.models import Artifact, Judgement
 from personalization.statistics import Estimate, wilson
@@ -53,14 +54,16 @@ def judge(artifact: Artifact, position: int, answer: str) -> Judgement:
     sides = {own: Judgement.Answer.ARTIFACT, "alike": Judgement.Answer.ALIKE}
     try:
         with transaction.atomic():
-            return Judgement.objects.create(
+            made = Judgement.objects.create(
                 artifact=artifact,
                 position=position,
                 answer=sides.get(answer, Judgement.Answer.BASE),
                 artifact_first=duel.artifact_first,
             )
+            dispatch.wake_for_live(artifact.person_id)
     except IntegrityError as error:  # a second click that came at the same time
         raise Refused(_("These two answers are not on offer; take the next ones.")) from error
+    return made
 
 
 def won(artifact: Artifact) -> Estimate | None:

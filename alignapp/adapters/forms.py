@@ -9,6 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from alignapp.adapters import options
 from alignapp.adapters.composition import PARTS
 from alignapp.adapters.models import Artifact, MethodInfo
 
@@ -72,15 +73,13 @@ class SwitchOnForm(_Form):
     accept_unproven = forms.BooleanField(required=False)
 
 
-class StartJobForm(_Form):
-    """A method, and its parameters where they are not left at their defaults."""
+class ParametersForm(_Form):
+    """A method's parameters within their ranges; one that is left empty is as the method's preset has it."""
 
-    method = forms.CharField(max_length=40)
-
-    def __init__(self, data: Any, *, methods: dict[str, MethodInfo]) -> None:
+    def __init__(self, data: Any, *, info: MethodInfo | None) -> None:
         super().__init__(data)
-        self.info = methods.get(data.get("method", ""))
-        for name, spec in (self.info.parameters if self.info else {}).items():
+        self.info = info
+        for name, spec in (info.parameters if info else {}).items():
             words = _("%(name)s must lie between %(low)s and %(high)s.") % {"name": name, **spec}
             number = forms.IntegerField if isinstance(spec["default"], int) else forms.FloatField
             self.fields[PARAMETER_PREFIX + name] = number(
@@ -89,20 +88,30 @@ class StartJobForm(_Form):
                 error_messages={"invalid": words},
             )
 
+    def parameters(self) -> dict[str, float]:
+        """Return what a job learns with, as far as it differs from the method's defaults."""
+        assert self.info is not None
+        kept, found = options.preset(self.info.name), {}
+        for name, spec in self.info.parameters.items():
+            value = self.cleaned_data.get(PARAMETER_PREFIX + name)
+            value = kept.get(name, spec["default"]) if value is None else value
+            if value != spec["default"]:
+                found[name] = value
+        return found
+
+
+class StartJobForm(ParametersForm):
+    """A method, and its parameters where they are not left as they are."""
+
+    method = forms.CharField(max_length=40)
+
+    def __init__(self, data: Any, *, methods: dict[str, MethodInfo]) -> None:
+        super().__init__(data, info=methods.get(data.get("method", "")))
+
     def clean_method(self) -> str:
         if self.info is None:
             raise forms.ValidationError(_("There is no such method, or it is switched off."))
         return self.info.name
-
-    def parameters(self) -> dict[str, float]:
-        """Return what was set and differs from the defaults."""
-        assert self.info is not None
-        found = {}
-        for name, spec in self.info.parameters.items():
-            value = self.cleaned_data.get(PARAMETER_PREFIX + name)
-            if value is not None and value != spec["default"]:
-                found[name] = value
-        return found
 
 
 class DeleteForm(_Form):

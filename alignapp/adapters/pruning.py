@@ -13,8 +13,10 @@ from django.db.models import F, Q, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
+from alignapp.adapters import options
 from alignapp.adapters.aliases import active_ids, previous_ids
 from alignapp.adapters.models import Artifact
+from alignapp.adapters.option_table import DAYS, KEEP
 from alignapp.adapters.removal import remove
 from alignapp.audit.services import record
 from personalization.errors import AlignError
@@ -22,7 +24,6 @@ from personalization.errors import AlignError
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
 
-DAYS, KEEP = 90, 3  # a rule's own, where none are named
 MOST_DAYS, MOST_KEPT = 36_500, 1_000_000  # a hundred years; longer spans are no dates any more
 MOST = 500  # of one run: a long list is deleted in several
 
@@ -51,6 +52,12 @@ class Rule:
     def __str__(self) -> str:
         which = f" that are {' or '.join(self.states)}" if self.states else ""
         return f"versions{which} older than {self.days} days, not among the newest {self.keep}"
+
+
+def usual() -> Rule:
+    """Return the rule that operators set. One query."""
+    now = options.values(("retention.days", "retention.keep"))
+    return Rule(now["retention.days"], now["retention.keep"])
 
 
 def doomed(rule: Rule) -> list[Artifact]:

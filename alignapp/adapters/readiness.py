@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from alignapp.adapters import options
 from alignapp.adapters.models import MethodInfo
 from alignapp.feedback.records import records_for
 from alignapp.profiles import effects
@@ -61,6 +61,7 @@ class Given:
     answers: int  # items of the inventory
     acting: int  # stated values that can be measured in text
     states_values: bool
+    min_pairs: int  # below which no adapter is trained
 
     @property
     def messages(self) -> dict[str, int]:
@@ -88,6 +89,7 @@ def given_by(person: Person) -> Given:
         InventoryAnswer.objects.for_person(person).count(),
         len(effects.acting(strengths_of(profile))),
         bool(profile and profile.system_message),
+        options.value("jobs.min_pairs"),
     )
 
 
@@ -101,12 +103,12 @@ def readiness(person: Person, given: Given | None = None) -> list[Readiness]:
 
 def _pairs(method: MethodInfo, given: Given) -> Readiness:
     pairs = given.records.pairs
-    if len(pairs) >= settings.MIN_TRAINING_PAIRS and (unproven := _to_prove_on(method, given)):
+    if len(pairs) >= given.min_pairs and (unproven := _to_prove_on(method, given)):
         return unproven
     return Readiness(
         method,
         len(pairs),
-        settings.MIN_TRAINING_PAIRS,
+        given.min_pairs,
         _("comparisons"),
         _("With fewer comparisons an adapter learns chance rather than you."),
     )

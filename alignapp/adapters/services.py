@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from alignapp.accounts.consent import has_consent
-from alignapp.adapters import dispatch
+from alignapp.adapters import dispatch, options
 from alignapp.adapters.composition import PARTS, WITH_CARDS
 from alignapp.adapters.models import Alignment, AlignmentVersion, Artifact, Job, MethodInfo
 from alignapp.adapters.readiness import readiness, sentence
@@ -28,25 +27,31 @@ from personalization.errors import AlignError, NotEnoughData, UnknownName
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
 
+QUOTAS = ("jobs.per_day", "jobs.full_priority", "jobs.later_priority")
+
 __all__ = ["current_alignment", "readiness", "roll_back", "start_job", "switch", "switch_on"]
 
 
 def start_job(person: Person, method: str, parameters: Mapping[str, float] | None = None) -> Job:
     """Queue a job and wake a worker; an open job of the same method is returned instead of a second one.
 
+    Without `parameters` it learns with the method's preset; the job keeps what differs from the method's own.
     Raises UnknownName, NotEnoughData (with how much is missing), TooMany, and AlignError without consent.
     """
     if open_job := _open_job(person, method):
         # What a campaign asked for in the background is wanted now.
-        Job.objects.filter(pk=open_job.pk, priority__lt=0, state=Job.State.QUEUED).update(priority=0)
+        asked = Job.objects.filter(pk=open_job.pk, priority__lt=0, state=Job.State.QUEUED)
+        asked.exclude(enrolment=None).update(priority=0)
         return open_job
-    _check_may_start(person, method)
+    priority = _check_may_start(person, method)
+    chosen = options.preset(method) if parameters is None else dict(parameters)
     try:
         with transaction.atomic():
             job = Job.objects.create(
                 person=person,
                 method=method,
-                parameters=dict(parameters or {}),
+                parameters=chosen,
+                priority=priority,
                 profile_version=current_profile(person),
             )
             record(person, "job.started", job, method=method)
@@ -63,7 +68,8 @@ def _open_job(person: Person, method: str) -> Job | None:
     return own.exclude(state__in=Job.ENDED).first()
 
 
-def _check_may_start(person: Person, method: str) -> None:
+def _check_may_start(person: Person, method: str) -> int:
+    """Return the priority of the person's next job: after the first ones of a day it waits for others'."""
     known = MethodInfo.objects.filter(enabled=True).values_list("name", flat=True)
     if method not in known:
         raise UnknownName("method", method, known)
@@ -72,15 +78,17 @@ def _check_may_start(person: Person, method: str) -> None:
     item = next((r for r in readiness(person) if r.method.name == method), None)
     if item is not None and not item.is_ready:
         raise NotEnoughData(sentence(item), missing=item.missing)
-    day_ago = timezone.now() - timedelta(days=1)
     if method == "values":  # closed form, a few seconds, one at a time: a slider may move often
-        return
-    started = Job.objects.for_person(person).exclude(method="values").filter(created_at__gt=day_ago)
-    started = started.filter(enrolment=None, from_project=False)  # what others asked for is not theirs
-    if started.count() >= settings.JOBS_PER_DAY:
+        return 0
+    day_ago = timezone.now() - timedelta(days=1)
+    jobs = Job.objects.for_person(person).exclude(method="values").filter(created_at__gt=day_ago)
+    jobs = jobs.filter(enrolment=None, from_project=False)  # what others asked for is not theirs
+    started, now = jobs.count(), options.values(QUOTAS)
+    if started >= now["jobs.per_day"]:
         raise TooMany(
-            f"You may start {settings.JOBS_PER_DAY} jobs a day. Try again tomorrow.", retry_after_seconds=3600
+            f"You may start {now['jobs.per_day']} jobs a day. Try again tomorrow.", retry_after_seconds=3600
         )
+    return 0 if started < now["jobs.full_priority"] else int(now["jobs.later_priority"])
 
 
 def current_alignment(person: Person) -> AlignmentVersion | None:

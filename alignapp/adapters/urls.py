@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from alignapp.adapters.views import alignment, artifacts, duels, jobs, values
+from alignapp.adapters.views import alignment, artifacts, duels, jobs, live, values
 
 app_name = "adapters"
 urlpatterns = [
@@ -10,6 +10,8 @@ urlpatterns = [
     path("strengths", alignment.strengths, name="strengths"),
     path("switch", alignment.switch_part, name="switch_part"),
     path("back", alignment.go_back, name="go_back"),
+    path("alarms/<uuid:alarm_id>/undo", live.undo, name="undo_alarm"),
+    path("alarms/<uuid:alarm_id>/read", live.put_away, name="read_alarm"),
     path("values/", values.values, name="values"),
     path("jobs/", jobs.overview, name="jobs"),
     path("jobs/start", jobs.start, name="start_job"),

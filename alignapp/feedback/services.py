@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
+from alignapp.adapters.dispatch import wake_for_live
 from alignapp.chat.errors import Refused
 from alignapp.chat.models import Reply, Turn
 from alignapp.feedback.models import Feedback
@@ -84,6 +85,8 @@ def record_feedback(
             turn.choose(reply)
         if _reveals(turn, kind, shown):
             turn.reveal()
+            if feedback.blind and any(each.maker == Reply.Maker.ALIGNMENT for each in shown):
+                wake_for_live(person.pk)
         if kind == Feedback.Kind.RATING:
             refresh_soon(person)
     return feedback

@@ -27,6 +27,7 @@ ENTRIES = [
     Entry("methods", _("What helps"), "panel:methods", READERS),
     Entry("models", _("Base models"), "panel:models", READERS),
     Entry("campaigns", _("Campaigns"), "panel:campaigns", READERS),
+    Entry("limits", _("Methods and limits"), "panel:limits", READERS),
     Entry("people", _("People"), "panel:people", EVERYBODY),
     Entry("audit", _("Audit"), "panel:audit", READERS),
     Entry("tokens", _("API"), "panel:tokens", READERS),

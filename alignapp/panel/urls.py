@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from alignapp.panel.views import adapters, audit, bases, campaigns, jobs, methods, overview, people, tokens
+from alignapp.panel.views import (
+    adapters,
+    audit,
+    bases,
+    campaigns,
+    jobs,
+    limits,
+    live,
+    methods,
+    overview,
+    people,
+    tokens,
+)
 
 app_name = "panel"
 urlpatterns = [
@@ -10,6 +22,7 @@ urlpatterns = [
     path("adapters/", adapters.page, name="adapters"),
     path("adapters/compare/", adapters.compare, name="compare"),
     path("adapters/merge/", adapters.merge, name="merge"),
+    path("adapters/live/", live.page, name="live"),
     path("adapters/prune/", adapters.prune_page, name="prune"),
     path("adapters/prune/now/", adapters.prune_now, name="prune_now"),
     path("adapters/<uuid:artifact_id>/", adapters.one, name="adapter"),
@@ -23,6 +36,10 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/cancel", jobs.cancel, name="cancel_job"),
     path("jobs/<uuid:job_id>/retry", jobs.retry, name="retry_job"),
     path("jobs/<uuid:job_id>/priority", jobs.prioritise, name="prioritise_job"),
+    path("limits/", limits.page, name="limits"),
+    path("limits/undo/<int:change_id>/", limits.undo_change, name="undo_limit"),
+    path("limits/<str:name>/", limits.one, name="limit"),
+    path("limits/<str:name>/change/", limits.change, name="change_limit"),
     path("people/", people.overview, name="people"),
     path("people/<uuid:person_id>/", people.page, name="person"),
     path("people/<uuid:person_id>/reveal", people.reveal, name="reveal"),

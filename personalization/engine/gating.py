@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from personalization.margins import Margins
 from personalization.models.base import BaseModel
 from personalization.models.interventions import Interventions, Row
 from personalization.safety.gate import ROUNDS, Gate, judged
@@ -26,12 +27,13 @@ class Gating:
         self._asking, self._gating = Interventions(base), threading.Lock()
         self._plain: dict[int, list[Leaning]] = {}  # by round
 
-    def gate(self, row: Row, tick: Callable[[], None]) -> Gate:
+    def gate(self, row: Row, tick: Callable[[], None], margins: Margins | None = None) -> Gate:
         """Return what a row does to refusals. `tick` is called after every few requests."""
         with self._gating:
             return judged(
                 lambda number: self._plain_leanings(number, tick),
                 lambda number: self._leanings(row, number, tick),
+                margins,
             )
 
     def check(self, row: Row) -> None:

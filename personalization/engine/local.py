@@ -28,6 +28,7 @@ from personalization.engine.stops import StopStrings
 from personalization.engine.stream import LocalStream
 from personalization.engine.weights import Form
 from personalization.errors import AlignError
+from personalization.margins import Margins
 from personalization.models.base import BaseModel
 from personalization.models.interventions import (
     LoraWeights,
@@ -103,9 +104,15 @@ class LocalEngine:
         """Return what the base model alone holds while it reads an answer. See `Engine.read`."""
         return self._scheduler.run(lambda: states.read(self.base, messages, text))
 
-    def gate(self, intervention: Intervention, *, tick: Callable[[], None] = lambda: None) -> Gate:
+    def gate(
+        self,
+        intervention: Intervention,
+        *,
+        tick: Callable[[], None] = lambda: None,
+        margins: Margins | None = None,
+    ) -> Gate:
         """Return what an artifact does to refusals. See `Engine.gate`; the base model is measured once."""
-        return self._gating.gate(self._row((replace(intervention, strength=1.0),)), tick)
+        return self._gating.gate(self._row((replace(intervention, strength=1.0),)), tick, margins)
 
     def _between_steps(self, errand: Callable[[], list[Leaning]]) -> list[Leaning]:
         begun = time.monotonic()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from personalization.records import Message
 
 if TYPE_CHECKING:
+    from personalization.margins import Margins
     from personalization.safety.gate import Gate
     from personalization.steering.instant import MeanStates
 
@@ -122,8 +123,12 @@ class Engine(Protocol):
         ValueError for an answer without tokens, and EngineBusy when the engine closes.
         """
 
-    def gate(self, intervention: Intervention, *, tick: Callable[[], None]) -> Gate:
+    def gate(
+        self, intervention: Intervention, *, tick: Callable[[], None], margins: Margins | None = None
+    ) -> Gate:
         """Return what an artifact at strength 1 does to refusals, measured between the steps of answers.
+
+        It is judged by `margins`, the library's own where there are none.
 
         `tick` is called after every few of the requests that are put to it. Raises ArtifactError, ModelError
         for what does not fit, EngineBusy when the engine closes, and whatever `tick` raises.

@@ -26,6 +26,7 @@ from personalization.evaluation.split import alike, check_apart
 from personalization.evaluation.toxicity import toxicity
 from personalization.evaluation.tradeoff import TradeOff, measure_tradeoff
 from personalization.evaluation.writing import Writing, measure_writing
+from personalization.margins import Margins
 from personalization.models.ability import Ability, measure_ability
 from personalization.models.base import BaseModel
 from personalization.models.cost import Cost, measure_cost, plain_logps
@@ -185,6 +186,7 @@ def prove(
     learned_from: Sequence[Record] = (),
     seed: int = 0,
     report: Report = ignore,
+    margins: Margins | None = None,
 ) -> ReportCard:
     """Measure an artifact ("adapter", or a vector) on held-out pairs, as it will be served.
 
@@ -214,7 +216,7 @@ def prove(
         report(Progress(5, 7))
         cost = measure_cost(base, interventions, row, plain)
         ability = measure_ability(base, interventions, row, seed=seed)
-        safety = measure_safety(base, interventions, row)
+        safety = measure_safety(base, interventions, row, margins=margins)
         report(Progress(6, 7))
         neutral = [(Message("user", question),) for question in QUESTIONS]
         prompts = list(dict.fromkeys([*(pair.prompt for pair in pairs), *neutral]))[:WRITTEN]
@@ -245,11 +247,11 @@ def _clear(pairs: Sequence[Pair]) -> list[Pair]:
     return clear
 
 
-def safety_of(base: BaseModel, artifact: Path, kind: str) -> Gate:
-    """Return what an artifact at strength 1 does to refusals."""
+def safety_of(base: BaseModel, artifact: Path, kind: str, margins: Margins | None = None) -> Gate:
+    """Return what an artifact at strength 1 does to refusals, judged by these margins, or by our own."""
     interventions = Interventions(base)
     try:
-        return measure_safety(base, interventions, row_of(artifact, kind))
+        return measure_safety(base, interventions, row_of(artifact, kind), margins=margins)
     finally:
         interventions.remove()
 

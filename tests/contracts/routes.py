@@ -79,6 +79,7 @@ REPLY = "reply_id=reply"
 JOB = "job_id=job"
 PERSON = "person_id=person"
 ARTIFACT = "artifact_id=artifact"
+ALARM = "alarm_id=alarm"
 ASSIGNMENT = "assignment_id=assignment"
 
 ROUTES = [
@@ -168,6 +169,8 @@ ROUTES = [
     _private("adapters:strengths", "POST"),
     _private("adapters:switch_part", "POST"),
     _private("adapters:go_back", "POST"),
+    _owned("adapters:undo_alarm", "POST", ALARM),
+    _owned("adapters:read_alarm", "POST", ALARM),
     _private("adapters:jobs"),
     _private("adapters:start_job", "POST"),
     _owned("adapters:job", "GET", JOB),
@@ -238,6 +241,11 @@ ROUTES = [
     _panel("panel:adapter_act", "POST", "operator", ARTIFACT, fixed={"act": "pin"}),
     _panel("panel:compare"),
     _panel("panel:merge", "POST", "operator"),
+    _panel("panel:live"),
+    _panel("panel:limits"),
+    _panel("panel:limit", fixed={"name": "jobs.per_day"}),
+    _panel("panel:change_limit", "POST", "operator", fixed={"name": "jobs.per_day"}),
+    _panel("panel:undo_limit", "POST", "operator", fixed={"change_id": 1}, answers=(302, 404)),
     _panel("panel:prune", roles="operator"),
     _panel("panel:prune_now", "POST", "operator"),
     _panel("panel:models"),

@@ -21,7 +21,7 @@ from alignapp.accounts.belongings import rows_of
 from alignapp.accounts.consent import give_consent
 from alignapp.accounts.models import Person
 from alignapp.adapters import services, store
-from alignapp.adapters.models import Artifact, Job, Judgement, KnownModel
+from alignapp.adapters.models import Alignment, Artifact, Job, Judgement, KnownModel, LiveAlarm
 from alignapp.annotation.models import Assignment, Invitation, Item, Membership, Project
 from alignapp.api.models import ApiToken
 from alignapp.audit.models import AuditEvent
@@ -77,6 +77,7 @@ class Everything:
     study: Study
     known: KnownModel
     campaign: Campaign
+    alarm: LiveAlarm
 
     @property
     def person(self) -> Person:
@@ -112,6 +113,13 @@ def everything_of(person: Person) -> Everything:
     artifact = learned.artifact(person, "dpo")
     services.switch_on(person, artifact)
     Judgement.objects.create(artifact=artifact, position=0, answer="alike", artifact_first=True)
+    alarm = LiveAlarm.objects.create(
+        person=person,
+        artifact=artifact,
+        since=Alignment.objects.get(person=person).current,
+        rolled_back=True,
+        evidence={"wins": 2.5, "n": 30, "capital": 31.0, "level": 0.05, "share": 0.5},
+    )
     job = Job.objects.create(person=person, method="steer", reason="It waits.")
     checkpoint = store.checkpoint_folder(job.id)
     checkpoint.mkdir(parents=True)
@@ -151,6 +159,7 @@ def everything_of(person: Person) -> Everything:
             revision="smol@1", defaults={"spec": "embedded", "name": "SmolLM2", "added_by": "worker"}
         )[0],
         _enrolled(person, job).campaign,
+        alarm,
     )
 
 

@@ -1,11 +1,13 @@
 """Jobs that learn, artifacts that were learned, and the alignment that is switched on."""
 
+from .alarm import LiveAlarm
 from .alignment import Alignment, AlignmentVersion
 from .artifact import Artifact, ReportCard
 from .base_model import KnownModel
 from .job import Job
 from .judgement import Judgement
 from .method import MergeWay, MethodInfo
+from .option import OptionChange
 
 __all__ = [
     "Alignment",
@@ -14,7 +16,9 @@ __all__ = [
     "Job",
     "Judgement",
     "KnownModel",
+    "LiveAlarm",
     "MergeWay",
     "MethodInfo",
+    "OptionChange",
     "ReportCard",
 ]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from alignapp.adapters import composition, services
+from django.utils.translation import gettext as _
+
+from alignapp.adapters import composition, live, services
 from alignapp.adapters.models import AlignmentVersion, Artifact, Job
 from alignapp.adapters.pages.advice import advice_view
 from alignapp.adapters.pages.learning import learn_views
+from alignapp.adapters.pages.live import live_view
 from alignapp.adapters.pages.parts import artifact_groups, part_views
 from alignapp.adapters.readiness import given_by
 from alignapp.audit.models import AuditEvent
@@ -38,19 +42,28 @@ def alignment_page(person: Person) -> dict[str, Any]:
         and (version is None or version.use_system_message),
         "parts": part_views(version, artifacts),
         "instant": instant_view(person, version),
+        "live": live_view(live.live_of(person)),
+        "alarms": [(alarm, live.evidence_words(alarm.evidence)) for alarm in live.unread(person)],
         "artifacts": artifact_groups(artifacts, version),
         "jobs": [(job, names.get(job.method, job.method)) for job in jobs],
         "learn": learn,
         "offered": [view for view in learn if view.is_offered],
         "advice": advice_view(person, given, learn),
-        "history": list(history[:HISTORY_LENGTH]),
-        "operated": _operated(person),
+        "history": _with_who(person, history[:HISTORY_LENGTH]),
         "consistency": repeats.consistency(person),
         "is_empty": not artifacts and profile is None and not jobs,
     }
 
 
-def _operated(person: Person) -> set[str]:
-    """Return the ids of the versions that somebody else made, as the record says."""
-    switched = AuditEvent.objects.filter(subject=person, verb="alignment.switched").exclude(actor=person)
-    return set(switched.order_by("-id").values_list("object_id", flat=True)[:HISTORY_LENGTH])
+def _with_who(person: Person, versions: Iterable[AlignmentVersion]) -> list[tuple[AlignmentVersion, str]]:
+    """Return versions, each with who made it: the person, or what the audit record says. Two queries."""
+    found = list(versions)
+    events = AuditEvent.objects.filter(
+        subject=person, verb="alignment.switched", object_id__in=[str(version.pk) for version in found]
+    )
+    others = dict(events.exclude(actor=person).values_list("object_id", "actor_label"))
+    names = {"system": _("by itself"), "worker": _("by itself")}
+    return [
+        (version, names.get(by, _("by an operator")) if (by := others.get(str(version.pk))) else _("by you"))
+        for version in found
+    ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Max
 from django.utils.translation import gettext_lazy
 
-from alignapp.adapters import services
+from alignapp.adapters import options, services
 from alignapp.adapters.forms import PARAMETER_PREFIX
 from alignapp.adapters.models import Artifact, Job, MethodInfo
 from alignapp.adapters.pages.parts import method_title
@@ -93,8 +93,9 @@ def learn_views(person: Person, jobs: Sequence[Job], given: Given | None = None)
     own = Artifact.objects.for_person(person).filter(job__from_project=False)
     learned = own.values_list("job__method").annotate(Max("job__created_at"))
     last_learned = dict(learned)
-    views = []
-    for item in services.readiness(person, given):
+    ready, views = services.readiness(person, given), []
+    presets = options.presets(item.method.name for item in ready)
+    for item in ready:
         info = item.method
         place, label = PLACES.get(info.data, IN_THE_CHAT)
         since = last_learned.get(info.name)
@@ -107,7 +108,7 @@ def learn_views(person: Person, jobs: Sequence[Job], given: Given | None = None)
                 open_job=next(
                     (job for job in jobs if job.method == info.name and not job.from_project), None
                 ),
-                parameters=parameter_views(info.parameters),
+                parameters=parameter_views(info.parameters, presets[info.name]),
                 place=place,
                 place_label=label,
                 new_since=_new_since(person, info, since) if since else item.have,
@@ -126,13 +127,15 @@ def _new_since(person: Person, info: MethodInfo, since: datetime) -> int:
     return acts.filter(created_at__gt=since).exclude(kind=Feedback.Kind.REPEAT).count()
 
 
-def parameter_views(parameters: Mapping[str, Mapping[str, float]]) -> list[ParameterView]:
-    """Return the inputs of a method's parameters; numbers are written as HTML wants them."""
+def parameter_views(
+    parameters: Mapping[str, Mapping[str, float]], preset: Mapping[str, float]
+) -> list[ParameterView]:
+    """Return the inputs of a method's parameters as its preset has them; numbers as HTML wants them."""
     return [
         ParameterView(
             name=name.replace("_", " "),
             field=PARAMETER_PREFIX + name,
-            default=f"{spec['default']:g}",
+            default=f"{preset.get(name, spec['default']):g}",
             low=f"{spec['low']:g}",
             high=f"{spec['high']:g}",
             step="1" if isinstance(spec["default"], int) else "any",

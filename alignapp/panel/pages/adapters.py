@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count, Max
 from django.http import QueryDict
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from alignapp.adapters import comparison
 from alignapp.adapters.aliases import active_ids, aliases_of
-from alignapp.adapters.models import Alignment, AlignmentVersion, Artifact, MergeWay
+from alignapp.adapters.live import live_of
+from alignapp.adapters.models import Alignment, AlignmentVersion, Artifact, LiveAlarm, MergeWay
+from alignapp.adapters.pages.live import LiveView, live_view
 from alignapp.adapters.together import findings
 from alignapp.audit.models import AuditEvent
 from alignapp.audit.wording import in_words
@@ -25,6 +29,7 @@ from alignapp.panel.pages.lineage import lineage
 from alignapp.panel.pages.listing import listing
 
 MOST_COMPARED = 6
+LATELY = timedelta(days=7)  # alarms that the list tells of
 State = Artifact.State
 
 
@@ -39,7 +44,7 @@ FILTERS = {
 
 
 def adapters_page(query: QueryDict) -> dict[str, Any]:
-    """Return the context of the list, newest first. Three queries, however many there are."""
+    """Return the context of the list, newest first. Four queries, however many there are."""
     filters = {name: query.get(name, "").strip() for name in FILTERS}
     wanted = {FILTERS[name]: value for name, value in filters.items() if value}
     every = Artifact.objects.filter(**wanted).select_related("person", "job").defer("summary")
@@ -51,6 +56,7 @@ def adapters_page(query: QueryDict) -> dict[str, Any]:
         "rows": [(artifact, artifact.pk in active) for artifact in page.rows],
         "states": State.choices,
         "kinds": Artifact.Kind.choices,
+        "alarms": LiveAlarm.objects.filter(created_at__gt=timezone.now() - LATELY).count(),
     }
 
 
@@ -74,6 +80,8 @@ def adapter_page(artifact: Artifact) -> dict[str, Any]:
         "findings": findings(card.results) if card else [],
         "gate": (card.results.get("safety") or {}) if card else {},
         "lineage": lineage(artifact),
+        "live": _live(artifact) if artifact == aliases.active else None,
+        "alarms": artifact.alarms.all(),
         "parameters": dict(artifact.summary.get("parameters") or artifact.job.parameters or {}),
         "rank": artifact.summary.get("rank") or (artifact.summary.get("settings") or {}).get("rank"),
         "used": used,
@@ -81,6 +89,11 @@ def adapter_page(artifact: Artifact) -> dict[str, Any]:
         "events": [(event, in_words(event.verb)) for event in events.order_by("-id")[:20]],
         "possible": possible(artifact, is_active=artifact == aliases.active),
     }
+
+
+def _live(artifact: Artifact) -> LiveView | None:
+    """Return the running record of what acts for a person now; it concerns what was switched on last."""
+    return live_view(live_of(artifact.person))
 
 
 def possible(artifact: Artifact, *, is_active: bool) -> list[tuple[str, str, str]]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.db.models import Count, QuerySet
 from django.http import QueryDict
 
+from alignapp.adapters import options
 from alignapp.adapters.models import Job
 from alignapp.adapters.pages.jobs import progress_of
 from alignapp.panel.forms import JobFilter, ReasonForm, TypedNameForm
@@ -38,7 +38,7 @@ def jobs_page(query: QueryDict) -> dict[str, Any]:
         "listing": listing(jobs, query),
         "query": kept.urlencode(),
         "filters": [(name, value) for name, value in kept.items() if name in form.fields],
-        "per_day": settings.JOBS_PER_DAY,
+        "per_day": options.value("jobs.per_day"),
     }
 
 

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 from alignapp.adapters import acts
 from alignapp.adapters.merging import start_merge
 from alignapp.adapters.models import Artifact
-from alignapp.adapters.pruning import DAYS, KEEP, Rule, doomed, prune
+from alignapp.adapters.pruning import Rule, doomed, prune, usual
 from alignapp.panel import undo
 from alignapp.panel.pages.adapters import (
     MOST_COMPARED,
@@ -135,7 +135,7 @@ def prune_page(request: PanelRequest) -> HttpResponse:
         rule = _rule(request.GET)
         context = {"rule": rule, "doomed": doomed(rule)}
     except AlignError as error:
-        context = {"rule": Rule(), "doomed": [], "problem": str(error)}
+        context = {"rule": usual(), "doomed": [], "problem": str(error)}
     return shown(request, "panel/prune.html", PART, {**context, "states": Artifact.State.choices})
 
 
@@ -165,8 +165,9 @@ def _chosen(ids: list[str]) -> list[Artifact]:
 
 
 def _rule(given: QueryDict) -> Rule:
+    kept = usual()
     try:
-        days, keep = int(given.get("days") or DAYS), int(given.get("keep") or KEEP)
+        days, keep = int(given.get("days") or kept.days), int(given.get("keep") or kept.keep)
     except ValueError:
         raise AlignError(_("Days and versions to keep are whole numbers.")) from None
     state = given.get("state", "")

@@ -29,6 +29,7 @@ from personalization.engine.vllm.remote import Remote, Unreachable
 from personalization.engine.vllm.steering import ARGUMENT
 from personalization.engine.writing import Writing
 from personalization.errors import AlignError, EngineBusy
+from personalization.margins import Margins
 from personalization.models.base import BaseModel
 from personalization.models.interventions import Row, has_adapter, has_vectors, load_adapter, load_vectors
 from personalization.records import Message
@@ -91,7 +92,13 @@ class VllmEngine:
         """Return what the base model alone holds while it reads an answer. See `Engine.read`."""
         return self._alone(lambda: states.read(self.base, messages, text))
 
-    def gate(self, intervention: Intervention, *, tick: Callable[[], None] = lambda: None) -> Gate:
+    def gate(
+        self,
+        intervention: Intervention,
+        *,
+        tick: Callable[[], None] = lambda: None,
+        margins: Margins | None = None,
+    ) -> Gate:
         """Return what an artifact does to refusals. See `Engine.gate`."""
         kind, path = intervention.kind, intervention.path
         row = Row(
@@ -99,7 +106,7 @@ class VllmEngine:
             vectors=((load_vectors(path), 1.0),) if has_vectors(path, kind) else (),
         )
         self._gating.check(row)
-        return self._gating.gate(row, tick)
+        return self._gating.gate(row, tick, margins)
 
     def resident(self) -> list[str]:
         """Return nothing: the vLLM server holds the artifacts, and its own metrics tell of them."""

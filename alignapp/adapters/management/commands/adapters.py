@@ -14,7 +14,7 @@ from alignapp.adapters import acts
 from alignapp.adapters.facts import facts, more_facts
 from alignapp.adapters.merging import start_merge
 from alignapp.adapters.models import Artifact
-from alignapp.adapters.pruning import DAYS, KEEP, Rule, doomed, prune
+from alignapp.adapters.pruning import Rule, doomed, prune, usual
 from personalization.errors import AlignError
 
 TERMINAL = "terminal"  # who did it, in the audit record
@@ -41,8 +41,8 @@ class Command(BaseCommand):
         verified = every.add_parser("verify", help="read every byte; exit with 1 where one is damaged")
         verified.add_argument("artifact", nargs="*", help="none: all of them")
         pruned = every.add_parser("prune", help="say what a rule would delete; --really deletes it")
-        pruned.add_argument("--days", type=int, default=DAYS)
-        pruned.add_argument("--keep", type=int, default=KEEP)
+        pruned.add_argument("--days", type=int, help="without: the option retention.days")
+        pruned.add_argument("--keep", type=int, help="without: the option retention.keep")
         pruned.add_argument("--state", action="append", choices=Artifact.State.values, default=[])
         pruned.add_argument("--really", action="store_true")
         pruned.add_argument("--reason", default="")
@@ -100,7 +100,10 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _prune(self, options: dict[str, Any]) -> None:
-        rule = Rule(options["days"], options["keep"], tuple(options["state"]))
+        kept = usual()
+        days = kept.days if options["days"] is None else options["days"]
+        keep = kept.keep if options["keep"] is None else options["keep"]
+        rule = Rule(days, keep, tuple(options["state"]))
         if options["really"]:
             gone = prune(TERMINAL, rule, options["reason"])
             self._say({"rule": str(rule), "deleted": gone}, [*gone, f"{len(gone)} deleted: {rule}."])

@@ -1,0 +1,153 @@
+"""Operators' pages of methods, presets and limits: each change has a reason and is undone by a click."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
+from django.contrib import messages
+from django.http import Http404, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from alignapp.adapters import options
+from alignapp.adapters.forms import PARAMETER_PREFIX, ParametersForm
+from alignapp.adapters.models import MethodInfo, OptionChange
+from alignapp.adapters.options import Option
+from alignapp.panel import undo
+from alignapp.panel.pages.frame import shown
+from alignapp.panel.pages.limits import limit_page, limits_page, preset_context
+from alignapp.panel.roles import READERS, PanelRequest, Role, needs
+from personalization.errors import AlignError, UnknownName
+
+PART = "limits"
+
+
+def _shown(request: PanelRequest, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    """Show one option; who must enter the password first is told before a reason is typed in vain."""
+    fresh = {"is_fresh": did_recently_reauthenticate(request)}
+    return shown(request, "panel/limit.html", PART, context | fresh, status=status)
+
+
+def _option(name: str) -> Option:
+    try:
+        return options.find(name)
+    except UnknownName:
+        raise Http404 from None
+
+
+@require_GET
+@needs(*READERS)
+def page(request: PanelRequest) -> HttpResponse:
+    """List methods, limits and the latest changes."""
+    return shown(request, "panel/limits.html", PART, limits_page(request.GET))
+
+
+@require_GET
+@needs(*READERS)
+def one(request: PanelRequest, name: str) -> HttpResponse:
+    """Show one option; for a preset the query's parameters are tried (dry run), and nothing is changed."""
+    option = _option(name)
+    if option.kind == "preset":
+        return _preset_page(request, option, request.GET)
+    return _shown(request, limit_page(option))
+
+
+@require_POST
+@needs(Role.OPERATOR, fresh=True)
+def change(request: PanelRequest, name: str) -> HttpResponse:
+    """Change an option, or set it back to the program's own; what was typed stays where that fails."""
+    option = _option(name)
+    reason, sent = request.POST.get("reason", ""), request.POST
+    try:
+        seen = int(sent.get("seen", ""))
+    except ValueError:
+        seen = None
+    try:
+        new = None if "default" in sent else _sent(option, sent)
+        made = options.change(option.name, new, by=request.user, reason=reason, seen=seen)
+    except AlignError as error:
+        if option.kind == "preset":
+            return _preset_page(request, option, sent, problem=str(error))
+        context = {**limit_page(option, typed=sent), "problem": str(error)}
+        return _shown(request, context, status=400)
+    _offer_undo(request, option, made, reason)
+    return redirect("panel:limit", option.name)
+
+
+@require_POST
+@needs(Role.OPERATOR, fresh=True)
+def undo_change(request: PanelRequest, change_id: int) -> HttpResponse:
+    """Make an option what it was before a change."""
+    found = OptionChange.objects.filter(pk=change_id).first()
+    if found is None:
+        raise Http404
+    reason = request.POST.get("reason") or _("Undone: %(reason)s") % {"reason": found.reason}
+    try:
+        options.undo(found.pk, by=request.user, reason=reason)
+    except AlignError as error:
+        messages.error(request, str(error), extra_tags="bad")
+        return redirect("panel:limits")
+    option = _option(found.name)
+    now = option.words(options.current(option)[0])
+    said = _("%(name)s is %(value)s again.") % {"name": option.label, "value": now}
+    messages.success(request, said, extra_tags="good")
+    return redirect("panel:limit", option.name)
+
+
+def _offer_undo(request: PanelRequest, option: Option, made: OptionChange, reason: str) -> None:
+    words = _("%(name)s: %(value)s now.") % {"name": option.label, "value": option.words(made.value)}
+    url = reverse("panel:undo_limit", args=[made.pk])
+    undo.offer(request, words, url, reason=_("Undone: %(reason)s") % {"reason": reason})
+
+
+def _sent(option: Option, sent: QueryDict) -> Any:
+    """Return the value that was sent. Raises AlignError for one that is no number."""
+    if option.kind == "switch":
+        return sent.get("value") == "on"
+    if option.kind == "preset":
+        return _parameters(option, sent)
+    try:
+        return float(sent.get("value", ""))
+    except ValueError:
+        raise AlignError(_("%(name)s needs a number.") % {"name": option.label}) from None
+
+
+def _parameters(option: Option, sent: QueryDict) -> dict[str, float]:
+    form = ParametersForm(sent, info=_info(option))
+    if not form.is_valid():
+        raise AlignError(form.first_error())
+    return form.parameters()
+
+
+def _info(option: Option) -> MethodInfo:
+    return MethodInfo.objects.get(name=option.name.removeprefix(options.PRESET))
+
+
+def _preset_page(
+    request: PanelRequest, option: Option, sent: QueryDict, *, problem: str = ""
+) -> HttpResponse:
+    """Show a preset with what was typed in the form, and what a job with it would take."""
+    info, typed = _info(option), any(name.startswith(PARAMETER_PREFIX) for name in sent)
+    tried = options.preset(info.name)
+    if typed:
+        try:
+            tried = _parameters(option, sent)
+        except AlignError as error:
+            problem = str(error)
+    context = {**limit_page(option, typed=sent), **preset_context(info, tried)}
+    context |= {"problem": problem, "is_tried": typed and not problem}
+    if problem:
+        context["parameters"] = _as_typed(context["parameters"], sent)
+    return _shown(request, context, status=400 if problem else 200)
+
+
+def _as_typed(views: list[Any], sent: QueryDict) -> list[dict[str, Any]]:
+    """Return the inputs with the text that was sent in them, right or wrong."""
+    names = ("name", "field", "low", "high", "step")
+    return [
+        {**{name: getattr(view, name) for name in names}, "default": sent.get(view.field, view.default)}
+        for view in views
+    ]
