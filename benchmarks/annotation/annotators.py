@@ -113,7 +113,7 @@ class Annotator(threading.Thread):
 
     def _judge(self, page: Page) -> Page | None:
         ahead = self._beside.submit(self._fetch, self._behind, page)
-        paced, phase = self._crowd.is_paced, self._phase()
+        paced = self._crowd.is_paced
         form = self._form(page)
         if paced:
             think = self._draw.uniform(*THINK_SECONDS)
@@ -122,7 +122,7 @@ class Annotator(threading.Thread):
             time.sleep(think / 2)
             if self._draw.random() < SKIPPED:
                 return self._skip(page, ahead)
-        pressed = time.monotonic()
+        phase, pressed = self._phase(), time.monotonic()  # who thought meanwhile may press beside the fast
         if self._draw.random() < PRESSED_TWICE:
             second = self._beside.submit(self._third.post, page.url, dict(form))
             self._send(page, form, phase)
