@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.conf import settings
 from django.core.cache import cache
 from django.db import transaction
 from django.db.models import Q
@@ -21,7 +20,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from alignapp.accounts.models import Person
-from alignapp.adapters import dispatch
+from alignapp.adapters import dispatch, options
 from alignapp.adapters.models import Job, MethodInfo
 from alignapp.adapters.readiness import MIN_CONVERSATIONS
 from alignapp.annotation.models import Item, Membership, Project
@@ -48,16 +47,13 @@ class Taught:
     person: Person
     comparisons: int
     conversations: int
+    least: int  # comparisons that an adapter takes, as in a person's own chat
     is_somebody: bool = True  # False: stands for whoever a file did not name, who may be several
 
     @property
     def is_enough(self) -> bool:
-        """Whether it is enough for an adapter of their own, as in a person's own chat."""
-        return (
-            self.is_somebody
-            and self.comparisons >= settings.MIN_TRAINING_PAIRS
-            and self.conversations >= MIN_CONVERSATIONS
-        )
+        """Whether it is enough for an adapter of their own."""
+        return self.is_somebody and self.comparisons >= self.least and self.conversations >= MIN_CONVERSATIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +61,7 @@ class Plan:
     """What a study that began now would learn from, and whom it would leave out."""
 
     people: list[Taught]  # who consent and compared anything, most comparisons first
+    least: int  # comparisons that an adapter takes
     without_consent: int  # members who answered and do not consent
     items: int  # ordinary items that may be trained on
     items_left_out: int
@@ -89,7 +86,7 @@ class Plan:
             return _(
                 "Nobody compared enough for an adapter of their own yet: it takes %(pairs)d comparisons in "
                 "%(conversations)d items by one person."
-            ) % {"pairs": settings.MIN_TRAINING_PAIRS, "conversations": MIN_CONVERSATIONS}
+            ) % {"pairs": self.least, "conversations": MIN_CONVERSATIONS}
         return ""
 
 
@@ -100,8 +97,9 @@ def plan(project: Project) -> Plan:
     licences = Counter(ordinary.filter(may_train=True).values_list("licence", flat=True))
     counted = _counted(project, [one.person_id for one in members], sum(licences.values()))
     nameless = set(project.imported_people.filter(name=NAMELESS).values_list("person_id", flat=True))
+    least: int = options.value("jobs.min_pairs")
     people = [
-        Taught(one.person, counts[0], counts[1], one.person_id not in nameless)
+        Taught(one.person, counts[0], counts[1], least, one.person_id not in nameless)
         for one in members
         if (counts := counted.get(str(one.person_id)))
     ]
@@ -109,6 +107,7 @@ def plan(project: Project) -> Plan:
     without = project.memberships.filter(person__in=answering).exclude(pk__in=[one.pk for one in members])
     return Plan(
         people=sorted(people, key=lambda one: (-one.comparisons, str(one.person))),
+        least=least,
         without_consent=without.count(),
         items=sum(licences.values()),
         items_left_out=ordinary.filter(may_train=False).count(),
@@ -190,10 +189,10 @@ def _check_may_start(project: Project) -> None:
     of_project = Q(study__project=project) | Q(arm__study__project=project)
     if Job.objects.exclude(state__in=Job.ENDED).filter(of_project).exists():
         raise AlignError(_("A study of this project is still under way. Wait for it, or stop it."))
-    day_ago = timezone.now() - timedelta(days=1)
-    if studies.filter(created_at__gt=day_ago).count() >= settings.JOBS_PER_DAY:
+    day_ago, most = timezone.now() - timedelta(days=1), options.value("jobs.per_day")
+    if studies.filter(created_at__gt=day_ago).count() >= most:
         raise TooMany(
-            _("A project may start %(n)d studies a day. Try again tomorrow.") % {"n": settings.JOBS_PER_DAY},
+            _("A project may start %(n)d studies a day. Try again tomorrow.") % {"n": most},
             retry_after_seconds=3600,
         )
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from alignapp.accounts.consent import withdraw_consent
 from alignapp.accounts.erase import erase
 from alignapp.accounts.models import Person
-from alignapp.adapters import store
+from alignapp.adapters import options, store
 from alignapp.adapters.models import Artifact, Job
 from alignapp.adapters.pages.learning import learn_views
 from alignapp.adapters.services import start_job, switch_on
@@ -268,6 +268,15 @@ def test_too_few_people_or_answers_are_said_before_anything_starts(project):
     with pytest.raises(NotEnoughData, match="Nobody compared enough"):
         services.start(member, "dpo")
     assert not Job.objects.exists()
+
+
+def test_what_an_operator_set_for_people_holds_for_a_study(project):
+    methods()
+    studied.annotator(project, "anna", studied.LONG)
+    studied.annotator(project, "bert", studied.SHORT)
+    assert services.plan(project).own
+    options.change("jobs.min_pairs", 1_000, by="terminal", reason="more evidence")
+    assert "1000 comparisons" in services.plan(project).lacks
 
 
 def test_a_projects_job_is_not_the_persons_own_and_takes_nothing_from_them(study):
