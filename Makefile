@@ -17,8 +17,9 @@ install-bench: .venv/.bench  ## ... and what some benchmarks compare with or are
 run: install                 ## serve on http://127.0.0.1:8000; Ctrl-C stops everything
 	@$(BIN)/python manage.py up
 
-# The library's tests need one core and nothing of the others', so they run beside them.
-BESIDE := tests/unit
+# Two halves of about one length run beside each other, with a database and a broker of their own each. Where a
+# server is named (DATABASE_URL, REDIS_URL) they would share it, so only the library's tests, which need neither, do.
+BESIDE := tests/unit $(if $(DATABASE_URL)$(REDIS_URL),,tests/web)
 
 test: install-dev check      ## the checks and the whole test suite
 	@$(BIN)/python -m tests.prepare
