@@ -10,8 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from alignapp.adapters.models import KnownModel, MethodInfo
 from alignapp.adapters.serving import served_revisions
 from alignapp.campaigns.models import MOST_IN_A_WAVE, Campaign
-
-REASON_CHARACTERS = 300
+from alignapp.panel.forms import REASON_CHARACTERS, TypedNameForm
 
 
 def _percent(label: Any, initial: int, help_text: Any) -> forms.IntegerField:
@@ -24,20 +23,8 @@ class WhyForm(forms.Form):
     reason = forms.CharField(label=_("Why? It is on record."), max_length=REASON_CHARACTERS)
 
 
-class TypedWhyForm(WhyForm):
+class TypedWhyForm(WhyForm, TypedNameForm):
     """A reason, and what cannot be undone typed."""
-
-    def __init__(self, *args: Any, name: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._name = name
-        self.fields["typed"] = forms.CharField(label=_("Type %(name)s to confirm") % {"name": name})
-
-    def clean_typed(self) -> str:
-        """Return what was typed. Raises ValidationError for something else."""
-        typed: str = self.cleaned_data["typed"].strip()
-        if typed != self._name:
-            raise forms.ValidationError(_("That is not %(name)s.") % {"name": self._name})
-        return typed
 
 
 class AddModelForm(forms.Form):
