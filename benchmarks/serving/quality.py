@@ -68,7 +68,7 @@ def _log_probabilities(base: BaseModel, ids: Tensor, row: Row, form: Form) -> Te
     with interventions.everywhere(row):
         base.decoder(input_ids=ids[:, :KNOWN], past_key_values=past, use_cache=True)
     cache.append(past, [KNOWN] * len(ids), list(range(len(ids))))
-    plan, found = interventions.plan([row] * len(ids)), []
+    plan, found = interventions.plan([row] * len(ids), decoder.joints), []
     for at in range(KNOWN, ids.shape[1]):
         cache.ready()
         found.append(decoder.step(ids[:, at, None], plan, cache)[0].log_softmax(-1))

@@ -74,7 +74,7 @@ class Batch:
         ids = torch.tensor([[answer.last_token] for answer in self.rows], device=self._base.device)
         rows = [answer.row for answer in self.rows]
         if self._fused is not None:
-            plan = self._interventions.plan(rows)
+            plan = self._interventions.plan(rows, self._fused.joints)
             logits, seen = self._fused.step(ids, plan, cache, self.states.layers)
             self.states.add(seen)
             cache.grown()

@@ -38,27 +38,22 @@ _PROBE = 12  # tokens
 
 @dataclass(frozen=True, slots=True)
 class _Joint:
-    """Linear layers that read the same input, as one product, and where each one's adapters act."""
+    """Linear layers that read the same input, as one product; their adapters act on all of its output."""
 
     multiply: Product
-    parts: tuple[tuple[str, slice], ...]  # module name -> its part of the output
+    names: tuple[str, ...]
 
     @classmethod
     def of(cls, modules: Mapping[str, nn.Module], form: Form) -> _Joint:
         linears = [module for module in modules.values() if isinstance(module, nn.Linear)]
         if len(linears) < len(modules):
             raise ModelError("not every projection is a plain linear layer")
-        parts, start = [], 0
-        for name, linear in zip(modules, linears, strict=True):
-            parts.append((name, slice(start, start + linear.out_features)))
-            start += linear.out_features
-        return cls(product(linears, form), tuple(parts))
+        return cls(product(linears, form), tuple(modules))
 
     def __call__(self, x: Tensor, lora: Mapping[str, Sequence[Group]]) -> Tensor:
         out = self.multiply(x)
-        for name, part in self.parts:
-            for group in lora.get(name, ()):
-                group.add_(x, out[..., part])
+        for group in lora.get(self.names[0], ()):
+            group.add_(x, out)
         return out
 
 
@@ -121,6 +116,8 @@ class FusedDecoder:
         names = {module: name for name, module in base.model.named_modules()}
         self._layers = [_Layer.of(layer, names[layer], form) for layer in base.layers]
         self._head = _Joint.of({"lm_head": base.model.get_output_embeddings()}, form)
+        # What `Interventions.plan` must know to stack adapters as the products are.
+        self.joints = [j.names for each in self._layers for j in (each.qkv, each.o, each.gate_up, each.down)]
 
     def step(
         self, ids: Tensor, plan: Plan, cache: RowCache, watched: Sequence[int] = ()

@@ -128,6 +128,21 @@ class Plan:
     row_count: int | None  # None: any
 
 
+class _Plans:
+    """The plan of the last rows, made anew only for others, and the stacks that it is made of."""
+
+    def __init__(self, stacks: Stacks) -> None:
+        self.stacks = stacks
+        self._last: tuple[tuple[Row, ...], Plan] | None = None
+
+    def of(self, rows: Sequence[Row], make: Callable[[Sequence[Row], Stacks], Plan]) -> Plan:
+        given = tuple(rows)
+        if self._last is None or self._last[0] != given:
+            self._last = None  # its stack is about to change
+            self._last = (given, make(given, self.stacks))
+        return self._last[1]
+
+
 class Interventions:
     """Hooks on a base model that act only inside `rows` or `everywhere`. One set of rows at a time."""
 
@@ -139,9 +154,9 @@ class Interventions:
             for name, module in base.model.named_modules()
             if isinstance(module, nn.Linear) and ".lora_" not in name
         }
-        self._stacks = Stacks(self._linears)
-        self._last: tuple[tuple[Row, ...], Plan] | None = None
-        self._prompts: tuple[tuple[Row, ...], Plan] | None = None
+        self._steps = _Plans(Stacks(self._linears))
+        self._prompts: _Plans | None = None
+        self._joined: _Plans | None = None
         self._plan: Plan | None = None  # what acts now
 
     @contextmanager
@@ -153,53 +168,48 @@ class Interventions:
         piece of the same rows until `prompts_read`. Raises ModelError when an adapter or vector does not fit
         the model, or the batch has another size.
         """
-        plan = self._plan_of_prompts(rows) if prompts else self.plan(rows)
-        with self._acting(plan):
+        plans = self._steps
+        if prompts:
+            plans = self._prompts = self._prompts or _Plans(self._steps.stacks.beside())
+        with self._acting(plans.of(rows, self._stacked)):
             yield
 
-    def plan(self, rows: Sequence[Row]) -> Plan:
+    def plan(self, rows: Sequence[Row], joints: Sequence[Sequence[str]]) -> Plan:
         """Return what acts on a batch of these rows with one token each, for who computes it without hooks.
 
-        It holds until the next call for other rows, which takes its stacks. Raises ModelError as `rows` does.
+        `joints`: the layers whose outputs are computed side by side, the same at every call. The plan holds
+        until the next call for other rows, which takes its stacks. Raises ModelError as `rows` does.
         """
-        given = tuple(rows)
-        if self._last is None or self._last[0] != given:
-            self._last = None  # its stack is about to change
-            self._last = (given, self._planned(given, count=len(given), stacks=self._stacks))
-        return self._last[1]
+        if self._joined is None:
+            self._joined = _Plans(Stacks(self._linears, joints))
+        return self._joined.of(rows, self._stacked)
 
     def prompts_read(self) -> None:
         """Give back what the last call with `prompts` stacked."""
         self._prompts = None
 
-    def _plan_of_prompts(self, rows: Sequence[Row]) -> Plan:
-        given = tuple(rows)
-        if self._prompts is None or self._prompts[0] != given:
-            self._prompts = None
-            plan = self._planned(given, count=len(given), stacks=self._stacks.beside())
-            self._prompts = (given, plan)
-        return self._prompts[1]
-
     @contextmanager
     def everywhere(self, row: Row) -> Iterator[None]:
         """Make every row of every forward pass inside carry `row`, whatever the batch size."""
-        with self._acting(self._planned((row,), count=None)):
+        with self._acting(self._planned((row,), self._steps.stacks, everywhere=True)):
             yield
 
     def remove(self) -> None:
         """Forget the stacked weights; hooks are gone with the end of each block anyway."""
-        self._last = self._prompts = None
-        self._stacks = Stacks(self._linears)
+        self._steps, self._prompts, self._joined = _Plans(Stacks(self._linears)), None, None
 
     def check(self, row: Row) -> None:
         """Raise ModelError when an adapter or vector of this row does not fit the model."""
         self._steering((row,))
-        self._stacks.check([weights for weights, _ in row.adapters])
+        self._steps.stacks.check([weights for weights, _ in row.adapters])
 
-    def _planned(self, rows: Sequence[Row], *, count: int | None, stacks: Stacks | None = None) -> Plan:
+    def _stacked(self, rows: Sequence[Row], stacks: Stacks) -> Plan:
+        return self._planned(rows, stacks, everywhere=False)
+
+    def _planned(self, rows: Sequence[Row], stacks: Stacks, *, everywhere: bool) -> Plan:
         adapters = [tuple((w, s) for w, s in row.adapters if s) for row in rows]
-        lora = (stacks or self._stacks).groups(adapters, everywhere=count is None, stacked=stacks is not None)
-        return Plan(lora, self._steering(rows), count)
+        lora = stacks.groups(adapters, everywhere=everywhere)
+        return Plan(lora, self._steering(rows), None if everywhere else len(rows))
 
     @contextmanager
     def _acting(self, plan: Plan) -> Iterator[None]:

@@ -7,8 +7,9 @@ arXiv:2311.03285, section 5). A stack is not rebuilt when a row joins or leaves:
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,58 +32,104 @@ _Matrices = dict[str, tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Rows that are computed by one pair of products. `index` None: all rows of the batch."""
+class Joint:
+    """Linear layers that read the same input and give one output, side by side; one layer is the plain case.
+
+    Their adapters' first products are one, too. So are the second ones where each row has its own: as equal
+    blocks of the output, each with the part of the first product that it belongs to.
+    """
+
+    names: tuple[str, ...]
+    outs: tuple[int, ...]
+
+    @property
+    def width(self) -> int:
+        """Return how wide a block of the output is."""
+        return math.gcd(*self.outs)
+
+    @property
+    def owners(self) -> list[int]:
+        """Return each block's layer, as its place in `names`."""
+        return [i for i, out in enumerate(self.outs) for _ in range(out // self.width)]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Rows that have the same adapters. `index` None: all rows of the batch."""
 
     index: Tensor | None  # (k,)
-    down: Tensor  # (in, r) shared, or (k, in, r)
-    up: Tensor  # (r, out) shared, or (k, r, out); scaling and strength folded in
+    down: Tensor  # (in, layers x r)
+    up: Tensor  # (layers x r, out), zero outside of the layers' own blocks; scaling and strength folded in
 
     def add_(self, x: Tensor, output: Tensor) -> None:
-        """Add x (batch, time, in) times this group's matrices to output (batch, time, out), in place.
-
-        `output` may be a part of a larger tensor."""
+        """Add x (batch, time, in) times these matrices to output (batch, time, out), in place."""
         if self.index is None:
-            output.add_(self._change(x))
+            output.add_((x @ self.down) @ self.up)
         else:
-            output.index_add_(0, self.index, self._change(x))
+            output.index_add_(0, self.index, (x.index_select(0, self.index) @ self.down) @ self.up)
 
-    def _change(self, x: Tensor) -> Tensor:
-        rows = x if self.index is None else x.index_select(0, self.index)
-        if self.down.dim() == 3:
-            return torch.bmm(torch.bmm(rows, self.down), self.up)
-        return (rows @ self.down) @ self.up
+
+@dataclass(frozen=True, slots=True)
+class Stacked:
+    """All rows of the batch, each with adapters of its own."""
+
+    down: Tensor  # (rows, in, layers x r)
+    up: Tensor  # (rows x blocks, r, width); scaling and strength folded in
+    owners: Tensor | None  # (blocks,) each block's layer; None: block i is layer i
+
+    def add_(self, x: Tensor, output: Tensor) -> None:
+        """Add x (rows, time, in) times these matrices to output (rows, time, out), in place.
+
+        Both are contiguous, and time is 1 where the output has several blocks.
+        """
+        mid = torch.bmm(x, self.down)
+        rank, width = self.up.shape[1:]
+        if self.up.shape[0] == len(mid):
+            output.baddbmm_(mid, self.up)
+            return
+        mid = mid.view(len(mid), -1, rank)
+        if self.owners is not None:
+            mid = mid.index_select(1, self.owners)
+        output.view(-1, 1, width).baddbmm_(mid.view(-1, 1, rank), self.up)
+
+
+Group = Shared | Stacked
 
 
 @dataclass(slots=True)
 class _Slots:
-    """One stack for each module, and which adapters each slot holds."""
+    """One stack for each joint, and which adapters each slot holds; None: anything."""
 
     rank: int
-    tensors: dict[str, tuple[Tensor, Tensor]]  # (slots, in, rank), (slots, rank, out)
-    held: list[Adapters]
+    tensors: dict[str, tuple[Tensor, Tensor]]  # (slots, in, layers x rank), (slots, blocks, rank, width)
+    held: list[Adapters | None]
 
 
 class Stacks:
-    """Builds the groups for a batch, reusing what the last batch left."""
+    """Builds the groups for a batch, reusing what the last batch left.
 
-    def __init__(self, linears: Mapping[str, nn.Linear]) -> None:
+    `joints` says which of the layers are computed as one; those that it does not name are alone.
+    """
+
+    def __init__(self, linears: Mapping[str, nn.Linear], joints: Sequence[Sequence[str]] = ()) -> None:
         self._linears = linears
+        self._joints: dict[str, Joint] = {}
+        for names in joints:
+            joint = Joint(tuple(names), tuple(linears[name].out_features for name in names))
+            self._joints |= dict.fromkeys(names, joint)
         self._shared: OrderedDict[Adapters, _Matrices] = OrderedDict()
         self._slots: _Slots | None = None
 
-    def groups(
-        self, rows: Sequence[Adapters], *, everywhere: bool, stacked: bool
-    ) -> Mapping[str, Sequence[Group]]:
-        """Return each targeted module's groups; an empty mapping when no row has an adapter.
+    def groups(self, rows: Sequence[Adapters], *, everywhere: bool) -> Mapping[str, Sequence[Group]]:
+        """Return the groups by the name of the layer or of a joint's first; none when no row has an adapter.
 
-        `stacked` allows the stack for many different ones: sixteen products of a few tokens each take
-        far longer than one of all. Raises ModelError when an adapter does not fit the model.
+        Many different adapters are stacked: sixteen products of a few tokens each take far longer than one
+        of all. `everywhere`: a single row stands for all. Raises ModelError when an adapter does not fit.
         """
         distinct = list(dict.fromkeys(adapters for adapters in rows if adapters))
-        if stacked and len(distinct) > _FEW:
+        if len(distinct) > _FEW:
             return self._many(rows)
-        if stacked:
+        if not everywhere:
             self._slots = None
         groups: dict[str, list[Group]] = {}
         for adapters in distinct:
@@ -92,13 +139,13 @@ class Stacks:
             for name, (down, up) in self._matrices(adapters).items():
                 if not whole and index is None:
                     index = torch.tensor(members, device=down.device)
-                groups.setdefault(name, []).append(Group(index, down, up))
+                groups.setdefault(name, []).append(Shared(index, down, up))
         return groups
 
     def beside(self) -> Stacks:
         """Return stacks for other rows at the same time; what few adapters need is common to both."""
         other = Stacks(self._linears)
-        other._shared = self._shared
+        other._joints, other._shared = self._joints, self._shared
         return other
 
     def check(self, adapters: Sequence[LoraWeights]) -> None:
@@ -108,54 +155,76 @@ class Stacks:
                 self._checked(name, weights)
 
     def _many(self, rows: Sequence[Adapters]) -> Mapping[str, Sequence[Group]]:
-        names = {name for row in rows for weights, _ in row for name in weights.modules}
+        joints = {joint.names[0]: joint for row in rows for joint in self._targets(row)}
         rank = max(_rank(row) for row in rows)
         slots = self._slots
-        if slots is None or slots.rank < rank or len(slots.held) < len(rows) or names - set(slots.tensors):
-            slots = self._slots = self._empty(names, rank, -(-len(rows) // _GROWTH) * _GROWTH)
+        if slots is None or slots.rank < rank or len(slots.held) < len(rows) or joints.keys() - slots.tensors:
+            slots = self._slots = self._empty(joints.values(), rank, -(-len(rows) // _GROWTH) * _GROWTH)
         for i, row in enumerate(rows):
             if slots.held[i] != row:
-                slots.held[i] = ()  # so that a failure half-way leaves no slot that claims to be filled
+                slots.held[i] = None  # so that a failure half-way leaves no slot that claims to be filled
                 self._fill(slots, i, row)
                 slots.held[i] = row
-        n = len(rows)
-        return {name: [Group(None, down[:n], up[:n])] for name, (down, up) in slots.tensors.items()}
+        n, groups = len(rows), {}
+        for name, (down, up) in slots.tensors.items():
+            owners = self._joint(name).owners
+            plain = owners == list(range(len(owners)))
+            index = None if plain else torch.tensor(owners, device=up.device)
+            groups[name] = [Stacked(down[:n], up[:n].flatten(0, 1), index)]
+        return groups
 
-    def _empty(self, names: set[str], rank: int, count: int) -> _Slots:
+    def _joint(self, name: str) -> Joint:
+        return self._joints.get(name) or Joint((name,), (len(self._weight(name)),))
+
+    def _targets(self, adapters: Adapters) -> list[Joint]:
+        names = (name for weights, _ in adapters for name in weights.modules)
+        return list(dict.fromkeys(self._joint(name) for name in names))
+
+    def _empty(self, joints: Iterable[Joint], rank: int, count: int) -> _Slots:
         tensors = {}
-        for name in names:
-            weight = self._weight(name)
-            out, width = weight.shape
-            tensors[name] = (weight.new_zeros(count, width, rank), weight.new_zeros(count, rank, out))
-        return _Slots(rank, tensors, [()] * count)
+        for joint in joints:
+            weight, width = self._weight(joint.names[0]), joint.width
+            down = weight.new_empty(count, weight.shape[1], len(joint.names) * rank)
+            tensors[joint.names[0]] = down, weight.new_empty(count, len(joint.owners), rank, width)
+        return _Slots(rank, tensors, [None] * count)
 
     def _fill(self, slots: _Slots, i: int, row: Adapters) -> None:
-        for name, (down, up) in slots.tensors.items():
-            down[i].zero_()
-            up[i].zero_()
-            start = 0
-            for weights, strength in row:
-                if name in weights.modules:
-                    a, b = self._checked(name, weights)
+        for first, (down, up) in slots.tensors.items():
+            joint, block = self._joint(first), 0
+            pairs = [self._pairs(name, row) for name in joint.names]
+            if any(sum(len(b) for _, b in each) < slots.rank for each in pairs):
+                down[i].zero_()
+                up[i].zero_()
+            for place, (each, out) in enumerate(zip(pairs, joint.outs, strict=True)):
+                blocks, start = out // joint.width, 0
+                for a, b in each:
                     stop = start + a.shape[1]
-                    down[i, :, start:stop] = a
-                    up[i, start:stop] = b * strength
+                    down[i, :, place * slots.rank + start : place * slots.rank + stop] = a
+                    up[i, block : block + blocks, start:stop] = b.unflatten(1, (blocks, -1)).transpose(0, 1)
                     start = stop
+                block += blocks
+
+    def _pairs(self, name: str, adapters: Adapters) -> list[tuple[Tensor, Tensor]]:
+        """Return each adapter's matrices for this layer, with its strength."""
+        checked = [(self._checked(name, weights), s) for weights, s in adapters if name in weights.modules]
+        return [(a, b if strength == 1 else b * strength) for (a, b), strength in checked]
 
     def _matrices(self, adapters: Adapters) -> _Matrices:
-        """Return a row's adapters as one pair of matrices for each module, kept for the next batches."""
+        """Return a row's adapters as one pair of matrices for each joint, kept for the next batches."""
         if (found := self._shared.get(adapters)) is not None:
             self._shared.move_to_end(adapters)
             return found
-        names = dict.fromkeys(name for weights, _ in adapters for name in weights.modules)
         matrices = {}
-        for name in names:
-            weight = self._weight(name)
-            pairs = [(self._checked(name, w), s) for w, s in adapters if name in w.modules]
-            matrices[name] = (
-                torch.cat([a for (a, _), _ in pairs], dim=1).to(weight),
-                torch.cat([b * s for (_, b), s in pairs], dim=0).to(weight),
-            )
+        for joint in self._targets(adapters):
+            weight = self._weight(joint.names[0])
+            pairs = [self._pairs(name, adapters) for name in joint.names]
+            downs = [a for each in pairs for a, _ in each]
+            # A layer that no adapter targets keeps its columns, empty.
+            ups = [
+                torch.cat([b for _, b in each]) if each else weight.new_empty(0, out)
+                for each, out in zip(pairs, joint.outs, strict=True)
+            ]
+            matrices[joint.names[0]] = torch.cat(downs, dim=1).to(weight), torch.block_diag(*ups).to(weight)
         self._shared[adapters] = matrices
         if len(self._shared) > _KEPT:
             self._shared.popitem(last=False)

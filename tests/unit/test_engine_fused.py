@@ -101,7 +101,7 @@ def both(base: BaseModel, rows: list[Row], lengths: list[int]) -> tuple[torch.Te
             cache.ready()
             one = ids[:, 40 + step, None]
             if is_fused:
-                found.append(decoder.step(one, interventions.plan(rows), cache)[0])
+                found.append(decoder.step(one, interventions.plan(rows, decoder.joints), cache)[0])
             else:
                 with interventions.rows(rows):
                     output = base.decoder(
