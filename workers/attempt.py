@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from django.conf import settings
 from django.db import DatabaseError
 
-from alignapp.adapters.models import Artifact, Job
+from alignapp.adapters.models import Job
 from alignapp.leased import LeaseLost
 from personalization.errors import AlignError, Cancelled
 from workers import shutdown
@@ -62,12 +62,12 @@ class Attempt:
         except (LeaseLost, DatabaseError) as problem:
             log.warning("job %s: how it ended was not written: %s", self.job.id, problem)
 
-    def finish(self, artifact: Artifact) -> None:
-        """End well."""
+    def finish(self, made: str) -> None:
+        """End well; `made` says what came of it."""
         self.job.finish()
         self.is_over = True
         seconds = time.monotonic() - self._begun
-        log.info("job %s made %s in %.0f s", self.job.id, artifact.state, seconds)
+        log.info("job %s made %s in %.0f s", self.job.id, made, seconds)
 
     def _write(self, error: Exception) -> None:
         job = self.job

@@ -41,7 +41,7 @@ def run(attempt: Attempt) -> None:
     work = _work(attempt, parents)
     made = Artifact.objects.filter(job=job).first() or _merge(work, parents)
     prove(work, made)
-    attempt.finish(made)
+    attempt.finish(made.state)
 
 
 def _parents(job: Job) -> list[Parent]:

@@ -186,7 +186,7 @@ def _prove_and_finish(attempt: Attempt, work: Work, artifact: Artifact) -> None:
     if work.job.from_project:
         studying.compare(work, artifact)
     shutil.rmtree(store.checkpoint_folder(work.job.id), ignore_errors=True)
-    attempt.finish(artifact)
+    attempt.finish(artifact.state)
 
 
 def _learn_adapters(learners: Sequence[Learner]) -> None:

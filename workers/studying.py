@@ -43,8 +43,8 @@ def records_for_job(job: Job) -> Records:
     meanwhile is in neither. Raises AlignError where the study is gone, and NotEnoughData.
     """
     study, arm = _study_of(job)
-    found = _answered_of(study)
-    split = _shared_split(study, found)
+    found = answered_of(study)
+    split = shared_split(study, found)
     if arm is None:
         records = mean_of_people(found, scale_on=set(split["train"]))
         if not all(records.of(split[side]).pairs for side in ("train", "held_out")):
@@ -71,7 +71,7 @@ def compare(work: Work, artifact: Artifact) -> None:
     from personalization.models.preference import score
 
     study, arm = _study_of(work.job)
-    said = records_of(_answered_of(study))
+    said = records_of(answered_of(study))
     column = "group_scores" if arm is None else "own_scores"
     asked = [arm] if arm is not None else list(study.arms.all())
     row = row_of(store.folder_of(artifact), artifact.kind)
@@ -79,14 +79,14 @@ def compare(work: Work, artifact: Artifact) -> None:
     try:
         for one in asked:
             work.check()
-            pairs = _held_out(said.get(one.person_id, Records()), study.split["held_out"])
+            pairs = clear_pairs(said.get(one.person_id, Records()), study.split["held_out"])
             if not pairs:
                 continue
             check_apart(work.train.every, pairs)
             plain = score(work.base, interventions, pairs, row=Row(), system_message="")
             acting = score(work.base, interventions, pairs, row=row, system_message="")
             found = zip(pairs, plain.likelihood(), acting.implicit_reward(plain), strict=True)
-            scores = {_key(pair): [pair.conversation, base, adapter] for pair, base, adapter in found}
+            scores = {key_of(pair): [pair.conversation, base, adapter] for pair, base, adapter in found}
             _keep(one, column, scores)
     finally:
         interventions.remove()
@@ -110,14 +110,14 @@ def _study_of(job: Job) -> tuple[Study, Arm | None]:
     return study, None
 
 
-def _answered_of(study: Study) -> list[Answered]:
+def answered_of(study: Study) -> list[Answered]:
     """Return what the people of a study said, those of them who still agree to training."""
     members = set(study.arms.values_list("person_id", flat=True))
     agree = consenting(study.project).values_list("person_id", flat=True)
     return list(answered(study.project, members & set(agree)))
 
 
-def _shared_split(study: Study, found: list[Answered]) -> Mapping[str, Any]:
+def shared_split(study: Study, found: list[Answered]) -> Mapping[str, Any]:
     """Return the study's split; the job that comes first makes it, and all others use the same one."""
     with transaction.atomic():
         locked = Study.objects.select_for_update().get(pk=study.pk)
@@ -161,11 +161,11 @@ def _fairness(split: Split, of_people: Collection[set[str]]) -> tuple[int, int]:
     return min(counts), sum(counts)
 
 
-def _held_out(records: Records, held_out: Collection[str]) -> list[Pair]:
+def clear_pairs(records: Records, held_out: Collection[str]) -> list[Pair]:
     return [pair for pair in records.of(held_out).pairs if pair.margin >= CLEAR_MARGIN]
 
 
-def _key(pair: Pair) -> str:
+def key_of(pair: Pair) -> str:
     """Return what names a preference in both columns: a change of mind between two jobs is another one."""
     told = "\0".join((pair.conversation, pair.chosen, pair.rejected))
     return hashlib.sha256(told.encode()).hexdigest()[:16]

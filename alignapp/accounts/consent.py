@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # (None: in every project), so that what was learned from several people's rows together goes.
 training_refused = Signal()
 
-VERSION = "2026-11-26.2"
+VERSION = "2026-11-26.3"
 # (heading, text): what is collected, what is trained, who sees it, how to leave.
 TEXT: tuple[tuple[str, str], ...] = (
     (
@@ -33,8 +33,9 @@ TEXT: tuple[tuple[str, str], ...] = (
         "From your own records only: adapters and steering vectors that change how the model answers you. "
         "They are personal data, used for nobody else and in no shared model. The one exception you make "
         "yourself: where you take part in a project of several people and tick there that models may be "
-        "trained on your answers, those who run it may train one of yours and one of the whole group. How "
-        "well each way of learning did is counted over at least five people, to advise others.",
+        "trained on your answers, those who run it may train one of yours, one of the whole group, and "
+        "what tells which answers the group prefers. How well each way of learning did is counted over "
+        "at least five people, to advise others.",
     ),
     (
         "Who can see it",

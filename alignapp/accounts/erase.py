@@ -32,6 +32,7 @@ from alignapp.chat import streams
 from alignapp.chat.models import Reply
 from alignapp.exchange.models import Import
 from alignapp.instant.models import InstantVector
+from alignapp.studies.models import RewardModel
 from personalization import artifacts
 
 log = logging.getLogger(__name__)
@@ -92,6 +93,7 @@ def _outside_of_the_database(person: Person) -> dict[str, list[str]]:
         "digests": [
             *Artifact.objects.for_person(person).values_list("digest", flat=True),
             *InstantVector.objects.for_person(person).values_list("digest", flat=True),
+            *RewardModel.objects.for_person(person).values_list("digest", flat=True),
         ],
         "uploads": _ids(Import.objects.for_person(person)),
         "jobs": _ids(Job.objects.for_person(person)),

@@ -19,6 +19,9 @@ from personalization.errors import ArtifactError
 if TYPE_CHECKING:
     from alignapp.adapters.models import Artifact
     from alignapp.instant.models import InstantVector
+    from alignapp.studies.models import RewardModel
+
+    Kept = Artifact | InstantVector | RewardModel
 
 
 def signing_key() -> bytes:
@@ -38,7 +41,7 @@ def seal(temporary: Path, *, owner: str, **described: Any) -> artifacts.Sealed:
     return sealed
 
 
-def folder_of(artifact: Artifact | InstantVector) -> Path:
+def folder_of(artifact: Kept) -> Path:
     """Return the folder of a sealed artifact on this host, fetched from the bucket where it is not here.
 
     Raises ArtifactError where a bucket does not hold it whole, and StoreAway.
@@ -49,7 +52,7 @@ def folder_of(artifact: Artifact | InstantVector) -> Path:
     return place
 
 
-def check(artifact: Artifact | InstantVector, *, model_revision: str | None = None) -> dict[str, object]:
+def check(artifact: Kept, *, model_revision: str | None = None) -> dict[str, object]:
     """Return the manifest of an untouched artifact, for this base model if one is named.
 
     Reads every byte of this host's copy; where that is damaged and there is a bucket, fetches it again.
@@ -64,7 +67,7 @@ def check(artifact: Artifact | InstantVector, *, model_revision: str | None = No
         return _verified(folder_of(artifact), artifact, model_revision)
 
 
-def check_stored(artifact: Artifact | InstantVector) -> dict[str, object]:
+def check_stored(artifact: Kept) -> dict[str, object]:
     """Do `check` with what the store itself holds, whatever copies there are."""
     if not remote.is_used():
         return check(artifact)
@@ -84,9 +87,7 @@ def checkpoint_folder(job_id: object) -> Path:
     return Path(settings.CHECKPOINT_DIR) / str(job_id)
 
 
-def _verified(
-    folder: Path, artifact: Artifact | InstantVector, model_revision: str | None
-) -> dict[str, object]:
+def _verified(folder: Path, artifact: Kept, model_revision: str | None) -> dict[str, object]:
     return artifacts.verify(
         folder,
         owner=str(artifact.person_id),

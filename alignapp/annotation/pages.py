@@ -111,6 +111,23 @@ def my_counts(member: Membership) -> dict[str, int]:
     return dict(mine.order_by().values_list("state").annotate(Count("pk")))
 
 
+def what_leaving_takes(member: Membership) -> dict[str, int]:
+    """Return what a member's leaving changes, counted: items held, answers, studies, adapters of their own.
+
+    Four queries.
+    """
+    counts = my_counts(member)
+    person, project = member.person, member.project
+    return {
+        "held": sum(counts.get(state, 0) for state in Assignment.OPEN),
+        "submitted": Assignment.objects.for_person(person)
+        .filter(item__project=project, submitted_at__isnull=False)
+        .count(),
+        "studies": person.arms.filter(study__project=project, study__withdrawn_at=None).count(),
+        "adapters": person.artifacts.filter(job__arm__study__project=project).count(),
+    }
+
+
 def progress(project: Project) -> dict[str, Any]:
     """Return how far a project is: places, states, and each member's part. Three queries."""
     ordinary = project.items.filter(purpose=Item.Purpose.ORDINARY)

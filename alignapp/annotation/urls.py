@@ -16,6 +16,7 @@ urlpatterns = [
     path("<uuid:project_id>/switch", projects.switch, name="switch"),
     path("<uuid:project_id>/delete", projects.delete, name="delete"),
     path("<uuid:project_id>/consent", people.consent, name="consent"),
+    path("<uuid:project_id>/leave", people.leave, name="leave"),
     path("<uuid:project_id>/people", people.people, name="people"),
     path("<uuid:project_id>/items", items.items, name="items"),
     path("<uuid:project_id>/items/write-again", items.write_again, name="write_again"),

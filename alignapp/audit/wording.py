@@ -58,6 +58,7 @@ _WORDS: dict[str, Promise] = {
     "project.exported": _("Project exported"),
     "project.imported": _("File imported into a project"),
     "project.joined": _("Project joined"),
+    "project.left": _("Project left"),
     "project.opened": _("Project opened"),
     "study.started": _("Training on a project's answers started"),
     "study.stopped": _("Training on a project's answers stopped"),

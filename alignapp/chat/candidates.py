@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
@@ -37,6 +37,13 @@ class Candidate:
     composition: Composition
     sampling: Sampling
     attempts: int = 1  # of which the one that the person would like best is kept
+    reward: str = ""  # the id of the reward model that says so, where it is not the person's own
+
+    @property
+    def decoding(self) -> dict[str, Any]:
+        """What is asked for, as `Reply.decoding` has it."""
+        best_of = {"best_of": self.attempts} if self.attempts > 1 else {}
+        return {**best_of, **({"reward": self.reward} if self.reward else {})}
 
 
 def count_for(person: Person, *, is_first: bool) -> int:

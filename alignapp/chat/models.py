@@ -124,7 +124,8 @@ class Reply(OwnedModel, LeasedModel):
         default=dict
     )  # personalization.engine.requests.Sampling as a dict, seed included
     # "Think longer": {"best_of": attempts}; then which one was kept, from 0, and all tokens that were written
-    # ("chosen", "tokens"), or why there was only one ("reason").
+    # ("chosen", "tokens"), or why there was only one ("reason"). "reward": the id of a project's reward model
+    # that chooses, instead of the person's own.
     decoding = models.JSONField(default=dict, blank=True)
     model_revision = models.CharField(max_length=80, blank=True)
 

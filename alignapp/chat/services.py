@@ -141,7 +141,7 @@ def queue(
         system_message=shape.system_message,
         interventions=list(shape.interventions),
         sampling=candidate.sampling.as_dict(),
-        decoding={"best_of": candidate.attempts} if candidate.attempts > 1 else {},
+        decoding=candidate.decoding,
     )
     dispatch.wake_for_reply(reply)
     return reply

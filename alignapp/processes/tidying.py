@@ -22,6 +22,7 @@ from alignapp.adapters import cache, remote
 from alignapp.adapters.evictions import Evictions
 from alignapp.adapters.models import Artifact
 from alignapp.instant.models import InstantVector
+from alignapp.studies.models import RewardModel
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ LISTEN_SECONDS = 20.0
 TIDY_SECONDS = 1800.0
 YOUNG_SECONDS = 600.0  # its row may still be on its way, or an engine still reading
 ORPHANED_AFTER = timedelta(days=1)
-KINDS = (Artifact, InstantVector)
+KINDS = (Artifact, InstantVector, RewardModel)
 CHUNK = 500
 
 

@@ -5,4 +5,7 @@ class StudiesConfig(AppConfig):
     name = "alignapp.studies"
 
     def ready(self) -> None:
-        from alignapp.studies import signals  # noqa: F401 - connects the receivers
+        from alignapp.annotation.services.writers import OFFERS
+        from alignapp.studies import judges, signals  # noqa: F401 - connects the receivers
+
+        OFFERS.append(judges.writers)

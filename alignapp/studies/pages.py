@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy, pgettext
 from alignapp import charts
 from alignapp.adapters.models import Artifact, Job
 from alignapp.annotation.models import Project
-from alignapp.studies import services
+from alignapp.studies import reward_page, services
 from alignapp.studies.models import Arm, Study
 from alignapp.studies.report import Compared, Report, report_of
 
@@ -52,7 +52,7 @@ def part(project: Project, study: Study | None) -> dict[str, Any]:
     if study is None:
         return {"project": project, "study": None}
     arms = list(study.arms.select_related("person", "job").order_by("-comparisons", "id"))
-    jobs = [study.group_job, *(arm.job for arm in arms)]
+    jobs = [study.reward_job, study.group_job, *(arm.job for arm in arms)]
     present = [job for job in jobs if job is not None]
     found = report_of(arms)
     return {
@@ -64,6 +64,7 @@ def part(project: Project, study: Study | None) -> dict[str, Any]:
         "n_held_out": len(study.split.get("held_out", ())),
         "n_train": len(study.split.get("train", ())),
         "report": found,
+        "reward": reward_page.view_of(study, arms),
         "overall_chart": _overall_chart(found),
         "people_chart": _people_chart(found),
         "rows": [(one, VERDICTS[one.verdict]) for one in found.people],
@@ -71,13 +72,16 @@ def part(project: Project, study: Study | None) -> dict[str, Any]:
 
 
 def _views(study: Study, arms: list[Arm], notes: dict[object, str]) -> list[JobView]:
-    group = study.group_job
+    group, reward = study.group_job, study.reward_job
     views = []
-    if study.withdrawn_at is None:
+    if reward is not None and study.withdrawn_at is None:
+        views.append(JobView(_("Reward models"), reward, _percent([reward]), None, ""))
+    if study.method and study.withdrawn_at is None:
         note = notes.get(group.pk, "") if group else _("Its job was deleted.")
         views.append(JobView(_("The group"), group, _percent([group] if group else []), None, note))
     for arm in arms:
-        note = notes.get(arm.job.pk, "") if arm.job else _("In the group's only: too few of their own.")
+        without = _("In the group's only: too few of their own.") if study.method else ""
+        note = notes.get(arm.job.pk, "") if arm.job else without
         percent = _percent([arm.job] if arm.job else [])
         views.append(JobView(str(arm.person), arm.job, percent, arm.comparisons, note))
     return views
@@ -101,12 +105,13 @@ def _overall_chart(found: Report) -> charts.BarChart | None:
     names = {
         "own": _("Each person's own adapter"),
         "group": _("The group's adapter"),
+        "others": _("The reward model of the other people"),
         "base": _("The base model"),
     }
     bars = [
         charts.Bar(name, one.value, one.low, one.high, one.n, "" if arm == "own" else "muted")
         for arm, name in names.items()
-        for one in (found.overall.accuracy[arm],)
+        if (one := found.overall.accuracy.get(arm)) is not None
     ]
     return charts.bar_chart(
         _("Prefers what the person preferred"),

@@ -33,6 +33,7 @@ class Outcome:
     base: float
     group: float
     own: float
+    others: float | None = None  # the reward model of the other people, where there is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Compared:
     person: str  # the pseudonym; "" for everybody
     n: int
     conversations: int
-    accuracy: dict[str, Estimate]  # base, group, own
+    accuracy: dict[str, Estimate]  # base, group, own, and others where their reward model was asked
     difference: Estimate
     p: float  # of "there is no difference", corrected for the people that were asked together
 
@@ -57,8 +58,11 @@ class Compared:
 
     @property
     def percents(self) -> list[str]:
-        """Return the accuracies of base, group and own in words."""
-        return [percent(self.accuracy[arm].value) for arm in ("base", "group", "own")]
+        """Return the accuracies of base, the other people, group and own in words; "" where there is none."""
+        return [
+            percent(self.accuracy[arm].value) if arm in self.accuracy else ""
+            for arm in ("base", "others", "group", "own")
+        ]
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything, JSON-ready; an infinite end of an interval is None."""
@@ -102,6 +106,7 @@ class Report:
             "people": [one.as_dict() for one in self.people],
             "overall": self.overall.as_dict() if self.overall else None,
             "words": self.words,
+            "reward_models": reward.results if (reward := getattr(study, "reward", None)) else None,
         }
 
 
@@ -118,10 +123,15 @@ def report_of(arms: Sequence[Arm]) -> Report:
 def outcomes_of(arm: Arm) -> list[Outcome]:
     """Return the comparisons that both the group's adapter and the person's own were asked about."""
     return [
-        Outcome(own[0], float(own[1]), float(group[2]), float(own[2]))
+        Outcome(own[0], float(own[1]), float(group[2]), float(own[2]), _others(arm, key))
         for key, own in arm.own_scores.items()
         if (group := arm.group_scores.get(key)) is not None
     ]
+
+
+def _others(arm: Arm, key: str) -> float | None:
+    _conversation, judges = arm.judgements.get(key, ("", {}))
+    return judges.get("others")
 
 
 def _numbers(overall: Compared) -> str:
@@ -171,12 +181,16 @@ def _compared(person: str, outcomes: Sequence[Outcome]) -> Compared:
         "group": [one.group for one in outcomes],
         "own": [one.own for one in outcomes],
     }
+    accuracy = {name: clustered_share(right, clusters) for name, right in arms.items()}
+    asked = [(one.others, one.conversation) for one in outcomes if one.others is not None]
+    if asked:
+        accuracy["others"] = clustered_share([right for right, _ in asked], [name for _, name in asked])
     paired = [one.own - one.group for one in outcomes]
     return Compared(
         person=person,
         n=len(outcomes),
         conversations=len(set(clusters)),
-        accuracy={name: clustered_share(right, clusters) for name, right in arms.items()},
+        accuracy=accuracy,
         difference=_without_false_certainty(clustered_mean(paired, clusters)),
         p=sign_flip_p_value(paired, clusters),
     )

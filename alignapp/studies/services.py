@@ -1,7 +1,7 @@
 """What a manager does: see who and what may be trained on, start a study, stop it.
 
-Knows nothing of pages or of training: jobs are those of `alignapp.adapters`, one for the group and one for
-each person who answered enough.
+Knows nothing of pages or of training: jobs are those of `alignapp.adapters`, one for the reward models, and
+where adapters are asked for one for the group and one for each person who answered enough.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
 MOST_OWN = 20  # adapters of single people in a study: those who compared most
+REWARD = "reward"  # of a job: no learning method of people's own feedback has this name
+LEAST_ITEMS = 10  # with comparisons, for reward models: half of them are held out
 BEHIND = -1  # the priority of its jobs: people's own feedback comes first
 STOPPED = "Whoever runs the project stopped it."
 
@@ -73,6 +75,16 @@ class Plan:
         return [one for one in self.people if one.is_enough][:MOST_OWN]
 
     @property
+    def lacks_for_adapters(self) -> str:
+        """What is missing before adapters can be learned, where reward models can; "" when nothing is."""
+        if self.own:
+            return ""
+        return _(
+            "Nobody compared enough for an adapter of their own yet: it takes %(pairs)d comparisons in "
+            "%(conversations)d items by one person."
+        ) % {"pairs": self.least, "conversations": MIN_CONVERSATIONS}
+
+    @property
     def lacks(self) -> str:
         """What is missing before a study can start, in words; "" when nothing is."""
         if self.items_left_out and not self.items:
@@ -82,11 +94,6 @@ class Plan:
                 "A group takes at least two people who agreed to training and compared answers; "
                 "there are %(n)d."
             ) % {"n": len(self.people)}
-        if not self.own:
-            return _(
-                "Nobody compared enough for an adapter of their own yet: it takes %(pairs)d comparisons in "
-                "%(conversations)d items by one person."
-            ) % {"pairs": self.least, "conversations": MIN_CONVERSATIONS}
         return ""
 
 
@@ -137,16 +144,17 @@ def methods() -> QuerySet[MethodInfo]:
 
 
 def start(by: Membership, method: str) -> Study:
-    """Begin a study of the manager's project: one job for the group, one for each person with enough.
+    """Begin a study of the manager's project: a job for the reward models, and with a method for adapters.
 
+    These are one for the group, and one for each person with enough. Without a method there are none.
     Raises UnknownName, NotEnoughData, TooMany, and AlignError while another study of the project is open.
     """
     project = by.project
-    if method not in (known := list(methods().values_list("name", flat=True))):
+    if method and method not in (known := list(methods().values_list("name", flat=True))):
         raise UnknownName("method", method, known)
     planned = plan(project)
-    if planned.lacks:
-        raise NotEnoughData(planned.lacks, missing=1)
+    if lacks := planned.lacks or (method and planned.lacks_for_adapters):
+        raise NotEnoughData(lacks, missing=1)
     with transaction.atomic():
         Project.objects.select_for_update().get(pk=project.pk)  # two at once: the second sees the first's
         _check_may_start(project)
@@ -159,9 +167,10 @@ def start(by: Membership, method: str) -> Study:
                 "items": planned.items, "left_out": planned.items_left_out, "licences": planned.licences
             },
         )  # fmt: skip
-        study.group_job = _job(group, method)
-        study.save(update_fields=["group_job"])
-        own = {one.person.pk for one in planned.own}
+        study.reward_job = _job(group, REWARD)
+        study.group_job = _job(group, method) if method else None
+        study.save(update_fields=["reward_job", "group_job"])
+        own = {one.person.pk for one in planned.own} if method else set()
         for one in planned.people:
             job = _job(one.person, method) if one.person.pk in own else None
             Arm.objects.create(study=study, person=one.person, job=job, comparisons=one.comparisons)
@@ -179,7 +188,7 @@ def stop(by: Membership, study: Study) -> int:
 
 def study_of(project: Project, study_id: uuid.UUID | None = None) -> Study | None:
     """Return one study of a project, the latest without an id; None where there is none."""
-    found = Study.objects.filter(project=project).select_related("group_job", "project")
+    found = Study.objects.filter(project=project).select_related("group_job", "reward_job", "project")
     chosen: Study | None = (found.filter(pk=study_id) if study_id else found).first()
     return chosen
 
@@ -187,6 +196,7 @@ def study_of(project: Project, study_id: uuid.UUID | None = None) -> Study | Non
 def _check_may_start(project: Project) -> None:
     studies = Study.objects.filter(project=project)
     of_project = Q(study__project=project) | Q(arm__study__project=project)
+    of_project |= Q(reward_study__project=project)
     if Job.objects.exclude(state__in=Job.ENDED).filter(of_project).exists():
         raise AlignError(_("A study of this project is still under way. Wait for it, or stop it."))
     day_ago, most = timezone.now() - timedelta(days=1), options.value("jobs.per_day")

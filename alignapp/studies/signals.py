@@ -15,7 +15,7 @@ from alignapp.adapters.models import Artifact
 from alignapp.adapters.removal import discard
 from alignapp.annotation.models import Project
 from alignapp.studies import withdrawal
-from alignapp.studies.models import Study
+from alignapp.studies.models import RewardModel, Study
 
 
 @receiver(training_refused)
@@ -35,3 +35,9 @@ def discard_the_files(instance: Artifact, **_kwargs: Any) -> None:
     """The account of an imported person goes with its project, by rows alone; let the files follow."""
     if instance.job.from_project:
         transaction.on_commit(partial(discard, instance.digest, instance.person_id), robust=True)
+
+
+@receiver(pre_delete, sender=RewardModel)
+def discard_the_reward(instance: RewardModel, **_kwargs: Any) -> None:
+    """Its row goes with the study before the account that holds it is erased; let the files follow."""
+    transaction.on_commit(partial(discard, instance.digest, instance.person_id), robust=True)

@@ -1,8 +1,9 @@
 """What goes when somebody in a study takes their consent back, leaves, or is erased; and with a study itself.
 
-The group's adapter was learned from their rows together with others', so it goes as a whole: rows, files and
-what engines hold, by the erasure that people have (`accounts.erase`). A person's own adapter stays theirs, as
-everything learned from them alone does until they delete it; the project's report shows it no more.
+The group's adapter and the reward models were learned from their rows together with others', so they go as a
+whole: rows, files and what engines hold, by the erasure that people have (`accounts.erase`). A person's own
+adapter stays theirs, as everything learned from them alone does until they delete it; the project's report
+shows it no more.
 """
 
 from __future__ import annotations
@@ -70,5 +71,5 @@ def _end_group(study: Study) -> None:
         return
     log.info("%s: its group's adapter is withdrawn", study)
     Study.objects.filter(pk=study.pk).update(withdrawn_at=timezone.now())
-    Arm.objects.filter(study=study).update(group_scores={})  # what the group's adapter said of them
+    Arm.objects.filter(study=study).update(group_scores={}, judgements={})  # what the group's said of them
     erase_soon(study)

@@ -73,10 +73,11 @@ class Calibration:
 
 
 def calibration(
-    margins: Sequence[float], conversations: Sequence[Hashable], *, seed: int = 0
+    margins: Sequence[float], conversations: Sequence[Hashable], *, scale: float | None = None, seed: int = 0
 ) -> Calibration | None:
     """Return the calibration of margins, or None where there are too few comparisons or conversations.
 
+    `scale` is what a unit of margin is worth in log-odds, where whatever made the margins says so itself.
     Confidence is P(what the model prefers), so at least one half; a margin of 0 is one half and half right.
     Intervals resample conversations (2.5 % and 97.5 % of the resamples; the bins are made anew in each).
     Raises ValueError when the lengths differ or a margin is not finite.
@@ -91,10 +92,14 @@ def calibration(
     if len(names) < MIN_CONVERSATIONS or len(values) < MIN_PAIRS:
         return None
     rng = np.random.default_rng(seed)
-    confidence, scale = _cross_validated(values, clusters, rng)
+    if scale is None:
+        confidence, scale = _cross_validated(values, clusters, rng)
+    else:
+        confidence = expit(np.abs(values) * scale)
     right = (values > 0) + 0.5 * (values == 0)
     bins = _bin_count(len(values))
-    brier = clustered_mean(((confidence - right) ** 2).tolist(), clusters.tolist(), seed=seed)
+    chosen = np.where(values < 0, 1.0 - confidence, confidence)
+    brier = clustered_mean(((1.0 - chosen) ** 2).tolist(), clusters.tolist(), seed=seed)
     drawn_right = rng.random((RESAMPLES // 5, len(values))) < confidence
     return Calibration(
         brier=brier,

@@ -119,7 +119,7 @@ def learn_reward(prompts: Sequence[RatedPrompt], prior: Prior | None = None) -> 
     right = [1.0 if gap > 0 else 0.5 if gap == 0 else 0.0 for gap in gaps]
     return Reward(
         weights=raw(head, norms),
-        scale=_scale(np.asarray(gaps)),
+        scale=log_odds_scale(np.asarray(gaps)),
         accuracy=clustered_share(right, clusters),
         prompts=len(told),
         ratings=len(rated.ratings),
@@ -128,7 +128,12 @@ def learn_reward(prompts: Sequence[RatedPrompt], prior: Prior | None = None) -> 
 
 def mean_norms(prompts: Sequence[RatedPrompt]) -> Floats:
     """Return the mean norm of the states at each layer, (layers,)."""
-    found: Floats = np.linalg.norm(np.concatenate([p.states for p in prompts]), axis=2).mean(axis=0)
+    return mean_norms_of(np.concatenate([p.states for p in prompts]))
+
+
+def mean_norms_of(states: Array | Sequence[Array]) -> Floats:
+    """Return the mean norm of answers' states (answers, layers, hidden) at each layer, (layers,)."""
+    found: Floats = np.linalg.norm(np.asarray(states), axis=2).mean(axis=0)
     return np.maximum(found.astype(np.float64), 1e-9)
 
 
@@ -227,7 +232,7 @@ def _ridge(kernel: Floats, wanted: Floats) -> Floats:
     return found
 
 
-def _scale(gaps: Floats) -> float:
+def log_odds_scale(gaps: Floats) -> float:
     """Return the log-odds that a unit of held-out gap is worth, by maximum likelihood; never below 0.
 
     DOUBT times a gap of the usual size counts as contradicted and confirmed once more: without, answers

@@ -188,6 +188,7 @@ ROUTES = [
     _private("annotation:join", "GET POST", fixed={"token": "no-such-token"}, answers=(200, 302, 404)),
     _project("project", "joined", "GET"),
     _project("consent", "joined", "GET POST"),
+    _project("leave", "joined", "GET POST"),
     _project("next", "joined", "POST"),
     _project("guidelines", "joined", "GET"),
     _project("settings", "managed", "GET POST"),

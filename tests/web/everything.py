@@ -36,8 +36,9 @@ from alignapp.instant import services as instant
 from alignapp.panel.models import AnsweredRequest, RoleGrant, SupportLeave
 from alignapp.profiles.models import InventoryAnswer, ProfileVersion
 from alignapp.quality.differences import decide
-from alignapp.studies.models import Arm, Study
+from alignapp.studies.models import Arm, RewardModel, Study
 from personalization import artifacts
+from tests import judged
 from tests.web import annotated, learned
 from tests.web.rows import answered_turn, conversation_of, reward_of, states_of
 
@@ -175,6 +176,14 @@ def _study(person: Person, project: Project) -> Study:
     """Make a study of the project with this person in it."""
     study = Study.objects.create(project=project, method="dpo")
     Arm.objects.create(study=study, person=person, comparisons=1)
+    RewardModel.objects.create(
+        study=study,
+        person=person,
+        digest="f" * 64,
+        size_bytes=1,
+        model_revision="m",
+        results=judged.usual(),
+    )
     return study
 
 

@@ -144,7 +144,7 @@ def test_engines_are_told_which_adapters_and_whom_to_forget(owner):
     assert engine.new() == []
     vector = InstantVector.objects.get(person=owner).digest
     erase(owner)
-    assert engine.new() == [theirs.artifact.digest, vector, name]
+    assert engine.new() == [theirs.artifact.digest, vector, theirs.study.reward.digest, name]
     assert engine.new() == []
 
 

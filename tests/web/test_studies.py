@@ -239,7 +239,8 @@ def test_a_study_has_a_job_of_the_group_and_one_of_each_with_enough(study, proje
     assert [arms[name].comparisons for name in ("anna", "bert", "carl")] == [10, 10, 2]
     jobs = [study.group_job, arms["anna"].job, arms["bert"].job]
     assert {(job.from_project, job.priority, job.method) for job in jobs} == {(True, -1, "dpo")}
-    assert set(study.jobs()) == set(jobs)
+    assert (study.reward_job.person, study.reward_job.method) == (study.group, "reward")
+    assert set(study.jobs()) == {*jobs, study.reward_job}
     assert (study.group.is_active, study.group.has_usable_password()) == (False, False)
     assert study.counts == {"items": 10, "left_out": 0, "licences": {"": 10}}
 
@@ -248,7 +249,7 @@ def test_a_project_has_one_study_at_a_time(study, project):
     member = project.memberships.get(role=Role.OWNER)
     with pytest.raises(AlignError, match="still under way"):
         services.start(member, "dpo")
-    assert services.stop(member, study) == 3
+    assert services.stop(member, study) == 4
     assert {job.state for job in study.jobs()} == {Job.State.CANCELLED}
     assert services.start(member, "dpo") != study
 
@@ -276,7 +277,7 @@ def test_what_an_operator_set_for_people_holds_for_a_study(project):
     studied.annotator(project, "bert", studied.SHORT)
     assert services.plan(project).own
     options.change("jobs.min_pairs", 1_000, by="terminal", reason="more evidence")
-    assert "1000 comparisons" in services.plan(project).lacks
+    assert "1000 comparisons" in services.plan(project).lacks_for_adapters
 
 
 def test_a_projects_job_is_not_the_persons_own_and_takes_nothing_from_them(study):
@@ -484,7 +485,7 @@ def test_a_manager_starts_watches_and_stops(project, client_of, other):
     assert "the answers of 1 other are not touched" in page
     answer = client.post(reverse("studies:start", args=[project.id]), {"method": "dpo"}, follow=True)
     text = answer.content.decode()
-    assert "3 jobs wait" in text
+    assert "4 jobs wait" in text
     assert "anna@example.org" not in text
     assert str(Person.objects.get(email="anna@example.org")) in text
     study = Study.objects.get()

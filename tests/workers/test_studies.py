@@ -73,6 +73,7 @@ def test_a_study_learns_proves_and_compares_on_items_that_no_adapter_saw(workers
     found = report_of([anna, bert])
     assert [one.person for one in found.people] == [str(anna.person)]
     assert found.people[0].n == 5
+    assert found.people[0].accuracy["others"].n == 5  # by a reward model that knows the second person only
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_the_split_is_made_once_leaves_nobody_without_and_keeps_copies_together(
     bert.person.assignments.exclude(item__in=few).delete()
     study = services.start(project.memberships.get(role="owner"), "dpo")
     found = list(answered(project, consenting(project).values_list("person_id", flat=True)))
-    split = dict(studying._shared_split(study, found))
+    split = dict(studying.shared_split(study, found))
     held_out = set(split["held_out"])
     assert len(held_out) in (8, 9)  # a pair of copies counts as one
     assert held_out.isdisjoint(split["train"])
@@ -114,4 +115,4 @@ def test_the_split_is_made_once_leaves_nobody_without_and_keeps_copies_together(
     twins = {str(candidates["item 0"]), str(candidates["item 1"])}
     assert twins <= held_out or twins.isdisjoint(held_out)
     project.items.filter(key="item 5").update(may_train=False)
-    assert studying._shared_split(study, found[:3]) == split
+    assert studying.shared_split(study, found[:3]) == split

@@ -27,7 +27,8 @@ from personalization.decoding.objectives import by_reward
 from personalization.engine.best_of import BestOf
 from personalization.engine.requests import Engine, Finished, GenerationRequest, Sampling, Stream, Token
 from personalization.errors import AlignError, EngineBusy
-from workers import instant, shutdown
+from personalization.steering.reward import Reward
+from workers import instant, rewarding, shutdown
 from workers.app import app
 from workers.engines import base_for_process, engine_for_process
 from workers.lease import new_owner
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 
 PUBLISH_SECONDS = 0.05  # at most 20 events a second for each reply
 LOOK_SECONDS = 0.3  # how soon a person's stop is noticed
+NO_JUDGE = "The ratings no longer tell which of several answers is liked best."
 SHUT_DOWN = "The worker was shut down while it was writing. What it wrote is kept; try again."
 
 
@@ -112,11 +114,17 @@ def _begin(engine: Engine, request: GenerationRequest, reply: Reply, revision: s
     """Start the answer, or several of which the one that the person would like best is kept."""
     if reply.attempts == 1:
         return engine.submit(request)
-    reward = reward_of(reply.turn.conversation.person)
-    if reward is None or reward.model_revision != revision:
-        reply.note_decoding(best_of=1, reason="Your ratings no longer tell which answer you would like.")
+    reward = rewarding.head_for(reply, revision) if reply.decoding.get("reward") else _own(reply, revision)
+    if reward is None:
+        reply.note_decoding(best_of=1, reason=NO_JUDGE)
         return engine.submit(request)
-    return BestOf(engine, request, reply.attempts, [by_reward(reward.head())])
+    return BestOf(engine, request, reply.attempts, [by_reward(reward)])
+
+
+def _own(reply: Reply, revision: str) -> Reward | None:
+    """Return the person's own reward, where it tells what they like."""
+    own = reward_of(reply.turn.conversation.person)
+    return own.head() if own is not None and own.model_revision == revision else None
 
 
 def _thought(stream: Stream, reply: Reply) -> dict[str, Any]:

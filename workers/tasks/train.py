@@ -13,14 +13,18 @@ from django.conf import settings
 
 from alignapp.adapters.merging import METHOD
 from alignapp.adapters.models import Job
+from alignapp.studies.services import REWARD
 from personalization import registry
-from workers import merging, pipeline
+from workers import merging, pipeline, rewarding
 from workers.app import app
 from workers.attempt import Attempt
 from workers.engines import base_for_process
 from workers.lease import new_owner
 
 log = logging.getLogger(__name__)
+
+# Jobs that are no learning method of the registry.
+ALONE = {METHOD: merging.run, REWARD: rewarding.run}
 
 # On a CPU one person alone fills the cores, so that company only delays whoever came first.
 TOGETHER_ON_CPU, TOGETHER_ON_GPU = 1, 8
@@ -48,8 +52,8 @@ def _run(job: Job | None) -> None:
     with ExitStack() as leases:
         attempts = [leases.enter_context(Attempt(job))]
         try:
-            if job.method == METHOD:
-                merging.run(attempts[0])
+            if (alone := ALONE.get(job.method)) is not None:
+                alone(attempts[0])
                 return
             if registry.get(job.method).produces == "adapter":
                 for other in job.claim_company(_most() - 1, new_owner):

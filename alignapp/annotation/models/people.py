@@ -16,6 +16,8 @@ from alignapp.annotation.models.project import Project
 from alignapp.owned import OwnedModel
 
 INVITATION_DAYS = 14
+# Of what `annotation/consent.html` says; who agreed to other words is asked again.
+WORDS_VERSION = "2"
 
 
 class Membership(OwnedModel):
@@ -57,7 +59,7 @@ class Membership(OwnedModel):
 
 def consent_digest(project: Project) -> str:
     """Return the hash of the text that a member agrees to."""
-    return hashlib.sha256(project.consent_text.encode()).hexdigest()
+    return hashlib.sha256(f"{WORDS_VERSION}\0{project.consent_text}".encode()).hexdigest()
 
 
 def new_token() -> str:

@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from alignapp.annotation.models import Candidate, Item, Project
 from alignapp.annotation.services import writers
+from alignapp.chat.candidates import BEST_OF
 from alignapp.chat.candidates import Candidate as Planned
 from alignapp.chat.models import Conversation, Reply, Turn
 from alignapp.chat.services import delete, queue
@@ -95,7 +96,7 @@ def _queue(project: Project, item: Item, everybody: Sequence[writers.Writer]) ->
     told = "\n\n".join(one["content"] for one in before if one["role"] == "system")
     rng = random.Random(secrets.randbits(64))  # noqa: S311 - no secret
     turns: dict[str, Turn] = {}
-    for position, seed in enumerate(rng.sample(range(2**31), k=project.generated)):
+    for position, seed in enumerate(rng.sample(range(2**31 - BEST_OF), k=project.generated)):
         writer = everybody[position % len(everybody)]
         if writer.key not in turns:
             conversation = Conversation.objects.create(
@@ -116,7 +117,13 @@ def _queue(project: Project, item: Item, everybody: Sequence[writers.Writer]) ->
         reply = queue(
             turns[writer.key],
             position,
-            Planned(writer.maker, replace(shape, system_message=message), sampling),
+            Planned(
+                writer.maker,
+                replace(shape, system_message=message),
+                sampling,
+                writer.attempts,
+                writer.reward,
+            ),
         )
         Candidate.objects.create(item=item, position=position, reply=reply, provider=writer.key)
 
@@ -130,12 +137,15 @@ def _take_over(project: Project) -> None:
             if one.reply is None or not one.reply.text:
                 one.delete()
                 continue
-            writer, revision = by_key.get(one.provider or writers.BASE), one.reply.model_revision
+            writer = by_key.get(one.provider or writers.BASE)
             if writer is None:  # taken back meanwhile
                 one.delete()
                 continue
-            one.text, one.maker, one.provider = one.reply.text, writer.name(revision), ""
-            one.composition = {"sampling": one.reply.sampling, "model_revision": revision}
+            one.text, one.maker, one.provider = one.reply.text, writer.name(one.reply), ""
+            one.composition = {
+                "sampling": one.reply.sampling, "model_revision": one.reply.model_revision,
+                **({"decoding": one.reply.decoding} if one.reply.decoding else {}),
+            }  # fmt: skip
             if writer.member is None:  # of others, what they state of themselves stays theirs
                 one.composition["system_message"] = one.reply.system_message
             one.save(update_fields=["text", "maker", "provider", "composition"])

@@ -87,18 +87,35 @@ def agree(member: Membership, *, may_train: bool, lends: bool = False) -> None:
             training_refused.send(sender=None, person=member.person, project=member.project)
 
 
-def remove(member: Membership) -> None:
-    """End a membership. What was submitted stays, but is not trained on; what was only held is given back."""
+def check_may_leave(member: Membership) -> None:
+    """Raise Refused for whoever the project would be without an owner."""
     if member.role == Role.OWNER:
         raise Refused(_("The owner cannot leave. Delete the project, or your account, instead."))
+
+
+def remove(member: Membership, *, with_answers: bool = False) -> None:
+    """End a membership. What was submitted stays, but is not trained on; what was only held is given back.
+
+    `with_answers`: what was submitted is deleted, too, and its places are free again. Raises Refused.
+    """
+    check_may_leave(member)
     with transaction.atomic():
-        held = Assignment.objects.filter(
-            item__project=member.project, annotator=member.person, state__in=Assignment.OPEN
-        )
-        for assignment in held.select_related("item"):
-            items.give_back(assignment, _("The annotator left."), Assignment.OPEN)
+        theirs = Assignment.objects.filter(item__project=member.project, annotator=member.person)
+        states = Assignment.TAKING if with_answers else Assignment.OPEN
+        for assignment in theirs.filter(state__in=states).select_related("item"):
+            items.give_back(assignment, _("The annotator left."), states)
+        theirs.filter(state=Assignment.State.DISCARDED).update(draft={})
+        if with_answers:
+            theirs.delete()
         training_refused.send(sender=None, person=member.person, project=member.project)
         member.delete()
+
+
+def leave(member: Membership, *, with_answers: bool = False) -> None:
+    """Let a member go by their own wish, which is on record; otherwise as `remove`. Raises Refused."""
+    with transaction.atomic():
+        remove(member, with_answers=with_answers)
+        record(member.person, "project.left", member.project, with_answers=with_answers)
 
 
 def leave_everything(person: Person) -> None:

@@ -6,6 +6,7 @@ more. What is kept of such an answer names its writer as exports do, and not wha
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from django.utils.functional import Promise
@@ -33,6 +34,8 @@ class Writer:
     label: str | Promise
     maker: Reply.Maker = Reply.Maker.BASE
     member: Membership | None = field(default=None)
+    attempts: int = 1  # of which a reward model keeps the best
+    reward: str = ""  # its id
 
     def person(self, project: Project) -> Person:
         """Return the person for whom it is written: the lender, else the owner."""
@@ -42,15 +45,21 @@ class Writer:
         """Return what shapes the answer."""
         return compose(self.person(project), maker=self.maker)
 
-    def name(self, revision: str) -> str:
-        """Return how the maker is called beside an answer that this model revision wrote."""
+    def name(self, reply: Reply) -> str:
+        """Return how the maker is called beside this answer."""
         if self.member is None:
-            return revision or BASE
+            plain = reply.model_revision or BASE
+            # Where nothing was chosen, as when the reward model is gone, it is the base model's own.
+            return f"best of {self.attempts} of {plain}" if "chosen" in reply.decoding else plain
         return f"{self.maker} of {pseudonym(self.member.project_id, self.member.person_id)}"
 
 
+# What other apps offer to a project; each is asked for it.
+OFFERS: list[Callable[[Project], list[Writer]]] = []
+
+
 def offered(project: Project) -> list[Writer]:
-    """Return everybody who may write for a project. One query."""
+    """Return everybody who may write for a project. A query, and one for each of OFFERS."""
     lenders = project.memberships.filter(lends=True).select_related("person", "project__owner")
     return [
         Writer(BASE, _("the base model")),
@@ -59,6 +68,7 @@ def offered(project: Project) -> list[Writer]:
             for member in lenders
             for name, (maker, label) in LENT.items()
         ),
+        *(writer for offer in OFFERS for writer in offer(project)),
     ]
 
 

@@ -112,3 +112,20 @@ def consent(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
         "text": markdown.render(member.project.consent_text),
     }
     return render(request, "annotation/consent.html", context)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def leave(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
+    """Say what leaving takes with it, and let a member go."""
+    member = joined(request, project_id)
+    try:
+        projects.check_may_leave(member)
+        if request.method == "POST":
+            projects.leave(member, with_answers=request.POST.get("delete_answers") == "on")
+            messages.success(request, _("You left the project."), extra_tags="good")
+            return redirect("annotation:list")
+    except AlignError as error:
+        return refusal(request, error, reverse("annotation:project", args=[project_id]))
+    context = {"project": member.project, "member": member, "goes": pages.what_leaving_takes(member)}
+    return render(request, "annotation/leave.html", context)
