@@ -101,12 +101,14 @@ gradients have in common (`training.entanglement`) is still measured, at its cos
 
 ## What stands in the way
 
-A trained token costs ours {work["ours"]:.0f} million multiply-adds, TRL {work["trl"]:.0f}
+A trained token costs ours {work["ours"]:.0f} million multiply-adds ({work["compared"]:.0f} of them to compare
+gradients after each epoch, a share that falls with more pairs), TRL {work["trl"]:.0f}
 ({work["trl"] / work["ours"]:.2f} times as many), TRL as it comes {work["trl_plain"]:.0f}
 ({work["trl_plain"] / work["ours"]:.2f} times). On a processor that is busy with arithmetic little more than
 that ratio can be gained; more would need fewer trained layers or less precision, and so another adapter. What
 ours leaves out: the frozen layers below the adapter are read once and not at every step, a pair's prompt is
-read once for both answers, and nothing is padded. TRL, too, computes the head for answers only.
+read once for both answers, nothing is padded, and of what the head says of every word of the vocabulary only
+its mean row is kept for the way back. TRL, too, computes the head for answers only.
 
 ![Loss of the first person](training-loss.svg)
 
