@@ -2,16 +2,19 @@
 
     python -m benchmarks.scaling [--pages docs/benchmarks] [--write docs/scaling.md]
 
-Reads serving.json and people.json from the pages' folder. What is assumed is one table of the page, and one
-dataclass here: change it and run again. Nothing is measured by this command.
+Reads serving.json, people.json, training.json and steering_fit.json from the pages' folder. What is
+assumed is one table of the page, and one dataclass here: change it and run again. Measures nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks.training.page import claimed, speed
 
 _DAY = 86_400
 LOADS, STREAMS = (
@@ -28,22 +31,28 @@ class Measured:
 
     tokens_per_second: float  # sixteen people at once, adapters as the application trains them, and vectors
     adapter_bytes: int
-    training_core_seconds: float  # one person's adapter from 32 rated prompts
-    loaded_megabytes: float  # of memory for each active person
+    training_core_seconds: float  # one person's adapter from 32 rated prompts, all that the application adds
+    trained_tokens_per_second: float  # many people together, the preference loss alone
+    times_trl: float  # as fast as TRL, one after the other
+    fit_seconds: float  # one person's personality vectors, a thousand in one call
+    loaded_megabytes: float | None  # of memory for each active person; None: this part was not run
 
     @classmethod
     def read(cls, folder: Path) -> Measured:
         """Read them. Raises FileNotFoundError when a page was not published yet."""
-        serving = json.loads((folder / "serving.json").read_text())
-        people = json.loads((folder / "people.json").read_text())
+        names = ("serving", "people", "training", "steering_fit")
+        serving, people, training, fit = (json.loads((folder / f"{name}.json").read_text()) for name in names)
         speeds = serving["side_by_side"]["tokens_per_second"]
-        few, *_, many = serving["people"]["rows"]
         trained = next(row for row in people["grid"] if row["arm"] == "adapter" and row["prompts"] == 32)
+        together, crowd = training["ways"][claimed(training["ways"])], fit["ways"]["together_1000"]
         return cls(
             tokens_per_second=speeds["ours, adapters in half of the layers"]["median"],
-            adapter_bytes=serving["people"]["adapter_bytes"],
+            adapter_bytes=training["adapter_bytes"],
             training_core_seconds=trained["seconds"],
-            loaded_megabytes=(many["megabytes"] - few["megabytes"]) / (many["active"] - few["active"]),
+            trained_tokens_per_second=speed(together)[0],
+            times_trl=speed(together)[0] / speed(training["ways"]["trl"])[0],
+            fit_seconds=crowd["median"] / crowd["people"],
+            loaded_megabytes=_for_each_active(serving["people"]["rows"]) if "people" in serving else None,
         )
 
 
@@ -65,6 +74,11 @@ class Assumed:
     redis_writes_per_second: float = 100_000.0  # one instance, appends to streams
     database_writes_per_second: float = 5_000.0  # one PostgreSQL primary
     writes_a_reply: int = 6  # rows made or changed, feedback included
+
+
+def _for_each_active(rows: Sequence[Mapping[str, float]]) -> float:
+    few, many = rows[0], rows[-1]
+    return (many["megabytes"] - few["megabytes"]) / (many["active"] - few["active"])
 
 
 def gpu_tokens_per_second(assumed: Assumed) -> float:
@@ -94,6 +108,8 @@ def needs(people: int, measured: Measured, assumed: Assumed) -> dict[str, float]
 def page(measured: Measured, assumed: Assumed) -> str:
     """Return the page as Markdown."""
     small, large = (needs(people, measured, assumed) for people in (10_000, 1_000_000))
+    megabytes = measured.loaded_megabytes
+    loaded = "not measured yet" if megabytes is None else f"{megabytes:.1f}"
     table = "\n".join(f"| {name} | {small[name]:,.1f} | {large[name]:,.0f} |" for name in small)
     guesses = "\n".join(
         f"| {name.replace('_', ' ')} | {getattr(assumed, name):,g} |" for name in Assumed.__slots__
@@ -102,14 +118,20 @@ def page(measured: Measured, assumed: Assumed) -> str:
 
 `python -m benchmarks.scaling --write docs/scaling.md` works this out from published measurements.
 
-## Measured ([serving](benchmarks/serving.md), [people](benchmarks/people.md); two cores, embedded model)
+## Measured (two cores, embedded model)
+
+By [serving](benchmarks/serving.md), [people](benchmarks/people.md), [training](benchmarks/training.md) and
+[steering_fit](benchmarks/steering_fit.md).
 
 | what | value |
 |---|---|
 | tokens a second, 16 people at once, each with adapter and vector | {measured.tokens_per_second:.0f} |
 | an adapter as the application trains it, MB | {measured.adapter_bytes / 1e6:.1f} |
-| core-seconds to train one from 32 rated prompts | {measured.training_core_seconds:.0f} |
-| memory for each active person on a worker, MB | {measured.loaded_megabytes:.1f} |
+| core-seconds to train one from 32 rated prompts, all in all | {measured.training_core_seconds:.0f} |
+| tokens trained a second | {measured.trained_tokens_per_second:.0f} |
+| as many times as TRL trains | {measured.times_trl:.1f} |
+| one person's personality vectors, of 1,000 in one call, ms | {measured.fit_seconds * 1e3:.2f} |
+| memory for each active person on a worker, MB | {loaded} |
 
 ## Assumed (not measured by us; change `Assumed` and run again)
 
@@ -149,7 +171,8 @@ def _what_breaks(small: dict[str, float], large: dict[str, float], measured: Mea
    person. Nothing joins across people except the operator's overview.
 4. **Generation** grows with hosts; nothing is shared but the three above.
 5. **Training** is small beside generation ({large[TRAINING]:,.0f} cores for 1,000,000) and can wait;
-   one person's turn never depends on another's."""
+   one person's turn never depends on another's. Personality vectors are nothing beside it: those of
+   1,000,000 people are fitted in {1e6 * measured.fit_seconds / 60:.0f} minutes on one host."""
 
 
 def main() -> None:

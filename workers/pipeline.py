@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from personalization.records import Records
 from personalization.values import effects
 from workers import shutdown, studying
 from workers.attempt import Attempt
+from workers.batch import Batch
 from workers.engines import base_for_process
 from workers.proving import prove
 from workers.revising import came_of_words, learn_from_words
@@ -49,38 +51,32 @@ class Learner:
     out: Path
 
 
-def run(attempts: Sequence[Attempt]) -> None:
-    """Do the jobs of these attempts, all of one method. Each attempt ends by itself, as its row then says.
+def run(batch: Batch) -> None:
+    """Do the jobs of a batch: adapters, or one of another kind. Each attempt ends by itself, as its row says.
 
     Raises ShuttingDown, and what concerns all of them; those that are not over then have not ended.
     """
     with ExitStack() as folders:
-        learners = []
-        for attempt in attempts:
-            with attempt.settling():
-                work = _read(attempt.job, _watching(attempt, attempts))
-                if sealed := Artifact.objects.filter(job=attempt.job).first():
-                    _prove_and_finish(attempt, work, sealed)
-                    continue
-                attempt.job.report(Job.Phase.LEARN, BEGINS[Job.Phase.LEARN])
-                out = folders.enter_context(_temporary_folder(attempt.job))
-                learners.append(Learner(attempt, work, out))
+        learners = _ready(batch, batch.attempts, folders)
         if learners and learners[0].work.method.produces == "adapter":
-            _learn_adapters(learners)
+            _learn_adapters(batch, learners, folders)
         else:
             _learn_one_by_one(learners)
 
 
-def _watching(attempt: Attempt, attempts: Sequence[Attempt]) -> Callable[[], None]:
-    """Return an attempt's check that also lets those leave at once that wait until it is done."""
-
-    def check() -> None:
-        for other in attempts:
-            if other is not attempt:
-                other.look()
-        attempt.check()
-
-    return check
+def _ready(batch: Batch, attempts: Sequence[Attempt], folders: ExitStack) -> list[Learner]:
+    """Read what each is to learn from; whose artifact was sealed before is proven at once."""
+    learners = []
+    for attempt in attempts:
+        with attempt.settling():
+            work = _read(attempt.job, partial(batch.check, attempt))
+            if sealed := Artifact.objects.filter(job=attempt.job).first():
+                _prove_and_finish(attempt, work, sealed)
+                continue
+            attempt.job.report(Job.Phase.LEARN, BEGINS[Job.Phase.LEARN])
+            out = folders.enter_context(_temporary_folder(attempt.job))
+            learners.append(Learner(attempt, work, out))
+    return learners
 
 
 def _read(job: Job, check: Callable[[], None]) -> Work:
@@ -189,55 +185,64 @@ def _prove_and_finish(attempt: Attempt, work: Work, artifact: Artifact) -> None:
     attempt.finish(artifact.state)
 
 
-def _learn_adapters(learners: Sequence[Learner]) -> None:
-    """Train all in the same passes; whoever is done is proven at once, while the others wait.
+def _learn_adapters(batch: Batch, learners: Sequence[Learner], folders: ExitStack) -> None:
+    """Train all in the same passes, and who comes meanwhile; whoever is done is proven at once.
 
-    Nobody is served later by that than if all proofs came last: the device does the same work either way.
+    The others wait for a proof: nobody is served later by that than if all proofs came last, as the device
+    does the same work either way.
     """
-    from personalization.training.settings import TrainingSettings
     from personalization.training.train import train_together
 
-    lessons: list[Lesson] = []
-    ready: list[Learner] = []
+    def joining(learning: int) -> list[Lesson]:
+        return _lessons(_ready(batch, batch.newcomers(learning), folders))
+
+    if lessons := _lessons(learners):
+        train_together(learners[0].work.base, lessons, joining=joining)
+
+
+def _lessons(learners: Sequence[Learner]) -> list[Lesson]:
+    found = []
     for learner in learners:
         with learner.attempt.settling():
             learner.work.check()
             if learner.work.method.data == "critiques":
                 learn_from_words(learner.work)
-            lessons.append(_lesson(learner.work, learner.out))
-            ready.append(learner)
-
-    def left(index: int, outcome: TrainingResult | Exception) -> None:
-        with ready[index].attempt.settling():
-            if isinstance(outcome, Exception):
-                raise outcome
-            work = ready[index].work
-            metrics = {**outcome.as_dict(), **came_of_words(work)}
-            _end(ready[index], (metrics, _adapter_sources(work)))
-        if shutdown.requested.is_set():
-            raise shutdown.ShuttingDown  # the others need not begin; each keeps its place
-
-    if ready:
-        kept = TrainingSettings(kept_share=settings.TRAIN_KEPT_SHARE, kept_by=settings.TRAIN_KEPT_BY)
-        train_together(ready[0].work.base, lessons, ready[0].work.method, settings=kept, on_end=left)
+            found.append(_lesson(learner))
+    return found
 
 
-def _lesson(work: Work, out: Path) -> Lesson:
+def _lesson(learner: Learner) -> Lesson:
     from personalization.evaluation.controls import clearest_of_each
     from personalization.steering.taste import taste_of
+    from personalization.training.settings import TrainingSettings
     from personalization.training.train import Lesson
 
+    work = learner.work
     return Lesson(
         work.train,
-        out,
+        work.method,
+        learner.out,
         store.checkpoint_folder(work.job.id),
+        parameters=work.parameters,
         system_message=work.system_message,
         held_out=clearest_of_each(work.held_out.pairs),
         teacher=taste_of(work.base, work.train.pairs, effects.place(settings.VALUES_DIR, work.base.revision)),
         seed=work.job.id.int % 2**31,
+        settings=TrainingSettings(kept_share=settings.TRAIN_KEPT_SHARE, kept_by=settings.TRAIN_KEPT_BY),
         report=work.report(Job.Phase.LEARN),
-        parameters=work.parameters,
+        on_end=partial(_left, learner),
     )
+
+
+def _left(learner: Learner, outcome: TrainingResult | Exception) -> None:
+    with learner.attempt.settling():
+        if isinstance(outcome, Exception):
+            raise outcome
+        work = learner.work
+        metrics = {**outcome.as_dict(), **came_of_words(work)}
+        _end(learner, (metrics, _adapter_sources(work)))
+    if shutdown.requested.is_set():
+        raise shutdown.ShuttingDown  # the others need not go on; each keeps its place
 
 
 def _adapter_sources(work: Work) -> list[str]:

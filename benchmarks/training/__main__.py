@@ -1,12 +1,14 @@
 """How fast many people's adapters train together, beside one after the other here and with TRL's DPOTrainer.
 
-    python -m benchmarks.training [--json FILE] [--page FOLDER] [--quick] [--people 1 4 8 16] [--repeats 5]
+    python -m benchmarks.training [--json FILE] [--page FOLDER] [--quick] [--people 8] [--repeats 3]
 
 Simulated people rate sampled answers; everybody's pairs train a LoRA adapter on the upper half of the layers.
 All ways get the same tokens, batches, order, first matrices, learning rates, clipping and loss; what is our
 own (the teacher, replayed text) is off. TRL is measured with reference log-probabilities computed once and
-no gradient checkpointing, and as it comes, in float32. Losses must agree within 1e-4 before anything is
-timed. Ways take turns. Needs `make install-bench`. Full: about 90 minutes on two idle cores, --quick one.
+no gradient checkpointing, and as it comes, in float32. Each step's losses must agree within 1e-4, and people
+who train together must get what they get alone, before anything is timed. Ways take turns. Needs
+`make install-bench`. Full: about 15 minutes on two idle cores, --quick one. `--people 1 4 8 16` shows how
+speed grows with company, `--prompts 5 --repeats 5` takes an hour and a half.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from personalization.models.base import BaseModel, load
 from personalization.models.memory import peak_bytes, reset_peak
 from personalization.progress import Progress
 from personalization.records import Records
+from personalization.training.lora import Adapter
 from personalization.training.settings import TrainingSettings
 from personalization.training.train import Lesson, train_together
 
@@ -57,15 +60,17 @@ class Ways:
             lessons = [
                 Lesson(
                     Records(pairs=tuple(learner.pairs)),
+                    dpo,
                     Path(folder) / str(i) / "adapter",
                     Path(folder) / str(i) / "checkpoints",
+                    dpo.resolve({"beta": BETA}),
                     seed=learner.seed,
+                    settings=self._settings,
                     report=lambda progress, i=i: note(losses[i], progress),  # type: ignore[misc]
-                    parameters=dpo.resolve({"beta": BETA}),
                 )
                 for i, learner in enumerate(some)
             ]
-            ends = train_together(self._base, lessons, dpo, settings=self._settings)
+            ends = train_together(self._base, lessons)
         if failed := [end for end in ends if isinstance(end, Exception)]:
             raise failed[0]
         return losses
@@ -105,22 +110,26 @@ class Ways:
 
 
 def compare(ways: Ways, some: Sequence[Learner]) -> dict[str, Any]:
-    """Return the first person's losses by every way, together with another; ends where they differ."""
-    together, first = ways.together(some), some[:1]
+    """Return the first person's losses by every way, together with others; ends where they differ."""
+    together, apart, first = ways.together(some), ways.apart(some), some[:1]
+    from_alone = max(map(_greatest_difference, together, apart))
+    if from_alone > APART:
+        sys.exit(f"Losses together and alone differ by {from_alone:.1e}, so times would compare nothing.")
     curves = {
         "together": together[0],
-        "apart": ways.apart(first)[0],
+        "apart": apart[0],
         "trl": ways.trl(first, plain=False)[0],
         "trl_plain": ways.trl(first, plain=True)[0],
     }
-    gaps = {
-        name: max(abs(a - b) for a, b in zip(curve, curves["trl"], strict=True))
-        for name, curve in curves.items()
-    }
+    gaps = {name: _greatest_difference(curve, curves["trl"]) for name, curve in curves.items()}
     for name, gap in gaps.items():
         if gap > APART:
             sys.exit(f"The losses of {name} and trl differ by {gap:.1e}, so times would compare nothing.")
-    return {"losses": curves, "greatest_differences_from_trl": gaps}
+    return {"losses": curves, "greatest_differences_from_trl": gaps, "together_from_alone": from_alone}
+
+
+def _greatest_difference(one: Sequence[float], other: Sequence[float]) -> float:
+    return max(abs(a - b) for a, b in zip(one, other, strict=True))
 
 
 def measure(ways: Ways, options: argparse.Namespace) -> dict[str, Any]:
@@ -142,17 +151,17 @@ def main() -> None:
     """Compare losses, time every way, print the table, and write JSON and page."""
     parser = options_of(__doc__, "training")
     parser.add_argument("--threads", type=int, default=0, help="0: as many as there are cores")
-    parser.add_argument("--people", type=int, nargs="+", default=[1, 4, 8, 16], help="trained together")
-    parser.add_argument("--apart", type=int, default=2, help="trained one after the other")
-    parser.add_argument("--prompts", type=int, default=5, help="rated by everybody, four answers each")
+    parser.add_argument("--people", type=int, nargs="+", default=[8], help="trained together")
+    parser.add_argument("--apart", type=int, default=1, help="trained one after the other")
+    parser.add_argument("--prompts", type=int, default=3, help="rated by everybody, four answers each")
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="1 and 2 people, one epoch of 1 prompt, once")
     options = parser.parse_args()
     if missing := [name for name in ("trl", "datasets") if find_spec(name) is None]:
         sys.exit(f"{' and '.join(missing)} missing, which this compares with: make install-bench")
     if options.quick:
-        options.people, options.apart, options.repeats = [1, 2], 1, 1
+        options.people, options.repeats = [1, 2], 1
         options.prompts = options.epochs = 1
     base = load(options.model, options.models, threads=options.threads)
     settings = settings_of(epochs=options.epochs)
@@ -169,6 +178,7 @@ def main() -> None:
         "quick": options.quick,
         "pairs": everybody[0].encoded.size,
         "million_multiply_adds": multiply_adds(base, everybody[0], settings),
+        "adapter_bytes": sum(p.nbytes for p in Adapter(base, settings, seed=0).parameters.values()),
         "settings": asdict(settings),
         "watch": watch.as_dict(),
         "model_revision": base.revision,

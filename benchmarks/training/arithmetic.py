@@ -17,7 +17,10 @@ from personalization.training.settings import TrainingSettings
 
 
 def multiply_adds(base: BaseModel, learner: Learner, settings: TrainingSettings) -> dict[str, float]:
-    """Return each way's multiply-adds for one trained token of this person, in millions."""
+    """Return each way's multiply-adds for one trained token of this person, in millions.
+
+    Of ours, `compared` is what it costs to compare gradients after each epoch, which TRL does not do.
+    """
     first = first_trained(base, settings)
     lower, upper = _weights(base.layers[:first]), _weights(base.layers[first:])
     head = base.model.get_output_embeddings().weight.numel()
@@ -26,9 +29,8 @@ def multiply_adds(base: BaseModel, learner: Learner, settings: TrainingSettings)
     padded = sum(_padded(learner, batch) for batch in each_epoch)
     probed, probed_answers = _row(learner, range(min(PROBED, learner.encoded.size)))
     # A frozen linear layer costs as much backwards as forwards: there is no gradient of its weights.
-    ours = settings.epochs * (
-        2 * (row * upper + answers * head) + 3 * (probed * upper + probed_answers * head)
-    )
+    compared = settings.epochs * 3 * (probed * upper + probed_answers * head)
+    ours = settings.epochs * 2 * (row * upper + answers * head) + compared
     ours += row * (lower + upper) + answers * head  # what is read once, and the reference
     trl = settings.epochs * (padded * (lower + 2 * upper) + 2 * answers * head)
     read = padded * (lower + upper) + answers * head
@@ -36,7 +38,8 @@ def multiply_adds(base: BaseModel, learner: Learner, settings: TrainingSettings)
     # down to the first layer.
     plain = trl + settings.epochs * (read + padded * (2 * lower + upper))
     tokens = learner.tokens * 1e6
-    return {"ours": ours / tokens, "trl": (trl + read) / tokens, "trl_plain": plain / tokens}
+    found = {"ours": ours, "compared": compared, "trl": trl + read, "trl_plain": plain}
+    return {name: count / tokens for name, count in found.items()}
 
 
 def _weights(layers: Iterable[nn.Module]) -> int:

@@ -11,15 +11,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from personalization.errors import ModelError
 from personalization.models.base import BaseModel
+from personalization.models.head import Said, divergence, word_logps
 from personalization.models.prompts import encode_chat, encode_completion
 from personalization.records import Message
-
-# The head makes one number for each position and word of the vocabulary: 50 MB at a time, not a gigabyte.
-HEAD_POSITIONS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,19 +149,19 @@ def decoded(base: BaseModel, items: Completions) -> Tensor:
 
 
 def batch_logps(
-    base: BaseModel, items: Completions, hidden: Tensor, teacher: Tensor | None = None
+    base: BaseModel, items: Completions, hidden: Tensor, teacher: Said | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return each answer's summed log-probability (n,), and how far the model is from a teacher.
 
-    `hidden` is the output of `decoded` for all entries: (n, longest, hidden). `teacher` holds
-    another decoder's output for the same answer tokens (tokens, hidden), read by the same head; the second
-    result is KL(teacher || model) in nats, a mean over these tokens, and 0 without a teacher.
+    `hidden` is the output of `decoded` for all entries: (n, longest, hidden). `teacher` is what the head says
+    of another decoder's output for the same answer tokens; the second result is KL(teacher || model) in nats,
+    a mean over these tokens, and 0 without a teacher.
     """
     return read_logps(base, items.answers, answer_states(items, hidden)[1], teacher)
 
 
 def read_logps(
-    base: BaseModel, answers: Sequence[Sequence[int]], read: Tensor, teacher: Tensor | None = None
+    base: BaseModel, answers: Sequence[Sequence[int]], read: Tensor, teacher: Said | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return the same as `batch_logps` from what the head reads each token of the answers from.
 
@@ -172,17 +169,12 @@ def read_logps(
     """
     row = torch.tensor([i for i, answer in enumerate(answers) for _ in answer], device=base.device)
     target = torch.tensor([t for answer in answers for t in answer], device=base.device)
-    logps, apart = [], torch.zeros((), device=base.device)
-    for at in range(0, len(target), HEAD_POSITIONS):
-        part = slice(at, at + HEAD_POSITIONS)
-        words = functional.log_softmax(base.logits(read[part]).float(), dim=-1)
-        logps.append(words.gather(1, target[part, None])[:, 0])
-        if teacher is not None:
-            with torch.no_grad():
-                wanted = functional.log_softmax(base.logits(teacher[part]).float(), dim=-1)
-            apart = apart + functional.kl_div(words, wanted, reduction="sum", log_target=True)
-    sums = torch.zeros(len(answers), device=base.device).index_add(0, row, torch.cat(logps))
-    return sums, apart / max(len(target), 1)
+    sums = torch.zeros(len(answers), device=base.device)
+    if not len(target):
+        return sums, torch.zeros((), device=base.device)
+    sums = sums.index_add(0, row, word_logps(base, read, target))
+    apart = divergence(base, read, teacher).mean() if teacher else sums.new_zeros(())
+    return sums, apart
 
 
 def answer_states(items: Completions, hidden: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,15 +8,16 @@ arXiv:1606.09282). No outside data, and so the same for every base model. Knows 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from personalization.models.base import BaseModel
 from personalization.models.generate import plain_text
+from personalization.models.head import Said, divergence
 from personalization.training.packed import Text
 from personalization.training.trunk import Trunk
 
@@ -30,10 +31,10 @@ _drawn: WeakKeyDictionary[nn.Module, dict[tuple[int, torch.dtype], Replay]] = We
 
 @dataclass(frozen=True)
 class Replay:
-    """Texts of equal length with the base model's output for them, and what lies below the adapter."""
+    """Texts of equal length, what the base model says of them, and what lies below the adapter."""
 
     texts: Tensor = field(repr=False)  # (texts, tokens)
-    output: Tensor = field(repr=False)  # (texts, tokens, hidden): the decoder's, by the base model alone
+    said: Sequence[Said] = field(repr=False)  # by the head, of the base model's own output for each
     trunk: Trunk | None = field(repr=False)
 
     @classmethod
@@ -50,7 +51,8 @@ class Replay:
         """Let the model write the texts of this seed and read them."""
         texts = plain_text(base, count=TEXTS, tokens=TOKENS, seed=seed)
         output = base.decoder(input_ids=texts, use_cache=False).last_hidden_state
-        return cls(texts, output, Trunk.of(base, [Text(ids, len(ids)) for ids in texts], first_trained))
+        said = [Said.of(base, states) for states in output]
+        return cls(texts, said, Trunk.of(base, [Text(ids, len(ids)) for ids in texts], first_trained))
 
     @property
     def first(self) -> int:
@@ -70,9 +72,4 @@ class Replay:
 
         `hidden` is the decoder's output for them with the policy's adapter acting, (all tokens, hidden).
         """
-        policy = functional.log_softmax(base.logits(hidden).float(), dim=-1)
-        with torch.no_grad():
-            reference = functional.log_softmax(
-                base.logits(self.output[self.at(step)].flatten(0, 1)).float(), dim=-1
-            )
-        return functional.kl_div(policy, reference, reduction="none", log_target=True).sum(dim=-1).mean()
+        return divergence(base, hidden, Said.joined(self.said[i] for i in self.at(step))).mean()

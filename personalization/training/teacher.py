@@ -12,18 +12,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
 
 from personalization.models.base import BaseModel
+from personalization.models.head import Said
 from personalization.models.interventions import Interventions, Row, SteeringVectors
 from personalization.models.logprobs import Completions, answer_states, decoded
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """The steered decoder's output at each answer's tokens: (tokens, hidden), one for each entry."""
+    """What the head says of the steered decoder's output at each answer's tokens, one for each entry."""
 
-    states: Sequence[Tensor] = field(repr=False)
+    said: Sequence[Said] = field(repr=False)
 
     @classmethod
     @torch.no_grad()
@@ -34,11 +34,11 @@ class Teacher:
             with interventions.everywhere(Row(vectors=((vectors, 1.0),))):
                 for i in range(len(texts)):
                     one = texts.take([i])
-                    found.append(answer_states(one, decoded(base, one))[1])
+                    found.append(Said.of(base, answer_states(one, decoded(base, one))[1]))
         finally:
             interventions.remove()
         return cls(found)
 
-    def of_entries(self, indices: Sequence[int]) -> Tensor:
-        """Return what the head reads for these entries' answers, one after the other: (tokens, hidden)."""
-        return torch.cat([self.states[i] for i in indices])
+    def of_entries(self, indices: Sequence[int]) -> Said:
+        """Return the same for these entries' answers as one, their tokens one after the other."""
+        return Said.joined(self.said[i] for i in indices)

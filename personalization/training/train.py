@@ -8,7 +8,7 @@ optimiser, clipping and progress, and gets what they would get alone.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -62,24 +62,28 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What one person's adapter is to learn from, and where it goes.
+    """What one person's adapter is to learn from and how, and where it goes.
 
-    `teacher` holds the vectors that the same feedback implies; the adapter learns to write as they do, too.
-    `held_out` is measured once per epoch for the person to see; nothing is chosen by it. A run that was
-    interrupted goes on from `checkpoints`, bit for bit; one of other data or settings begins anew. `report`
-    may raise: then this lesson ends, and nothing is written to `out`. `parameters` are the method's
-    (`Method.resolve`); those that are not named have its defaults.
+    `parameters` are the method's (`Method.resolve`); those that are not named have its defaults. `teacher`
+    holds the vectors that the same feedback implies; the adapter learns to write as they do, too. `held_out`
+    is measured once per epoch for the person to see; nothing is chosen by it. A run that was interrupted goes
+    on from `checkpoints`, bit for bit; one of other data or settings begins anew. `report` may raise: then
+    this lesson ends, and nothing is written to `out`. `on_end` hears the result, or what ended the lesson,
+    while whoever learns with it waits.
     """
 
     records: Records
+    method: Method
     out: Path
     checkpoints: Path
+    parameters: Mapping[str, float] = field(default_factory=dict)
     system_message: str = ""
     held_out: Sequence[Pair] = ()
     teacher: SteeringVectors | None = None
     seed: int = 0
+    settings: TrainingSettings = TrainingSettings()  # noqa: RUF009 - immutable
     report: Report = ignore
-    parameters: Mapping[str, float] = field(default_factory=dict)
+    on_end: Callable[[TrainingResult | Exception], None] = lambda _outcome: None
 
 
 def train_adapter(
@@ -102,8 +106,8 @@ def train_adapter(
     Raises NotEnoughData without records of the method's kind, ArithmeticError where the loss is no number,
     and what `report` raises.
     """
-    lesson = Lesson(records, out, checkpoints, system_message, held_out, teacher, seed, report, parameters)
-    (found,) = train_together(base, [lesson], method, settings=settings)
+    given = (parameters, system_message, held_out, teacher, seed, settings, report)
+    (found,) = train_together(base, [Lesson(records, method, out, checkpoints, *given)])
     if isinstance(found, Exception):
         raise found
     return found
@@ -111,50 +115,54 @@ def train_adapter(
 
 def train_together(
     base: BaseModel,
-    lessons: Sequence[Lesson],
-    method: Method,
+    lessons: Iterable[Lesson],
     *,
-    settings: TrainingSettings = TrainingSettings(),  # noqa: B008 - immutable
-    on_end: Callable[[int, TrainingResult | Exception], None] = lambda _index, _outcome: None,
+    joining: Callable[[int], Iterable[Lesson]] = lambda _learning: (),
 ) -> list[TrainingResult | Exception]:
     """Train and write many people's adapters in the same passes; return each one's result, or what ended it.
 
-    Whoever fails is dropped alone, whoever is done first leaves first: `on_end` hears each lesson's index and
-    outcome then, and the others wait until it returns. What it raises, and what is no Exception (a shutdown),
-    keeps every checkpoint and is raised.
+    Methods and settings may differ. Before each step `joining`, told how many learn, says who begins now,
+    too; after the last one ended it is not asked. Whoever fails is dropped alone, whoever is done leaves
+    first, and nobody's result depends on who else was there. What `joining` and a lesson's `on_end` raise,
+    and what is no Exception (a shutdown), keeps every checkpoint and is raised.
     """
-    outcomes: dict[int, TrainingResult | Exception] = {}
-    runs: dict[int, Run] = {}
-    for index, lesson in enumerate(lessons):
+    outcomes: list[TrainingResult | Exception | None] = []
+    learning: dict[int, tuple[Lesson, Run]] = {}
+
+    def begin(lesson: Lesson) -> None:
+        outcomes.append(None)
         try:
-            runs[index] = _begun(base, lesson, method, settings)
+            learning[len(outcomes) - 1] = lesson, _begun(base, lesson)
         except Exception as error:
-            outcomes[index] = _let_go(error)
-            on_end(index, error)
+            end(len(outcomes) - 1, lesson, _let_go(error))
+
+    def end(index: int, lesson: Lesson, outcome: TrainingResult | Exception) -> None:
+        outcomes[index] = outcome
+        lesson.on_end(outcome)
+
     try:
+        for lesson in lessons:
+            begin(lesson)
         while True:
-            for index in [index for index, run in runs.items() if run.is_over]:
-                outcomes[index] = _ended(runs.pop(index), lessons[index])
-                on_end(index, outcomes[index])
-            if not runs:
+            for index in [index for index, (_, run) in learning.items() if run.is_over]:
+                lesson = learning[index][0]
+                end(index, lesson, _ended(*learning.pop(index)))
+            if not learning:
                 break
-            _step(base, list(runs.values()))
+            for lesson in joining(len(learning)):
+                begin(lesson)
+            _step(base, [run for _, run in learning.values() if not run.is_over])
     except BaseException:
-        for run in runs.values():
+        for _, run in learning.values():
             _keep(run)
         raise
-    return [outcomes[index] for index in range(len(lessons))]
+    return [outcome for outcome in outcomes if outcome is not None]
 
 
-def _begun(
-    base: BaseModel,
-    lesson: Lesson,
-    method: Method,
-    settings: TrainingSettings,
-) -> Run:
-    message = lesson.system_message
+def _begun(base: BaseModel, lesson: Lesson) -> Run:
+    message, settings = lesson.system_message, lesson.settings
     kept = selected(distinct(lesson.records), settings, lambda answers: mean_logps(base, answers))
-    examples = examples_of(kept, method.data, system_message=message, settings=settings)
+    examples = examples_of(kept, lesson.method.data, system_message=message, settings=settings)
     held_out = pair_examples(lesson.held_out, (Message("system", message),) if message else ())
     first = first_trained(base, settings)
     run = Run(
@@ -162,7 +170,7 @@ def _begun(
         Encoded(base, examples, first_trained=first, teacher=lesson.teacher),
         Encoded(base, held_out, first_trained=first),
         Replay.of(base, first_trained=first) if settings.replay else None,
-        method,
+        lesson.method,
         lesson.parameters,
         settings,
         seed=lesson.seed,
@@ -173,7 +181,7 @@ def _begun(
     return run
 
 
-def _ended(run: Run, lesson: Lesson) -> TrainingResult | Exception:
+def _ended(lesson: Lesson, run: Run) -> TrainingResult | Exception:
     if run.failed is not None:
         return run.failed
     try:

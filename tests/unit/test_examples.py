@@ -168,12 +168,11 @@ def test_each_kind_trains_people_together_as_alone_and_goes_on_from_where_it_sto
 
     def lesson(name: str, count: int, **more) -> Lesson:
         folder = tmp_path / name
-        return Lesson(
-            records(count), folder / "out", folder / "checkpoints", system_message="Be loud.", **more
-        )
+        where = (folder / "out", folder / "checkpoints")
+        return Lesson(records(count), method, *where, system_message="Be loud.", settings=SETTINGS, **more)
 
     together = [lesson("anna", 3, seed=1), lesson("bert", 4, seed=2)]
-    found = train_together(tiny.base(), together, method, settings=SETTINGS)
+    found = train_together(tiny.base(), together)
     assert all(isinstance(one, TrainingResult) for one in found), found
     assert found[0].metrics["chosen_change"] > 0
 
@@ -182,9 +181,9 @@ def test_each_kind_trains_people_together_as_alone_and_goes_on_from_where_it_sto
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_together(tiny.base(), [lesson("alone", 3, seed=1, report=stop)], method, settings=SETTINGS)
+        train_together(tiny.base(), [lesson("alone", 3, seed=1, report=stop)])
     alone = lesson("alone", 3, seed=1)
-    train_together(tiny.base(), [alone], method, settings=SETTINGS)
+    train_together(tiny.base(), [alone])
     mine, theirs = (load_file(one.out / "adapter_model.safetensors") for one in (alone, together[0]))
     for name, value in mine.items():
         torch.testing.assert_close(value, theirs[name], atol=1e-5, rtol=1e-4)

@@ -160,7 +160,7 @@ def test_replayed_texts_are_the_models_own_and_its_base_is_at_no_distance():
     with torch.no_grad():
         assert drift_of(one, 3) == pytest.approx(0.0, abs=1e-5)
         whole = base.model(input_ids=one.texts[:1]).logits
-    assert functional.cosine_similarity(base.logits(one.output[:1]), whole, dim=-1).min() > 0.999
+    assert functional.cosine_similarity(base.logits(one.said[0].states[None]), whole, dim=-1).min() > 0.999
 
 
 def test_a_run_with_another_teacher_is_another_run(tmp_path):

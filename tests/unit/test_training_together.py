@@ -45,10 +45,11 @@ def pairs(count: int, word: str) -> list[Pair]:
 
 
 def lesson(folder: Path, name: str, count: int, **given) -> Lesson:
+    given = {"method": registry.get("dpo"), "settings": SETTINGS, **given}
     return Lesson(
         Records(pairs=tuple(pairs(count, name))),
-        folder / name / "out",
-        folder / name / "checkpoints",
+        out=folder / name / "out",
+        checkpoints=folder / name / "checkpoints",
         **given,
     )
 
@@ -63,10 +64,10 @@ def lessons(folder: Path) -> list[Lesson]:
     ]
 
 
-def train(some: list[Lesson], *, method=None, **changed):
-    return train_together(
-        tiny.base(), some, method or registry.get("dpo"), settings=replace(SETTINGS, **changed)
-    )
+def train(some: list[Lesson], *, method=None, joining=lambda _: (), **changed):
+    settings = replace(SETTINGS, **changed)
+    given = [replace(one, settings=settings, method=method or one.method) for one in some]
+    return train_together(tiny.base(), given, joining=joining)
 
 
 def weights(one: Lesson) -> dict[str, torch.Tensor]:
@@ -82,10 +83,10 @@ def gap(one: Lesson, other: Lesson) -> float:
 @pytest.mark.parametrize("share", [0.5, 1.0])  # with layers that are read once, and without
 def test_each_gets_what_they_would_get_alone(tmp_path, share):
     left: list[int] = []
-    together = train_together(
-        tiny.base(), lessons(tmp_path / "all"), registry.get("dpo"),
-        settings=replace(SETTINGS, trained_share=share), on_end=lambda index, _: left.append(index),
-    )  # fmt: skip
+    everybody = [
+        replace(one, on_end=lambda _, i=i: left.append(i)) for i, one in enumerate(lessons(tmp_path / "all"))
+    ]
+    together = train(everybody, trained_share=share)
     assert left == sorted(range(4), key=lambda i: (together[i].steps, i))  # whoever is done leaves
     assert len({found.steps for found in together}) > 2
     for found, shared, own in zip(
@@ -119,7 +120,7 @@ def test_whoever_fails_is_dropped_alone(tmp_path):
 
     good = lesson(tmp_path, "cats", 6, seed=1)
     company = [
-        Lesson(Records(), tmp_path / "empty" / "out", tmp_path / "empty" / "checkpoints"),
+        lesson(tmp_path, "nobody", 0),
         lesson(tmp_path, "elephants", 4, seed=2),
         good,
         lesson(tmp_path, "birds", 5, seed=3, report=cancel),
@@ -188,13 +189,12 @@ def test_a_shutdown_keeps_everybodys_place_and_they_go_on_in_other_company(tmp_p
 def test_what_ends_the_batch_costs_nobody_a_step(tmp_path):
     """Whoever hears of the ends proves results, for minutes, and may be stopped meanwhile."""
 
-    def stop(index: int, outcome) -> None:
+    def stop(_) -> None:
         raise RuntimeError("no more")
 
     some = [lesson(tmp_path / "killed", *given, seed=1) for given in (("cats", 4), ("dogs", 4), ("birds", 6))]
-    rarely = replace(SETTINGS, checkpoint_steps=5)
     with pytest.raises(RuntimeError, match="no more"):
-        train_together(tiny.base(), some, registry.get("dpo"), settings=rarely, on_end=stop)
+        train([replace(one, on_end=stop) for one in some], checkpoint_steps=5)
     begun: dict[str, int] = {}
 
     def note(name: str):

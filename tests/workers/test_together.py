@@ -18,7 +18,9 @@ from personalization import registry
 from personalization.training import train as training
 from tests.workers.conftest import LEASE_SECONDS, Workers, wait_for, wait_until
 from tests.workers.test_jobs import few_pairs, is_sound, person_with_pairs, start  # noqa: F401 - a fixture
-from workers import pipeline
+from workers import batch, pipeline
+from workers.batch import Batch
+from workers.lease import new_owner
 from workers.tasks.sweep import sweep
 from workers.tasks.train import run_job
 
@@ -242,23 +244,94 @@ def test_whoever_cannot_learn_leaves_alone_and_is_told_why(here, settings, monke
     assert_as_if_alone([good, other], alone)
 
 
-def test_a_batch_takes_the_oldest_that_wait_of_the_same_method_at_their_first_attempt(here):
+LEARNED_TOGETHER = ("dpo", "kto")
+
+
+def test_a_batch_takes_the_oldest_that_wait_at_their_first_attempt_and_learn_adapters(here):
     first, second, third, tried, later, steer, last = queued(*[8] * 7)
     Job.objects.filter(pk=tried.pk).update(attempts=1)
     Job.objects.filter(pk=later.pk).update(not_before=timezone.now() + timedelta(minutes=1))
     Job.objects.filter(pk=steer.pk).update(method="steer")
+    Job.objects.filter(pk=third.pk).update(method="kto")
     assert Job.claim(second.id, "another worker") is not None
     leader = Job.claim(last.id, "me")
     assert leader is not None
     owners = iter("abcdef")
-    taken = list(leader.claim_company(2, lambda: next(owners)))
+    taken = list(leader.claim_company(3, lambda: next(owners), methods=LEARNED_TOGETHER))
     assert [(job.pk, job.lease_owner, job.attempts) for job in taken] == [
         (first.pk, "a", 1),
         (third.pk, "b", 1),
     ]
     alone = Job.claim(tried.id, "me")
     assert alone is not None
-    assert not list(alone.claim_company(8, lambda: next(owners)))
+    assert not list(alone.claim_company(8, lambda: next(owners), methods=LEARNED_TOGETHER))
+
+
+def test_nobody_joins_a_batch_while_another_kind_of_job_is_next(here):
+    leader, steer, waits, urgent = queued(8, 8, 8, 8)
+    Job.objects.filter(pk=steer.pk).update(method="steer")
+    Job.objects.filter(pk=urgent.pk).update(priority=1)
+    leader = Job.claim(leader.id, "me")
+    assert leader is not None
+
+    def join() -> list:
+        return [job.pk for job in leader.claim_company(8, new_owner, methods=LEARNED_TOGETHER, in_turn=True)]
+
+    assert join() == [urgent.pk]
+    assert join() == []
+    assert Job.claim(steer.id, "another worker") is not None
+    assert join() == [waits.pk]
+
+
+def test_who_comes_while_others_learn_joins_them_and_leaves_alone(here, settings, monkeypatch):
+    """The newcomers come due between two steps; one of them is cancelled while the other is proven."""
+    first, brief, leaves = queued(40, 8, 40)
+    Job.objects.filter(pk__in=(brief.pk, leaves.pk)).update(not_before=timezone.now() + timedelta(days=1))
+    newcomers, prove, asked = Batch.newcomers, pipeline.prove, []
+
+    def after_two_steps(self, learning: int):
+        asked.append(learning)
+        if len(asked) == 3:
+            Job.objects.filter(pk__in=(brief.pk, leaves.pk)).update(not_before=None)
+        return newcomers(self, learning)
+
+    def slow(work, artifact) -> None:
+        if work.job == brief:
+            leaves.cancel()
+            time.sleep(LEASE_SECONDS / 2)  # its lease is renewed meanwhile
+        prove(work, artifact)
+
+    monkeypatch.setattr(batch, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(Batch, "newcomers", after_two_steps)
+    monkeypatch.setattr(pipeline, "prove", slow)
+    run_job(str(first.id))
+    assert asked[:4] == [1, 1, 1, 3]
+    for job in (first, brief, leaves):
+        job.refresh_from_db()
+    assert [job.state for job in (first, brief, leaves)] == ["done", "done", "cancelled"]
+    assert brief.finished_at < first.finished_at
+    assert not Artifact.objects.filter(job=leaves).exists()
+    run_job(str(brief.id))  # its own message finds nothing to do
+
+    def alone() -> None:
+        settings.ALIGN_TRAIN_TOGETHER = 1
+        for job in (first, brief):
+            run_job(str(job.id))
+
+    assert_as_if_alone([first, brief], alone)
+
+
+def test_a_batch_looks_for_newcomers_now_and_then_and_not_for_ever(here, monkeypatch):
+    first, second = queued(8, 8)
+    claimed = Job.claim(first.id, new_owner())
+    assert claimed is not None
+    with Batch(claimed) as some:
+        for name, closed, opened in (("LOOK_SECONDS", 60.0, 0.0), ("OPEN_SECONDS", 0.0, 60.0)):
+            monkeypatch.setattr(batch, name, closed)
+            assert some.newcomers(1) == []
+            monkeypatch.setattr(batch, name, opened)
+        assert some.newcomers(8) == []
+        assert [attempt.job for attempt in some.newcomers(1)] == [second]
 
 
 def test_on_a_cpu_nobody_waits_for_others_unless_the_operator_says_so(here, settings):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -107,18 +107,25 @@ class Job(OwnedModel, LeasedModel):
         taken = cls._waiting().filter(pk=job_id).update(**cls.held_by(owner), **begun)
         return cls.objects.filter(pk=job_id).first() if taken else None
 
-    def claim_company(self, most: int, owner: Callable[[], str]) -> Iterator[Job]:
-        """Take up to `most` other people's waiting jobs of this method, in the queue's order, by `claim`.
+    def claim_company(
+        self, most: int, owner: Callable[[], str], *, methods: Collection[str], in_turn: bool = False
+    ) -> Iterator[Job]:
+        """Take up to `most` other people's waiting jobs of these methods, in the queue's order, by `claim`.
 
-        Each gets a lease of its own, in the name of a new `owner`. Only first attempts keep company: a job
-        that killed its worker is tried again alone, and so are those that were with it.
+        `in_turn`: only those who are next of all that wait for this base model, so that whoever learns
+        something else waits for no newcomer. Each gets a lease of its own, in the name of a new `owner`. Only
+        first attempts keep company: a job that killed its worker is tried again alone, and so are those that
+        were with it.
         """
         if self.attempts > 1:
             return
-        alike = self._waiting().filter(method=self.method, base_revision=self.base_revision, attempts=0)
-        alike = alike.exclude(person=self.person_id)
-        for job_id in alike.order_by("-priority", "created_at").values_list("pk", flat=True)[:most]:
-            if job := Job.claim(job_id, owner()):
+        for _ in range(most):
+            queue = self._queue(self.base_revision)
+            alike = queue.filter(method__in=methods, attempts=0).exclude(person=self.person_id)
+            found = alike.values_list("pk", flat=True).first()
+            if found is None or (in_turn and found != queue.values_list("pk", flat=True).first()):
+                return
+            if job := Job.claim(found, owner()):
                 yield job
 
     @classmethod
@@ -130,17 +137,22 @@ class Job(OwnedModel, LeasedModel):
     def next_one(cls, named: uuid.UUID | str, base_revision: str = "") -> uuid.UUID | None:
         """Return the job to do next, for a worker that was woken for the one named; None when none waits.
 
-        Of those for this base model only; empty: for the one that answers. A higher priority comes first;
-        then who has no job running, so that nobody fills every worker; of equals the one named, then who
-        waits longest. Two queries.
+        In the queue's order; of equals the one named comes first. Two queries.
+        """
+        return cls._queue(base_revision, named).values_list("pk", flat=True).first()
+
+    @classmethod
+    def _queue(cls, base_revision: str, named: uuid.UUID | str | None = None) -> models.QuerySet[Job]:
+        """Return the jobs that wait for this base model only; empty: for the one that answers. One query.
+
+        A higher priority comes first; then who has no job running, so that nobody fills every worker; of
+        equals the one named, then who waits longest.
         """
         busy = list(cls.objects.filter(state=cls.State.RUNNING).order_by().values_list("person", flat=True))
         has_one = [Case(When(person__in=busy, then=1), default=0)] if busy else []
-        named_first = Case(When(pk=named, then=0), default=1)
-        order: list[str | Case] = ["-priority", *has_one, named_first, "created_at"]
-        waiting = cls._waiting().filter(base_revision=base_revision)
-        found: uuid.UUID | None = waiting.order_by(*order).values_list("pk", flat=True).first()
-        return found
+        named_first = [Case(When(pk=named, then=0), default=1)] if named else []
+        order: list[str | Case] = ["-priority", *has_one, *named_first, "created_at"]
+        return cls._waiting().filter(base_revision=base_revision).order_by(*order)
 
     @property
     def has_ended(self) -> bool:
