@@ -13,7 +13,6 @@ from alignapp.annotation.models import Assignment, Candidate, Item, Membership, 
 from alignapp.annotation.services import answers, attention, clock
 from alignapp.chat import markdown
 
-REACH = 10  # submitted items that can be stepped back to
 MARKED = "marked-spans"  # shows the text as it is: offsets count its characters
 
 
