@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,11 @@ def publish(
         options.json.write_text(json.dumps(found, indent=1) + "\n")
     if options.page:
         write_page(options.page, found)
+
+
+def missed(found: Mapping[str, Any]) -> bool:
+    """Say whether a benchmark missed one of its bars."""
+    return any(bar["verdict"] == "MISSED" for bar in found["bars"])
 
 
 class Kept:

@@ -49,6 +49,11 @@ def wake_for_reply(reply: Reply) -> None:
     transaction.on_commit(partial(_send, "workers.generate_reply", str(reply.id), queues.GENERATE))
 
 
+def wake_for_ratings(person_id: UUID) -> None:
+    """Have the housekeeping bring a person's vector up to what they rated when the transaction commits."""
+    transaction.on_commit(partial(_send, "workers.follow_ratings", str(person_id), queues.HOUSEKEEPING))
+
+
 def wake_for_states(reply_id: UUID) -> None:
     """Have a generation worker read an answer whose states are missing, when the transaction commits."""
     transaction.on_commit(partial(_send, "workers.read_states", str(reply_id), queues.GENERATE))

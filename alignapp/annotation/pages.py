@@ -13,7 +13,6 @@ from alignapp.annotation.models import Assignment, Candidate, Item, Membership, 
 from alignapp.annotation.services import answers, attention, clock
 from alignapp.chat import markdown
 
-REACH = 10  # submitted items that can be stepped back to
 MARKED = "marked-spans"  # shows the text as it is: offsets count its characters
 
 
@@ -50,7 +49,7 @@ def work_context(
         Column(
             number,
             candidate,
-            None if plain else markdown.render(candidate.text),
+            None if plain else markdown.render(candidate.text, under=2),
             [
                 Question(
                     protocol,
@@ -87,7 +86,7 @@ def work_context(
         "before": before,
         "prompt": last["content"],
         "guidelines": guidelines,
-        "guidelines_html": markdown.render(guidelines.text) if guidelines else "",
+        "guidelines_html": markdown.render(guidelines.text, under=1) if guidelines else "",
         "names_shown": not project.blind,
         "missed": attention.of_member(member).missed,
         "done": my_counts(member).get(Assignment.State.SUBMITTED, 0),

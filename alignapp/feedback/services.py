@@ -14,7 +14,7 @@ from alignapp.adapters.dispatch import wake_for_live
 from alignapp.chat.errors import Refused
 from alignapp.chat.models import Reply, Turn
 from alignapp.feedback.models import Feedback
-from alignapp.instant.services import refresh_soon
+from alignapp.instant.services import follow_rating
 from alignapp.profiles.services import current_profile
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def record_feedback(
             if feedback.blind and any(each.maker == Reply.Maker.ALIGNMENT for each in shown):
                 wake_for_live(person.pk)
         if kind == Feedback.Kind.RATING:
-            refresh_soon(person)
+            follow_rating(person)
     return feedback
 
 

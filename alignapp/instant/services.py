@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from alignapp.adapters import dispatch, evictions, store
+from alignapp.adapters import dispatch, evictions, remote, store
 from alignapp.audit.services import record
 from alignapp.chat.models import Reply
 from alignapp.instant.evidence import Evidence, gather
@@ -39,12 +39,24 @@ METHOD = "instant"
 READ_AT_ONCE = 8
 
 
+def follow_rating(person: Person) -> None:
+    """Do `refresh` for a new rating: at its commit, or by a worker where the files lie in a bucket.
+
+    Nobody who rates waits for the bucket then. A lost message costs little: the next rating counts all.
+    """
+    if remote.is_used():
+        dispatch.wake_for_ratings(person.pk)
+    else:
+        refresh_soon(person)
+
+
 def refresh_soon(person: Person) -> None:
-    """Do `refresh` when the transaction commits; the rating is kept whatever comes of it."""
-    transaction.on_commit(partial(_refresh_or_log, person))
+    """Do `refresh` when the transaction commits; what was said is kept whatever comes of it."""
+    transaction.on_commit(partial(refresh_or_log, person))
 
 
-def _refresh_or_log(person: Person) -> None:
+def refresh_or_log(person: Person) -> None:
+    """Do `refresh`, or log why it cannot be done now."""
     try:
         refresh(person)
     except OSError:  # the disk is full, or the store is away: the next rating tries again

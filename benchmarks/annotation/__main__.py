@@ -24,6 +24,7 @@ from typing import Any
 
 import django
 
+from benchmarks.kept import missed, publish
 from benchmarks.load.place import BROKER_SERVER, DATABASE_SERVER, own_database, own_number
 from benchmarks.machine import commit, free_port, machine
 
@@ -55,12 +56,8 @@ def main() -> None:
     }
     from benchmarks.annotation.page import words, write_page
 
-    print(words(found))
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
-    if options.page:
-        write_page(options.page, found)
-    sys.exit(any(bar["verdict"] == "MISSED" for bar in found["bars"]))
+    publish(options, found, words(found), write_page)
+    sys.exit(missed(found))
 
 
 def _options() -> argparse.Namespace:

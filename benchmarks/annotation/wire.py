@@ -20,7 +20,6 @@ FORM = "application/x-www-form-urlencoded"
 CSRF = re.compile(r"csrftoken=([^;]+)")
 ASSIGNMENT = re.compile(r'data-assignment="([^"]+)"')
 DRAFT = re.compile(r'name="draft_number" value="(\d+)"')
-NEXT = re.compile(r'data-next="([^"]+)"')
 PICK = re.compile(r'name="pick-1-of-n" value="([0-9a-f-]{36})"')
 
 
@@ -36,7 +35,6 @@ class Page:
     assignment: str
     candidates: tuple[str, ...]
     draft_number: str
-    next_url: str
 
 
 class Wire:
@@ -72,11 +70,11 @@ class Wire:
     def page(self, url: str) -> Page:
         """Return an item's page, read."""
         text = self.get(url)
-        parts = [pattern.search(text) for pattern in (ASSIGNMENT, DRAFT, NEXT)]
+        parts = [pattern.search(text) for pattern in (ASSIGNMENT, DRAFT)]
         if not all(parts):
             raise Unexpected(f"GET {url}: no item is on it")
-        assignment, number, following = (found[1] for found in parts if found)
-        return Page(url, assignment, tuple(PICK.findall(text)), number, following)
+        assignment, number = (found[1] for found in parts if found)
+        return Page(url, assignment, tuple(PICK.findall(text)), number)
 
     def _ask(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> tuple[int, str]:
         if time.monotonic() - self._used > IDLE_SECONDS:

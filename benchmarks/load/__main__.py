@@ -11,7 +11,6 @@ with caches of their own stand for two hosts, with one thread of arithmetic each
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -19,7 +18,7 @@ import time
 
 import django
 
-from benchmarks.kept import options_of
+from benchmarks.kept import missed, options_of, publish
 from benchmarks.load.place import own_place
 from benchmarks.machine import commit, free_port, machine
 
@@ -61,13 +60,8 @@ def main() -> None:
     }
     from benchmarks.load.page import words, write_page
 
-    print(words(found))
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
-    if options.page:
-        write_page(options.page, found)
-    if any(bar["verdict"] == "MISSED" for bar in found["bars"]):
-        sys.exit(1)
+    publish(options, found, words(found), write_page)
+    sys.exit(missed(found))
 
 
 def _tell(line: str) -> None:

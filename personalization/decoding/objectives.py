@@ -9,7 +9,6 @@ depend on either; together they decide what a weight means.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -54,16 +53,6 @@ def by_reward(reward: Reward, weight: float = 1.0) -> Objective:
         return [value if np.isfinite(value) else least - 1.0 for value in found]
 
     return Objective("reward", scores, weight)
-
-
-def by_keywords(words: Sequence[str], weight: float = 1.0) -> Objective:
-    """Judge by the share of these words that occur as whole words (DeAL's keyword constraint)."""
-    patterns = [re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE) for word in words]
-
-    def scores(candidates: Sequence[Candidate]) -> list[float]:
-        return [sum(bool(p.search(c.text)) for p in patterns) / max(len(patterns), 1) for c in candidates]
-
-    return Objective("keywords", scores, weight)
 
 
 def by_length(words: int, weight: float = 1.0) -> Objective:

@@ -13,7 +13,6 @@ from FFM.core import Qs
 from ipipneo.reverse import IPIP_NEO_ITEMS_REVERSED_120
 
 ITEM_COUNT = 120
-ITEMS_PER_FACET = 4
 DOMAINS = ("N", "E", "O", "A", "C")  # in the order in which the items ask for them
 ANSWERS = {
     1: "Strongly disagree",

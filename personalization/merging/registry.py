@@ -1,8 +1,8 @@
 """The one list of ways to merge: a way is one file in `personalization/merging/ways`.
 
 A way sees one weight at a time: every task's change to it and every task's weight, and returns the merged
-change, as factors or as a matrix. Its keyword arguments are its parameters, as those of methods are; one that
-is named `rank` bounds the rank of the result, and the merge compresses to it.
+change, as factors or as a matrix. Its keyword arguments are its parameters, as those of methods are. To one
+that is named `rank` the merge compresses the result; a way that need not know it is registered with it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from torch import Tensor
 
 from personalization.errors import AlignError, UnknownName
 from personalization.merging.changes import Change
-from personalization.registry import Parameter, checked, parameters_of
+from personalization.registry import Parameter, Range, checked, parameters_of
 
 Merged = Change | Tensor  # (in, out) where it is a matrix
 Function = Callable[..., Merged]
+RANKS = Range(1, 256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +42,19 @@ class Way:
     def __call__(
         self, changes: Sequence[Change], weights: Sequence[float], parameters: Mapping[str, float]
     ) -> Merged:
-        """Return the merged change of one weight."""
-        return self.function(changes, weights, **parameters)
+        """Return the merged change of one weight, whatever its rank."""
+        taken = inspect.signature(self.function).parameters
+        return self.function(changes, weights, **{n: v for n, v in parameters.items() if n in taken})
 
 
 _ways: dict[str, Way] = {}
 
 
-def way(name: str, *, paper: str) -> Callable[[Function], Function]:
-    """Register the decorated function as a way to merge. Raises AlignError when it is not well described."""
+def way(name: str, *, paper: str, rank: int | None = None) -> Callable[[Function], Function]:
+    """Register the decorated function as a way to merge. Raises AlignError when it is not well described.
+
+    `rank`: the default rank of the result of a way that knows nothing of ranks itself.
+    """
 
     def register(function: Function) -> Function:
         if name in _ways and _ways[name].function.__module__ != function.__module__:
@@ -57,7 +62,10 @@ def way(name: str, *, paper: str) -> Callable[[Function], Function]:
         if not (function.__doc__ or "").strip():
             raise AlignError(f"The way {name!r} has no docstring; say what it does and where it comes from.")
         summary = inspect.getdoc(function).splitlines()[0]  # type: ignore[union-attr]
-        _ways[name] = Way(name, paper, summary, parameters_of(name, function), function)
+        parameters = parameters_of(name, function)
+        if rank is not None:
+            parameters["rank"] = Parameter("rank", rank, RANKS)
+        _ways[name] = Way(name, paper, summary, parameters, function)
         return function
 
     return register

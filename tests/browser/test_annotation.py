@@ -3,43 +3,20 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import time
 
-import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from alignapp.accounts.models import Person
 from alignapp.annotation.models import Annotation, Assignment, Membership, Project, Submission
 from alignapp.annotation.services import projects
 from alignapp.annotation.services.items import add_items
-from alignapp.chat import streams
-from alignapp.processes import services
-from alignapp.processes.supervisor import running
-from tests.browser.test_main_path import PASSWORD, SHOTS
-from tests.environment import ROOT
-from tests.ports import free_port
+from tests.browser.looking import look
+from tests.browser.people import sign_in
 from tests.web.annotated import new_item
-from tests.workers.conftest import database_url
 
-WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 780}
 RATE = {"name": "slider-1-100", "required": True}
 MARK = {"name": "marked-spans", "required": False}
-
-
-@pytest.fixture
-def site(transactional_db, tmp_path, monkeypatch):
-    """The address of the web alone: nothing here needs a worker."""
-    monkeypatch.setenv("DATABASE_URL", database_url())
-    collect = [sys.executable, "manage.py", "collectstatic", "--noinput", "-v0"]
-    subprocess.run(collect, cwd=ROOT, check=True)
-    port, said = free_port(), []
-    with running([services.web("127.0.0.1", port)], tmp_path / "log", said.append):
-        yield f"http://127.0.0.1:{port}"
-    streams.connection().flushdb()
-    assert not [line for line in said if "Traceback" in line or " ERROR " in line], said
 
 
 class Hand:
@@ -54,40 +31,13 @@ class Hand:
             self.pressed += 1
 
 
-def sign_in(page, name: str) -> Person:
-    person = Person.objects.create_user(f"{name}@example.org", PASSWORD)
-    page.goto("/accounts/login/")
-    page.get_by_label("Email").fill(person.email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="What comes next")).to_be_visible()
-    return person
-
-
-def look(page, name: str) -> None:
-    """See a page wide and on a phone, light and dark: nothing beside the screen, no serious axe finding."""
-    SHOTS.mkdir(exist_ok=True)
-    for size, scheme in ((WIDE, "light"), (PHONE, "light"), (WIDE, "dark")):
-        page.set_viewport_size(size)
-        page.emulate_media(color_scheme=scheme)
-        beside = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert beside <= 0, f"{name} is {beside} px wider than {size['width']} px"
-        shot = SHOTS / f"annotation-{name}-{size['width']}-{scheme}.png"
-        page.screenshot(path=shot, full_page=True, caret="initial")
-        found = Axe().run(page).response["violations"]
-        serious = [v for v in found if v["impact"] in ("serious", "critical")]
-        assert not serious, [(name, v["id"], v["nodes"][0]["html"][:200]) for v in serious]
-    page.set_viewport_size(WIDE)
-    page.emulate_media(color_scheme="light")
-
-
 def make_project(page) -> Project:
     page.get_by_role("link", name="Projects").click()
-    look(page, "none")
+    look(page, "annotation-none")
     page.get_by_role("link", name="New project").first.click()
     page.get_by_label("Name").fill("Eggs")
     page.get_by_label("Languages").fill("en")
-    look(page, "settings")
+    look(page, "annotation-settings")
     page.get_by_role("button", name="Make the project").click()
     page.get_by_role("link", name="Items", exact=True).click()
     for n in range(2):
@@ -96,20 +46,20 @@ def make_project(page) -> Project:
         page.get_by_label("Prompt").fill(f"How long does egg number {n} take?")
         page.get_by_label("Answers", exact=True).fill(f"About {n + 5} minutes.\n---\nIt depends on its size.")
         page.get_by_role("button", name="Add", exact=True).click()
-    look(page, "items")
+    look(page, "annotation-items")
     page.get_by_role("link", name="Guidelines").click()
     page.get_by_label("Guidelines (Markdown)").fill("# Be fair\n\nRead **both** answers.")
     page.get_by_role("button", name="Put into force").click()
     page.get_by_role("link", name="People").click()
     page.get_by_role("button", name="Make a link").click()
-    look(page, "people")
+    look(page, "annotation-people")
     return Project.objects.get()
 
 
 def pairwise_by_keyboard(page) -> int:
     hand = Hand(page)
     expect(page.get_by_text("egg number")).to_be_visible()
-    look(page, "pairwise")
+    look(page, "annotation-pairwise")
     first = page.url
     page.wait_for_load_state("networkidle")
     began = time.monotonic()
@@ -123,7 +73,7 @@ def pairwise_by_keyboard(page) -> int:
 def four_ratings_by_keyboard(page) -> int:
     hand = Hand(page)
     expect(page.get_by_text("About four")).to_be_visible()
-    look(page, "four-ratings")
+    look(page, "annotation-four-ratings")
     first = page.url
     page.locator("[data-slider]").first.focus()
     page.wait_for_load_state("networkidle")
@@ -137,12 +87,12 @@ def test_a_manager_makes_a_project_and_an_annotator_works_through_it(page):
     project = make_project(page)
     link = page.get_by_label(re.compile("Annotator, until")).input_value()
     page.get_by_role("link", name="Overview").click()
-    look(page, "overview")
+    look(page, "annotation-overview")
     page.get_by_role("button", name="Sign out").click()
     annotator = sign_in(page, "annotator")
     page.goto(link)
     page.get_by_role("button", name="Take part").click()
-    look(page, "consent")
+    look(page, "annotation-consent")
     page.get_by_role("button", name="I agree").click()
     page.get_by_role("button", name="Next item").click()
 
@@ -179,7 +129,7 @@ def test_a_manager_makes_a_project_and_an_annotator_works_through_it(page):
     # The keys are shown with `?`, can be changed, and can be off.
     page.goto(f"/annotate/work/{one.id}/")
     page.keyboard.press("?")
-    look(page, "keys")
+    look(page, "annotation-keys")
     page.get_by_role("button", name="Change the key of: Answer 1").click()
     page.keyboard.press("j")
     page.keyboard.press("Escape")
@@ -208,7 +158,7 @@ def four_answers(page, project: Project, manager: Person, annotator: Person) -> 
     page.get_by_label("Words to mark").first.fill("to four")
     page.get_by_role("button", name="Mark", exact=True).first.click()
     expect(page.get_by_text("to four", exact=True)).to_be_visible()
-    look(page, "marked")
+    look(page, "annotation-marked")
     page.keyboard.press("Control+Enter")
     expect(page.get_by_text("answer 1, 2, 3, 4 has none yet")).to_be_visible()
     for number in range(4):
@@ -221,4 +171,4 @@ def four_answers(page, project: Project, manager: Person, annotator: Person) -> 
     span = act.spans[0]
     assert act.candidate.text[span["start"] : span["end"]] == "to four"
     page.goto(f"/annotate/{four.id}/")
-    look(page, "annotator")
+    look(page, "annotation-annotator")

@@ -6,11 +6,8 @@ And an item whose time is over goes on without the person.
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import time
 
-import pytest
 from django.contrib.sessions.models import Session
 from playwright.sync_api import expect
 
@@ -18,33 +15,10 @@ from alignapp.accounts.models import Person
 from alignapp.annotation.models import Annotation, Assignment, Membership
 from alignapp.annotation.services import projects
 from alignapp.annotation.services.items import add_items
-from alignapp.chat import streams
-from alignapp.processes import services
-from alignapp.processes.supervisor import running
-from tests.browser.test_annotation import sign_in
-from tests.browser.test_main_path import PASSWORD
-from tests.environment import ROOT
-from tests.ports import free_port
+from tests.browser.people import enter, sign_in
 from tests.web.annotated import new_item
-from tests.workers.conftest import database_url
 
 ASKED = [{"name": "pick-1-of-n", "required": True}, {"name": "free-comment", "required": False}]
-
-
-@pytest.fixture
-def web(transactional_db, tmp_path, monkeypatch):
-    """The web alone: its address, and the process, to be stopped and started."""
-    monkeypatch.setenv("DATABASE_URL", database_url())
-    subprocess.run([sys.executable, "manage.py", "collectstatic", "--noinput", "-v0"], cwd=ROOT, check=True)
-    port = free_port()
-    with running([services.web("127.0.0.1", port)], tmp_path / "log", lambda _line: None) as stack:
-        yield f"http://127.0.0.1:{port}", stack.children[0]
-    streams.connection().flushdb()
-
-
-@pytest.fixture
-def site(web) -> str:
-    return web[0]
 
 
 def begin(page, person: Person, **fields) -> None:
@@ -70,7 +44,7 @@ def ten_changes_are_undone(page) -> None:
     expect(page.locator("[data-pick='1']")).to_be_checked()  # 13 changes less 10: the third
 
 
-def an_ended_session_loses_nothing(page) -> None:
+def an_ended_session_loses_nothing(page, person: Person) -> None:
     comment(page).fill("Written before the session ended.")
     Session.objects.all().delete()
     here = page.url
@@ -80,9 +54,7 @@ def an_ended_session_loses_nothing(page) -> None:
     with page.context.expect_page() as opened:
         page.get_by_role("link", name="Sign in").last.click()
     tab = opened.value
-    tab.get_by_label("Email").fill("keeper@example.org")
-    tab.get_by_label("Password").fill(PASSWORD)
-    tab.get_by_role("button", name="Sign in").click()
+    enter(tab, person)
     tab.wait_for_url(here)  # back at the same item
     tab.close()
     page.keyboard.press("Control+Enter")
@@ -91,14 +63,12 @@ def an_ended_session_loses_nothing(page) -> None:
     assert act.text == "Written before the session ended."
 
 
-def a_reload_after_the_session_leads_back_with_what_was_typed(page) -> None:
+def a_reload_after_the_session_leads_back_with_what_was_typed(page, person: Person) -> None:
     comment(page).fill("Typed, then the page was loaded anew.")
     Session.objects.all().delete()
     here = page.url
     page.reload()
-    page.get_by_label("Email").fill("keeper@example.org")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    enter(page, person)
     page.wait_for_url(here)
     expect(comment(page)).to_have_value("Typed, then the page was loaded anew.")
 
@@ -152,8 +122,8 @@ def test_what_was_typed_survives_everything(page, web):
     person = sign_in(page, "keeper")
     begin(page, person)
     ten_changes_are_undone(page)
-    an_ended_session_loses_nothing(page)
-    a_reload_after_the_session_leads_back_with_what_was_typed(page)
+    an_ended_session_loses_nothing(page, person)
+    a_reload_after_the_session_leads_back_with_what_was_typed(page, person)
     page = a_closed_lid_without_a_network_loses_nothing(page)
     a_restarted_server_loses_nothing(page, web[1])
     an_item_whose_time_is_over_goes_on_by_itself(page, person)

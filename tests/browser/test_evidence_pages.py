@@ -13,7 +13,8 @@ from alignapp.accounts.models import Person
 from alignapp.feedback.models import Feedback, GapResolution
 from alignapp.feedback.services import record_feedback
 from alignapp.profiles.services import new_version
-from tests.browser.test_main_path import PASSWORD, SHOTS, check
+from tests.browser.looking import look
+from tests.browser.people import sign_in
 from tests.web import learned
 from tests.web.rows import answered_turn, conversation_of
 from tests.web.test_adapters_kinds import measured
@@ -22,16 +23,6 @@ LONG = (
     "Put the eggs into boiling water, wait for about ten minutes, then cool them under cold water so that "
     "the shells come off easily. Fresh eggs need a little longer, and large ones do too."
 )
-
-
-def sign_in(page) -> Person:
-    person = Person.objects.create_user("evidence@example.org", PASSWORD)
-    page.goto("/accounts/login/")
-    page.get_by_label("Email").fill(person.email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="What comes next")).to_be_visible()
-    return person
 
 
 def rate_conversations(person: Person, count: int) -> None:
@@ -58,7 +49,7 @@ def look_at_cards(page, person: Person) -> None:
     unsure = learned.artifact(person, "steer", proven=False, card=learned.results(low=0.46))
     for artifact, name in ((older, "card-older"), (newer, "card-calibrated"), (unsure, "card-unsure")):
         page.goto(f"/alignment/artifacts/{artifact.id}/")
-        check(page, name)
+        look(page, name)
     with page.expect_download() as download:
         page.get_by_role("link", name="Model card").click()
     assert download.value.suggested_filename == "README.md"
@@ -66,9 +57,9 @@ def look_at_cards(page, person: Person) -> None:
 
 def judge_by_keyboard(page) -> None:
     page.goto("/feedback/consistency/")
-    check(page, "consistency-before")
+    look(page, "consistency-before")
     page.get_by_role("link", name="Begin").click()
-    check(page, "consistency-pair")
+    look(page, "consistency-pair")
     for number, key in ((1, "1"), (2, "2"), (3, "0")):
         expect(page.get_by_text(f"{number} of 10")).to_be_visible()
         # The longer answer was rated better: it stands first or second.
@@ -77,12 +68,12 @@ def judge_by_keyboard(page) -> None:
     assert Feedback.objects.filter(kind="repeat").count() == 3
     page.get_by_role("link", name="Stop here").click()
     expect(page.get_by_role("heading", name="blind repeats")).to_be_visible()
-    check(page, "consistency-after")
+    look(page, "consistency-after")
 
 
 def answer_gaps(page) -> None:
     page.goto("/feedback/said-and-shown/")
-    check(page, "gaps")
+    look(page, "gaps")
     page.get_by_role("button", name=re.compile("Noise.*Brief answers")).click()
     expect(page.get_by_role("heading", name="What you said to gaps")).to_be_visible()
     assert GapResolution.objects.get().decision == "noise"
@@ -90,25 +81,24 @@ def answer_gaps(page) -> None:
     page.get_by_label("What does it depend on?").first.fill("Only when I cook.")
     page.get_by_role("button", name="Keep with this note").first.click()
     expect(page.get_by_text("Only when I cook.")).to_be_visible()
-    check(page, "gaps-answered")
+    look(page, "gaps-answered")
 
 
 @pytest.mark.timeout(420)
 def test_the_evidence_pages(page):
-    SHOTS.mkdir(exist_ok=True)
-    person = sign_in(page)
+    person = sign_in(page, "evidence")
     empty = ("/feedback/consistency/", "consistency-empty"), ("/feedback/said-and-shown/", "gaps-empty")
     for url, name in empty:
         page.goto(url)
-        check(page, name)
+        look(page, name)
     rate_conversations(person, 14)
     page.goto("/alignment/values/")
     expect(page.get_by_label("Strength, Brief answers")).to_be_visible()
     page.locator("details summary").first.click()
-    check(page, "values-at-work")
+    look(page, "values-at-work")
     look_at_cards(page, person)
     judge_by_keyboard(page)
     answer_gaps(page)
     page.goto("/alignment/")
-    check(page, "alignment-consistency")
+    look(page, "alignment-consistency")
     assert page.problems == []

@@ -10,15 +10,8 @@ from playwright.sync_api import expect
 from alignapp.accounts.models import Person
 from alignapp.chat.models import Conversation, Turn
 from alignapp.feedback.services import record_feedback
-from tests.browser.test_annotation import sign_in, site  # noqa: F401  # the web alone
-from tests.browser.test_main_path import PASSWORD
+from tests.browser.people import enter, sign_in
 from tests.web.rows import answered_turn, conversation_of
-
-
-def sign_in_again(page, person: Person) -> None:
-    page.get_by_label("Email").fill(person.email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
 
 
 def first_message(page, person: Person) -> None:
@@ -28,7 +21,7 @@ def first_message(page, person: Person) -> None:
     Session.objects.all().delete()
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_text("You were signed out, so what you sent was not stored.")).to_be_visible()
-    sign_in_again(page, person)
+    enter(page, person)
     page.wait_for_url("**/chat/")
     expect(page.get_by_label("Your message")).to_have_value("Typed before")
     page.evaluate(
@@ -51,7 +44,7 @@ def next_message(page, person: Person) -> None:
     expect(page.get_by_label("Your message")).to_have_value("And now?")
     other = page.context.new_page()
     other.goto("/accounts/login/")
-    sign_in_again(other, person)
+    enter(other, person)
     expect(other.get_by_role("button", name="Sign out")).to_be_visible()
     other.close()
     page.get_by_label("Your message").press("Enter")
@@ -79,7 +72,7 @@ def survey(page, person: Person) -> None:
     page.locator("[name='use_cases']").first.check()
     Session.objects.all().delete()
     page.get_by_role("button", name="Save the profile").click()
-    sign_in_again(page, person)
+    enter(page, person)
     expect(page.get_by_text("You were signed out when you sent this.")).to_be_visible()
     expect(words).to_have_value("Brief, please.")
     expect(page.locator("[name='use_cases']").first).to_be_checked()
@@ -94,7 +87,7 @@ def test_what_was_typed_outlives_an_ended_session(page):
     first_message(page, person)
     next_message(page, person)
     remove_feedback(page, person)
-    sign_in_again(page, person)
+    enter(page, person)
     survey(page, person)
     # htmx notes what we made of the sign-in page; nothing else was wrong.
     assert [words for words in page.problems if "Response Status Error Code 200" not in words] == []

@@ -3,47 +3,22 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from django.conf import settings
 from playwright.sync_api import expect
 
 from alignapp.accounts.models import Person
 from alignapp.adapters.models import Artifact, Job
 from alignapp.chat.models import Reply
 from alignapp.feedback.services import record_feedback
+from tests.browser.looking import look
+from tests.browser.people import PASSWORD
 from tests.web.rows import answered_turn, conversation_of
-
-SHOTS = Path(settings.VAR_DIR) / "screenshots"
-PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
-PASSWORD = "a long pass phrase"
-
-
-def check(page, name: str) -> None:
-    """Look at a page in both widths and both schemes: no serious axe finding, nothing beside the screen."""
-    for size in (DESKTOP, PHONE):
-        page.set_viewport_size(size)
-        overflow = page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert overflow <= 0, f"{name} is {overflow} px wider than {size['width']} px"
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            # caret="initial": to hide the caret Playwright would add a style, which our policy blocks.
-            shot = SHOTS / f"{name}-{size['width']}-{scheme}.png"
-            page.screenshot(path=shot, full_page=True, caret="initial")
-            found = Axe().run(page).response["violations"]
-            serious = [v for v in found if v["impact"] in ("serious", "critical")]
-            assert not serious, [(name, scheme, v["id"], v["nodes"][0]["html"][:200]) for v in serious]
-    page.set_viewport_size(DESKTOP)
-    page.emulate_media(color_scheme="light")
 
 
 def sign_up(page) -> Person:
     page.goto("/")
-    check(page, "landing")
+    look(page, "landing")
     page.get_by_role("link", name="Sign up").first.click()
     page.get_by_label("Email").fill("browser@example.org")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
@@ -52,7 +27,7 @@ def sign_up(page) -> Person:
     # The browser itself holds the form back: the consent is required.
     expect(page.get_by_role("heading", name="Sign up")).to_be_visible()
     page.get_by_label("I have read this and agree").check()
-    check(page, "sign-up")
+    look(page, "sign-up")
     page.get_by_role("button", name="Sign up").click()
     expect(page.get_by_role("heading", name="What comes next")).to_be_visible()
     return Person.objects.get(email="browser@example.org")
@@ -62,7 +37,7 @@ def state_values(page) -> None:
     page.goto("/profile/values/")
     page.get_by_label(re.compile("own words", re.IGNORECASE)).first.fill("Use simple, everyday words.")
     expect(page.locator("#preview")).to_contain_text("Use simple, everyday words.")
-    check(page, "values")
+    look(page, "values")
     page.get_by_role("button", name="Save", exact=True).click()
     page.goto("/profile/message/")
     expect(page.get_by_label(re.compile("message", re.IGNORECASE)).first).to_have_value(
@@ -74,7 +49,7 @@ def answer_inventory_page(page) -> None:
     page.goto("/profile/personality/page/1/")
     for question in page.locator("fieldset").all()[:10]:
         question.locator("input[type=radio]").nth(3).check(force=True)
-    check(page, "inventory")
+    look(page, "inventory")
     page.reload()
     expect(page.locator("input[type=radio]:checked")).to_have_count(10)
 
@@ -82,10 +57,10 @@ def answer_inventory_page(page) -> None:
 def chat_and_rate(page) -> None:
     page.goto("/chat/")
     page.get_by_label("Your message").fill("How do I boil an egg?")
-    check(page, "chat-list")
+    look(page, "chat-list")
     page.get_by_role("button", name="Send").click()
     expect(page.locator("[data-score]")).to_have_count(4, timeout=60_000)
-    check(page, "chat-rated")
+    look(page, "chat-rated")
     for position in range(4):
         page.locator("[data-score]").nth(position).focus()
         for _ in range(position + 1):
@@ -108,14 +83,14 @@ def learn(page, person: Person) -> Artifact:
         for reply, score in zip(replies, (92, 11), strict=True):
             record_feedback(person, turn, "rating", reply=reply, score=score)
     page.goto("/alignment/")
-    check(page, "alignment-ready")
+    look(page, "alignment-ready")
     page.locator("#learn-dpo").get_by_role("button", name=re.compile("learn", re.IGNORECASE)).click()
     expect(page).to_have_url(re.compile("/alignment/jobs/"))
     expect(page.locator("progress").first).to_be_visible()
     # The page asks again by itself until the job has ended.
     expect(page.locator("#job-state")).to_contain_text("It has learned", timeout=420_000)
     expect(page.get_by_role("link", name=re.compile("Report card"))).to_be_visible()
-    check(page, "job-done")
+    look(page, "job-done")
     job = Job.objects.get(person=person)
     assert job.state == Job.State.DONE, job.reason
     return Artifact.objects.get(job=job)
@@ -123,14 +98,14 @@ def learn(page, person: Person) -> Artifact:
 
 def switch_on_and_chat(page, person: Person, artifact: Artifact) -> None:
     page.goto(f"/alignment/artifacts/{artifact.id}/")
-    check(page, "report-card")
+    look(page, "report-card")
     page.request.post(
         f"/alignment/artifacts/{artifact.id}/on",
         form={"accept_unproven": "on"},
         headers={"X-CSRFToken": csrf(page), "Referer": page.url},
     )
     page.goto("/alignment/")
-    check(page, "alignment-on")
+    look(page, "alignment-on")
     page.goto("/chat/")
     page.get_by_label("Your message").fill("How do I cook rice?")
     page.keyboard.press("Enter")
@@ -147,8 +122,7 @@ def csrf(page) -> str:
 
 
 @pytest.mark.timeout(700)
-def test_from_signing_up_to_an_aligned_answer(page):
-    SHOTS.mkdir(exist_ok=True)
+def test_from_signing_up_to_an_aligned_answer(page, workers):
     person = sign_up(page)
     state_values(page)
     answer_inventory_page(page)
@@ -156,5 +130,5 @@ def test_from_signing_up_to_an_aligned_answer(page):
     artifact = learn(page, person)
     switch_on_and_chat(page, person, artifact)
     page.goto("/account/")
-    check(page, "account")
+    look(page, "account")
     assert page.problems == []

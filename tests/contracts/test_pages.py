@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
 from django.conf import settings
@@ -66,6 +67,15 @@ def test_the_scan_sees_what_it_should():
     bad += '<script src="//x">'
     assert len(inline_in(bad)) == 6
     assert inline_in('<script src="/a.js"></script><svg class="x"></svg>') == []
+    assert misplaced_headings("<h1>A</h1><h3>C</h3>") == ["h3 after h1"]
+    assert misplaced_headings("<h1>A</h1><h2>B</h2><h3>C</h3><h2>D</h2>") == []
+
+
+def misplaced_headings(html: str) -> list[str]:
+    """Return where who jumps from heading to heading would stumble: a page has one h1, first, and no gaps."""
+    levels = [0, *map(int, re.findall(r"<h([1-6])\b", html))]
+    found = [f"h{below} after h{above}" for above, below in pairwise(levels) if below > above + 1]
+    return found + ([] if levels.count(1) == 1 else [f"{levels.count(1)} h1"])
 
 
 def pages(rows, owner) -> Iterator[tuple[str, object]]:
@@ -98,7 +108,7 @@ def pages(rows, owner) -> Iterator[tuple[str, object]]:
         yield path, ask(signed_in, "GET", path)
 
 
-def test_every_page_has_the_policy_and_nothing_inline(rows, owner):
+def test_every_page_has_the_policy_nothing_inline_and_an_outline(rows, owner):
     wrong, count = [], 0
     for name, response in pages(rows, owner):
         if not response.headers["Content-Type"].startswith("text/html"):
@@ -110,8 +120,11 @@ def test_every_page_has_the_policy_and_nothing_inline(rows, owner):
             wrong.append(f"{name}: {response.headers['Content-Security-Policy']}")
         if response.status_code == 200 or response.status_code >= 400:
             count += 1
-            wrong += [f"{name}: {what}" for what in inline_in(response.content.decode())]
-    assert wrong == []
+            html = response.content.decode()
+            wrong += [f"{name}: {what}" for what in inline_in(html)]
+            if "<html" in html and "admin" not in name:
+                wrong += [f"{name}: {what}" for what in misplaced_headings(html)]
+    assert sorted(set(wrong)) == []
     assert count > 60
 
 

@@ -21,11 +21,6 @@ from personalization.records import Message, Pair
 from tests import tiny
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
-
-
 def pair(i: int, *, margin: float = 1.0, chosen: str = "", conversation: str = "") -> Pair:
     prompt = (Message("user", f"Question {i}?"),)
     return Pair(conversation or f"chat-{i}", (), prompt, chosen or f"yes {i}", f"no {i}", margin)

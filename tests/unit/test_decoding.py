@@ -13,7 +13,6 @@ from personalization.decoding.ahead import Beginning, search
 from personalization.decoding.objectives import (
     Candidate,
     Objective,
-    by_keywords,
     by_length,
     by_reward,
     calibrated,
@@ -93,11 +92,6 @@ def test_equal_and_opposite_objectives_never_choose_a_worse_one_than_either_alon
 def test_nothing_to_choose_from_is_an_error():
     with pytest.raises(ValueError, match="no candidate"):
         choose([felt()], [])
-
-
-def test_keywords_are_whole_words():
-    texts = [Candidate("A catalogue.", 2), Candidate("The CAT, asleep", 3), Candidate("cat and dog", 3)]
-    assert by_keywords(["cat", "dog"]).scores(texts) == [0.0, 0.5, 1.0]
 
 
 def test_length_is_nearest_to_the_asked_one():

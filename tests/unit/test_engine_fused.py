@@ -58,11 +58,6 @@ FAMILIES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
-
-
 def made(kind: type[PreTrainedModel], config) -> BaseModel:
     torch.manual_seed(3)
     model = kind(config).eval().requires_grad_(False)

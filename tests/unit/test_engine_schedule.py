@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,11 +15,6 @@ from personalization.engine.local import LocalEngine
 from personalization.engine.requests import Finished, GenerationRequest, Sampling
 from personalization.records import Message
 from tests import tiny
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 @pytest.fixture

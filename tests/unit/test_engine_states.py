@@ -26,11 +26,6 @@ from tests import tiny
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="module")
 def engine() -> Iterator[LocalEngine]:
     made = LocalEngine(tiny.base(), max_rows=4)

@@ -19,11 +19,6 @@ from tests import tiny
 from tests.unit.test_training import FAST, pairs, train
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
-
-
 @given(
     up=st.lists(st.floats(-3, 3), min_size=3, max_size=3),
     down=st.lists(st.floats(-3, 3), min_size=3, max_size=3),

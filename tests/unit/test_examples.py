@@ -28,11 +28,6 @@ SETTINGS = TrainingSettings(
 ADAPTERS = [m for m in registry.all_methods() if m.produces == "adapter"]
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
-
-
 def about(i: int) -> dict:
     return {
         "conversation": f"chat-{i}",

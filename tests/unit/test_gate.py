@@ -29,11 +29,6 @@ from tests import tiny
 from tests.gates import gate, leanings
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
-
-
 def test_the_leaning_is_that_of_the_openings_after_the_whole_prompt():
     base, asked = tiny.base(), (*HARMFUL[:3], HARMFUL[0] + " Now.", "a")
     requests = Requests(base, asked)

@@ -20,7 +20,6 @@ from tests.unit.trl_losses import dpo_loss, kto_losses
 
 ADAPTERS = [m for m in registry.all_methods() if m.produces == "adapter"]
 PAIR_LOSSES = [m for m in ADAPTERS if m.data in PAIRED]
-ANSWER_LOSSES = [m for m in ADAPTERS if m.data not in PAIRED]
 
 TOKENS = torch.tensor([5.0, 9.0, 3.0, 7.0, 2.0, 8.0])
 POLICY = torch.tensor([-9.0, -30.0, -4.0, -12.0, -3.0, -21.0])  # three chosen, then three rejected

@@ -23,11 +23,6 @@ from tests.unit.test_training import FAST, SAFETENSORS, fingerprint, train
 LENGTHS = st.tuples(st.integers(1, 9), st.lists(st.integers(1, 9), max_size=3))
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
-
-
 def drawn(shapes: list[tuple[int, list[int]]], seed: int) -> list[Text]:
     generator = torch.Generator().manual_seed(seed)
     return [

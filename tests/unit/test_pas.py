@@ -31,11 +31,6 @@ from tests import tiny
 HEADS, WIDTH = 5, 6
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
-
-
 def drawn(count: int, seed: int = 0) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(count, 2, HEADS, WIDTH, generator=generator)

@@ -30,11 +30,6 @@ from tests.gates import gate
 LETTERS = "abcdefghijklmnopqrstuvwxyz     "
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
-
-
 def pairs(count: int, *, first: int = 0, taste: bool) -> list[Pair]:
     """Random answers; with a taste the chosen one is the one that shouts."""
     made = []

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-import torch
-
 from personalization.evaluation.robustness import PARAPHRASES, paraphrased, robustness
 from personalization.models.interventions import Interventions, Row
 from personalization.models.preference import score
@@ -14,11 +11,6 @@ from tests import tiny
 PAIRS = [
     Pair(f"chat-{i}", (), (Message("user", f"Question {i}?"),), f"YES {i}!", f"no, {i}") for i in range(5)
 ]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 def test_only_the_last_message_is_asked_in_another_way():

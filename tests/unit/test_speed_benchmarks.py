@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 
-import pytest
 import torch
 
 from benchmarks.steering_fit import others
@@ -15,11 +14,6 @@ from benchmarks.training.lessons import learner_of, settings_of
 from personalization.methods.pas import ItemHeads, directions
 from personalization.records import Message, Pair
 from tests import tiny
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 def test_ways_take_turns_forwards_and_backwards():

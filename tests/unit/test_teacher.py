@@ -27,11 +27,6 @@ SETTINGS = TrainingSettings(rank=4, alpha=8, learning_rate=5e-3, epochs=6, pairs
 RATINGS = {"a cat": 90, "two dogs!": 40, "three small birds": 10, "no": 55}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
-
-
 def question(number: int) -> tuple[Message, ...]:
     return (Message("user", f"Question {number}?"),)
 

@@ -28,11 +28,6 @@ FAST = TrainingSettings(rank=2, alpha=4, learning_rate=3e-3, epochs=2, pairs_per
 SAFETENSORS = "adapter_model.safetensors"
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
-
-
 def pairs(count: int) -> list[Pair]:
     return [
         Pair(

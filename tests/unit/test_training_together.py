@@ -26,11 +26,6 @@ SETTINGS = TrainingSettings(
 SAFETENSORS = "adapter_model.safetensors"
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
-
-
 def pairs(count: int, word: str) -> list[Pair]:
     return [
         Pair(

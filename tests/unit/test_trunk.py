@@ -24,11 +24,6 @@ TEXTS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
-
-
 @pytest.mark.parametrize("first", [1, 2])
 def test_log_probabilities_are_those_of_the_whole_model(first):
     base = tiny.base()

@@ -19,6 +19,12 @@ def quick_passwords(settings) -> None:
 
 
 @pytest.fixture(autouse=True)
+def own_folders(settings, tmp_path) -> None:
+    """Keep what a test seals and learns in folders of its own."""
+    settings.ARTIFACT_DIR, settings.CHECKPOINT_DIR = tmp_path / "artifacts", tmp_path / "checkpoints"
+
+
+@pytest.fixture(autouse=True)
 def broker() -> Iterator[str]:
     """Leave nothing behind in the broker."""
     yield

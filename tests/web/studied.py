@@ -8,9 +8,12 @@ from django.db.models import F
 
 from alignapp.accounts.consent import give_consent
 from alignapp.accounts.models import Person
+from alignapp.adapters.models import Artifact, Job
 from alignapp.annotation.access import Role
 from alignapp.annotation.models import Assignment, Item, Membership, Project
 from alignapp.annotation.services import answers, items, projects
+from alignapp.studies.models import Arm
+from tests.web import learned
 
 PROTOCOLS = [{"name": "slider-1-100"}, {"name": "pick-1-of-n"}]
 LONG, SHORT = "long", "short"  # the makers of an item's two answers
@@ -71,3 +74,21 @@ def says(
             values[f"touched.slider-1-100.{one.id}"] = ["on"]
     answers.submit(assignment, values)
     return assignment
+
+
+def made_by(job: Job) -> Artifact:
+    """Return a sealed artifact of a job, as a worker would leave it."""
+    made = learned.artifact(job.person)
+    blank, made.job = made.job, job
+    made.save()
+    blank.delete()
+    Job.objects.filter(pk=job.pk).update(state=Job.State.DONE)
+    return made
+
+
+def scored(arm: Arm, right: list[tuple[float, float, float]], count: int | None = None) -> None:
+    """Give an arm scores: each comparison's base, group and own, spread over so many items."""
+    count = count or len(right)
+    arm.group_scores = {f"k{i}": [f"c{i % count}", base, group] for i, (base, group, _) in enumerate(right)}
+    arm.own_scores = {f"k{i}": [f"c{i % count}", base, own] for i, (base, _, own) in enumerate(right)}
+    arm.save()

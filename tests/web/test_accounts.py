@@ -229,3 +229,11 @@ def test_health_names_what_does_not_answer(client, settings):
     streams.connection.cache_clear()
     assert response.status_code == 503
     assert response.json() == {"database": "ok", "broker": "unreachable"}
+
+
+def test_no_browser_keeps_what_somebody_signed_in_was_shown(client, owner, client_of):
+    def kept(who, name: str) -> str | None:
+        return who.get(reverse(name)).headers.get("Cache-Control")
+
+    assert kept(client, "home") is None
+    assert {kept(client_of(owner), name) for name in ("home", "chat:list", "account")} == {"no-store"}

@@ -27,11 +27,6 @@ State = Artifact.State
 ACTS = [acts.promote, acts.roll_back, acts.quarantine, acts.expire, acts.restore, acts.pin, acts.unpin]
 
 
-@pytest.fixture(autouse=True)
-def store_of_this_test(settings, tmp_path):
-    settings.ARTIFACT_DIR = tmp_path / "artifacts"
-
-
 @pytest.fixture
 def operator(db) -> Person:
     return Person.objects.create_user("operator@example.org", "a long pass phrase")

@@ -16,11 +16,6 @@ PAGE = "/alignment/"
 SCRIPT = {"Accept": "application/json"}
 
 
-@pytest.fixture(autouse=True)
-def store_of_this_test(settings, tmp_path):
-    settings.ARTIFACT_DIR = tmp_path / "artifacts"
-
-
 def words(response) -> str:
     return " ".join(str(message) for message in get_messages(response.wsgi_request))
 

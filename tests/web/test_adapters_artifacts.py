@@ -22,11 +22,6 @@ from tests.web import learned
 from tests.web.rows import answered_turn
 
 
-@pytest.fixture(autouse=True)
-def store_of_this_test(settings, tmp_path):
-    settings.ARTIFACT_DIR = tmp_path / "artifacts"
-
-
 def page(client, artifact: Artifact) -> str:
     return client.get(reverse("adapters:artifact", args=[artifact.id])).content.decode()
 

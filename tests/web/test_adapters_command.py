@@ -16,11 +16,6 @@ from alignapp.audit.models import AuditEvent
 from tests.web import learned
 
 
-@pytest.fixture(autouse=True)
-def store_of_this_test(settings, tmp_path):
-    settings.ARTIFACT_DIR = tmp_path / "artifacts"
-
-
 def adapters(*words: str):
     out = StringIO()
     call_command("adapters", *words, "--json", stdout=out)

@@ -15,11 +15,6 @@ from tests.web import learned
 FRESH = [{"prompt": f"Question {i}?", "base": f"plain {i}", "artifact": f"mine {i}"} for i in range(8)]
 
 
-@pytest.fixture(autouse=True)
-def store_of_this_test(settings, tmp_path):
-    settings.ARTIFACT_DIR = tmp_path / "artifacts"
-
-
 @pytest.fixture
 def artifact(owner) -> Artifact:
     same = {"prompt": "Same?", "base": "alike", "artifact": " alike"}

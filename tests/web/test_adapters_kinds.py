@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import re
 
-import pytest
 from django.template.loader import render_to_string
 from django.urls import reverse
 
@@ -15,11 +14,6 @@ from alignapp.charts import reliability
 from personalization.evaluation.calibration import calibration
 from personalization.evaluation.evenness import evenness
 from tests.web import learned
-
-
-@pytest.fixture(autouse=True)
-def store_of_this_test(settings, tmp_path):
-    settings.ARTIFACT_DIR = tmp_path / "artifacts"
 
 
 def measured() -> dict:

@@ -26,11 +26,6 @@ from workers.tasks.live import look_at_live
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def store_of_this_test(settings, tmp_path):
-    settings.ARTIFACT_DIR = tmp_path / "artifacts"
-
-
 def on(person: Person, **fields) -> Artifact:
     """Return a new proven artifact that is switched on."""
     artifact = learned.artifact(person, **fields)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from django.urls import reverse
 from huggingface_hub import ModelCard
 
@@ -12,11 +11,6 @@ from alignapp.adapters import modelcard, store
 from alignapp.adapters.headline import estimate, headline
 from personalization.statistics import Estimate, more_comparisons, wilson
 from tests.web import learned
-
-
-@pytest.fixture(autouse=True)
-def store_of_this_test(settings, tmp_path):
-    settings.ARTIFACT_DIR = tmp_path / "artifacts"
 
 
 def of(value: float, low: float | None, high: float | None, n: int = 40) -> dict:

@@ -22,11 +22,6 @@ from tests.web.operating import signed_in_with
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def store_of_this_test(settings, tmp_path):
-    settings.ARTIFACT_DIR = tmp_path / "artifacts"
-
-
 @pytest.fixture
 def operator():
     return signed_in_with("operator", Person.objects.create_user("op@example.org", "a long pass phrase"))

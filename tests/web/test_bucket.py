@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import time
+import uuid
 import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
@@ -19,6 +20,7 @@ from django.core.management import call_command
 from django.urls import reverse
 from moto.server import ThreadedMotoServer
 
+from alignapp.accounts.consent import give_consent
 from alignapp.accounts.erase import erase, repeat_purges
 from alignapp.accounts.export import export
 from alignapp.accounts.models import Erasure, Person
@@ -28,6 +30,9 @@ from alignapp.adapters.models import Artifact
 from alignapp.adapters.removal import remove
 from alignapp.audit.models import AuditEvent
 from alignapp.buckets import bucket_storage
+from alignapp.chat import streams
+from alignapp.feedback.services import record_feedback
+from alignapp.instant import services
 from alignapp.instant.models import InstantVector
 from alignapp.processes import tidying
 from personalization import artifacts
@@ -35,6 +40,9 @@ from personalization.errors import ArtifactError
 from tests.ports import free_port
 from tests.web import learned
 from tests.web.everything import everything_of
+from tests.web.rows import answered_turn, conversation_of, states_of
+from workers import queues
+from workers.tasks.instant import follow_ratings
 
 pytestmark = pytest.mark.django_db
 
@@ -92,6 +100,23 @@ def elsewhere(settings, tmp_path, name: str = "another-host") -> None:
 
 def copies() -> list[str]:
     return [path.name for path in _cache().glob("??/*")]
+
+
+def test_a_rating_waits_for_no_bucket_and_a_worker_seals_what_it_says(owner, bucket, on_commit):
+    give_consent(owner)
+    turn, replies = answered_turn(conversation_of(owner), "one", "two")
+    states_of(replies)
+    with on_commit(execute=True):
+        for reply, score in zip(replies, (90, 10), strict=True):
+            record_feedback(owner, turn, "rating", reply=reply, score=score)
+    assert (keys(bucket), services.current(owner)) == ([], None)
+    assert streams.connection().llen(queues.HOUSEKEEPING) == 2
+    for _ in range(2):
+        follow_ratings(str(owner.pk))
+    vector = InstantVector.objects.get()
+    assert (vector.ratings, vector.is_current) == (2, True)
+    assert {key.split("/")[1] for key in keys(bucket)} == {vector.digest}
+    follow_ratings(str(uuid.uuid4()))  # somebody who left meanwhile
 
 
 def test_what_one_host_sealed_another_fetches_and_verifies(owner, bucket, settings, tmp_path):

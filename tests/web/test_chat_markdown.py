@@ -32,7 +32,7 @@ ATTACKS = [
     "<form action='/chat/new'><button>go</button></form>",
 ]
 ALLOWED = re.compile(
-    r"</?(p|br|hr|blockquote|pre|code|em|strong|s|ul|ol|li|h4|h5|h6)( start=\"\d+\")?>"
+    r"</?(p|br|hr|blockquote|pre|code|em|strong|s|ul|ol|li|h2|h3|h4|h5|h6)( start=\"\d+\")?>"
     r"|</?(table|thead|tbody|tr|th|td)>"
     r"|<a( href=\"(https?|mailto):[^\"]*\")?( rel=\"noopener noreferrer nofollow\")?>|</a>"
 )
@@ -53,6 +53,7 @@ def test_markdown_that_helps_is_kept():
         "# Title\n\n**bold** [link](https://a.example)\n\n1. one\n\n| a |\n|---|\n| b |\n\n```\nx < y\n```"
     )
     assert "<h4>Title</h4>" in html
+    assert render("# Title", under=1) == "<h2>Title</h2>\n"
     assert "<strong>bold</strong>" in html
     assert '<a href="https://a.example" rel="noopener noreferrer nofollow">link</a>' in html
     assert "<td>b</td>" in html

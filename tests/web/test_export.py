@@ -22,11 +22,6 @@ PASSWORD = "a long pass phrase"
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def own_folders(settings, tmp_path):
-    settings.ARTIFACT_DIR, settings.CHECKPOINT_DIR = tmp_path / "artifacts", tmp_path / "checkpoints"
-
-
 def exported(person: Person) -> dict[str, bytes]:
     with export(person) as file, zipfile.ZipFile(file) as archive:
         assert archive.testzip() is None

@@ -32,11 +32,6 @@ from tests.web.rows import answered_turn, conversation_of, states_of
 pytestmark = pytest.mark.django_db(transaction=True)  # what follows a rating follows its commit
 
 
-@pytest.fixture(autouse=True)
-def own_folders(settings, tmp_path):
-    settings.ARTIFACT_DIR, settings.CHECKPOINT_DIR = tmp_path / "artifacts", tmp_path / "checkpoints"
-
-
 @pytest.fixture
 def person(owner) -> Person:
     give_consent(owner)

@@ -35,11 +35,6 @@ pytestmark = pytest.mark.django_db
 SECRET_WORDS = "what nobody may read"
 
 
-@pytest.fixture(autouse=True)
-def own_folders(settings, tmp_path):
-    settings.ARTIFACT_DIR, settings.CHECKPOINT_DIR = tmp_path / "artifacts", tmp_path / "checkpoints"
-
-
 @pytest.fixture
 def operator(db) -> Program:
     return operators_program()

@@ -24,11 +24,6 @@ from tests.web.programs import BASE, Program, auditors_program, operators_progra
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def own_folders(settings, tmp_path):
-    settings.ARTIFACT_DIR, settings.CHECKPOINT_DIR = tmp_path / "artifacts", tmp_path / "checkpoints"
-
-
 @pytest.fixture
 def operator(db) -> Program:
     return operators_program()

@@ -31,11 +31,6 @@ from workers.tasks.live import prune
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def store_of_this_test(settings, tmp_path):
-    settings.ARTIFACT_DIR = tmp_path / "artifacts"
-
-
 @pytest.fixture
 def operator():
     return signed_in_with("operator", Person.objects.create_user("op@example.org", "a long pass phrase"))

@@ -19,11 +19,6 @@ from tests.web.rows import answered_turn, conversation_of, reward_of, states_of
 pytestmark = pytest.mark.django_db(transaction=True)  # what follows a rating follows its commit
 
 
-@pytest.fixture(autouse=True)
-def own_folders(settings, tmp_path):
-    settings.ARTIFACT_DIR, settings.CHECKPOINT_DIR = tmp_path / "artifacts", tmp_path / "checkpoints"
-
-
 def rate_prompts(person, count: int) -> None:
     for _ in range(count):
         turn, replies = answered_turn(conversation_of(person), "one", "two", "three")

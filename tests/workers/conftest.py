@@ -23,16 +23,22 @@ LEASE_SECONDS = 3
 
 
 class Workers:
-    """Starts worker processes and makes sure that none is left."""
+    """Worker processes: started once, used by test after test while they live, and none is left."""
 
-    def __init__(self, environment: dict[str, str], folder: Path) -> None:
-        self.environment, self._folder = environment, folder
-        self._running: list[subprocess.Popen[bytes]] = []
+    def __init__(self, folder: Path) -> None:
+        self.environment: dict[str, str] = {}
+        self._folder = folder
+        self._running: dict[str, tuple[subprocess.Popen[bytes], dict[str, str]]] = {}
 
     def start(self, name: str = "training") -> subprocess.Popen[bytes]:
-        """Start one of the services and return when it is ready."""
+        """Return one of the services when it is ready: the one that runs, if its environment is this."""
+        if name in self._running:
+            process, environment = self._running[name]
+            if process.poll() is None and environment == self.environment:
+                return process
+            self.kill(process)
         service = next(s for s in services.workers() if s.name == name)
-        log = self._folder / f"{name}-{len(self._running)}.log"
+        log = self._folder / f"{name}-{time.monotonic_ns()}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
                 service.command,
@@ -42,7 +48,7 @@ class Workers:
                 cwd=ROOT,
                 start_new_session=True,
             )
-        self._running.append(process)
+        self._running[name] = process, dict(self.environment)
         wait_until(lambda: service.ready_line in log.read_text() or process.poll() is not None)
         assert process.poll() is None, log.read_text()
         return process
@@ -55,7 +61,7 @@ class Workers:
 
     def kill_all(self) -> None:
         """End every worker."""
-        for process in self._running:
+        for process, _environment in self._running.values():
             self.kill(process)
 
 
@@ -97,22 +103,36 @@ def tiny_model(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="package")
+def processes(tmp_path_factory) -> Iterator[Workers]:
+    """The worker processes of all tests here: a start costs ten seconds, and the next test needs the same."""
+    running = Workers(tmp_path_factory.mktemp("workers"))
+    yield running
+    running.kill_all()
+
+
+@pytest.fixture(autouse=True)
+def unasked(request, processes) -> None:
+    """Leave no worker to a test that did not ask for one: it would take what the test does itself."""
+    if "workers" not in request.fixturenames:
+        processes.kill_all()
+
+
 @pytest.fixture
-def workers(transactional_db, tiny_model, tmp_path, settings) -> Iterator[Workers]:
+def workers(processes, transactional_db, tiny_model, settings) -> Iterator[Workers]:
     """Worker processes that share this test's database, broker and folders."""
     settings.JOB_LEASE_SECONDS = LEASE_SECONDS
     MethodInfo.objects.create(name="dpo", data="pairs", produces="adapter", summary="", paper="")
-    environment = {
-        **os.environ,
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    processes.environment = {
+        **inherited,
         "DATABASE_URL": database_url(),
         "ALIGN_MODEL": str(tiny_model),
         "ALIGN_JOB_LEASE_SECONDS": str(LEASE_SECONDS),
         "ALIGN_THREADS": "1",
         "PYTHONUNBUFFERED": "1",
     }
-    running = Workers(environment, tmp_path)
-    yield running
-    running.kill_all()
+    yield processes
     streams.connection().flushdb()
 
 

@@ -106,6 +106,7 @@ def test_a_worker_that_is_told_to_stop_gives_its_job_back(workers):
 
 
 def test_a_lost_message_is_sent_again(workers):
+    workers.kill_all()  # one that runs would be quicker than the loss
     job = start(person_with_pairs("lost@example.org"))
     streams.connection().flushdb()
     workers.start()

@@ -1,16 +1,29 @@
-"""What follows a rating and cannot be done by the web: the safety gate, and states that are missing."""
+"""What follows a rating and is not the web's: a bucket, the safety gate, and states that are missing."""
 
 from __future__ import annotations
 
 import logging
 
+from alignapp.accounts.models import Person
 from alignapp.chat.events import close_connections
 from alignapp.chat.models import Reply
+from alignapp.instant.services import refresh_or_log
 from personalization.errors import AlignError
 from workers import instant
 from workers.app import app
 
 log = logging.getLogger(__name__)
+
+
+@app.task(name="workers.follow_ratings")
+def follow_ratings(person_id: str) -> None:
+    """Replace a person's vector by what their ratings say now; rows decide, so twice is as good as once."""
+    person = Person.objects.filter(pk=person_id).first()
+    try:
+        if person is not None:
+            refresh_or_log(person)
+    finally:
+        close_connections()
 
 
 @app.task(name="workers.gate_instant")

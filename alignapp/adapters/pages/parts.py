@@ -147,11 +147,6 @@ class ArtifactView:
     is_on: bool
 
     @property
-    def needs_acceptance(self) -> bool:
-        """Say whether switching it on asks for a yes to the warning."""
-        return self.artifact.state == Artifact.State.NOT_PROVEN
-
-    @property
     def is_usable(self) -> bool:
         """Say whether it may be switched on at all."""
         return self.artifact.passed_gate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -12,19 +12,8 @@ from django.db.models import Max, Q
 from alignapp.annotation.access import InProjectQuerySet
 from alignapp.owned import OwnedModel
 
-if TYPE_CHECKING:
-    from alignapp.accounts.models import Person
-
 SHORTEST_SECONDS = 5  # of a time limit
 SHARE = [MinValueValidator(0.0), MaxValueValidator(1.0)]
-
-
-class ProjectQuerySet(InProjectQuerySet):
-    """Projects by who may do what in them."""
-
-    def joined_by(self, person: Person) -> Self:
-        """Return the projects in which this person has any role."""
-        return self.filter(memberships__person=person)
 
 
 class Project(OwnedModel):
@@ -72,7 +61,7 @@ class Project(OwnedModel):
     strategy = models.CharField(max_length=10, choices=Strategy, default=Strategy.FILL)
     is_open = models.BooleanField(default=True)
 
-    objects = ProjectQuerySet.as_manager()  # type: ignore[misc] # the base has a plainer one
+    objects = InProjectQuerySet.as_manager()  # type: ignore[misc] # the base has a plainer one
 
     class Meta:
         ordering = ("-created_at",)

@@ -109,7 +109,7 @@ def consent(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
     context = {
         "project": member.project,
         "member": member,
-        "text": markdown.render(member.project.consent_text),
+        "text": markdown.render(member.project.consent_text, under=1),
     }
     return render(request, "annotation/consent.html", context)
 

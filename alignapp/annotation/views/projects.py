@@ -57,7 +57,7 @@ def project(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
         "project": member.project,
         "member": member,
         "guidelines": guidelines,
-        "guidelines_html": markdown.render(guidelines.text) if guidelines else "",
+        "guidelines_html": markdown.render(guidelines.text, under=2) if guidelines else "",
         "queues": [(state, state.label, counts.get(state, 0)) for state in Assignment.State],
         "chosen": chosen,
         "is_stopped": attention.is_stopped(member, attention.of_member(member)),
@@ -118,7 +118,7 @@ def _guidelines_page(request: PersonRequest, member: Membership, form: forms.Gui
         "project": member.project,
         "member": member,
         "form": form if member.manages else None,
-        "versions": [(one, markdown.render(one.text)) for one in versions],
+        "versions": [(one, markdown.render(one.text, under=1)) for one in versions],
     }
     return render(request, "annotation/guidelines.html", context, status=400 if form.is_bound else 200)
 

@@ -13,14 +13,13 @@ from personalization.merging.sparse import at_random, elected
 from personalization.registry import Range
 
 
-@way("dare_ties", paper="arXiv:2311.03099")
+@way("dare_ties", paper="arXiv:2311.03099", rank=16)
 def dare_ties(
     changes: Sequence[Change],
     weights: Sequence[float],
     *,
     density: Annotated[float, Range(0.05, 1.0)] = 0.5,
     seed: Annotated[int, Range(0, 2**31 - 1)] = 0,
-    rank: Annotated[int, Range(1, 256)] = 16,  # noqa: ARG001 - the merge compresses to it
 ) -> Tensor:
     """Drop entries at random, enlarge the others, and let each entry's sign be elected as TIES does."""
     return elected(at_random(changes, density, seed), weights)

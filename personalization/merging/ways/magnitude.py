@@ -13,13 +13,12 @@ from personalization.merging.sparse import largest, weighted
 from personalization.registry import Range
 
 
-@way("magnitude", paper="arXiv:1506.02626")
+@way("magnitude", paper="arXiv:1506.02626", rank=16)
 def magnitude(
     changes: Sequence[Change],
     weights: Sequence[float],
     *,
     density: Annotated[float, Range(0.01, 1.0)] = 0.3,
-    rank: Annotated[int, Range(1, 256)] = 16,  # noqa: ARG001 - the merge compresses to it
 ) -> Tensor:
     """Keep each change's largest entries and add them up; `density` is the share that is kept."""
     return weighted(largest(changes, density), weights).sum(dim=0)

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
 
 from personalization.merging.changes import Change, added
 from personalization.merging.registry import way
-from personalization.registry import Range
 
 
-@way("svd", paper="doi:10.1007/BF02288367")
-def svd(
-    changes: Sequence[Change],
-    weights: Sequence[float],
-    *,
-    rank: Annotated[int, Range(1, 256)] = 16,  # noqa: ARG001 - the merge compresses to it
-) -> Change:
+@way("svd", paper="doi:10.1007/BF02288367", rank=16)
+def svd(changes: Sequence[Change], weights: Sequence[float]) -> Change:
     """Add the changes up and keep the largest singular values: as small as one likes, with a known loss."""
     return added(changes, weights)

@@ -13,13 +13,12 @@ from personalization.merging.sparse import elected, largest
 from personalization.registry import Range
 
 
-@way("ties", paper="arXiv:2306.01708")
+@way("ties", paper="arXiv:2306.01708", rank=16)
 def ties(
     changes: Sequence[Change],
     weights: Sequence[float],
     *,
     density: Annotated[float, Range(0.01, 1.0)] = 0.3,
-    rank: Annotated[int, Range(1, 256)] = 16,  # noqa: ARG001 - the merge compresses to it
 ) -> Tensor:
     """Keep each change's largest entries, let each entry's sign be elected, average those that agree.
 
