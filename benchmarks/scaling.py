@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmarks.training.page import claimed, speed
 
+READ = ("serving", "people", "training", "steering_fit")
 _DAY = 86_400
 LOADS, STREAMS = (
     "MB/s of adapters, if any worker may answer anybody",
@@ -40,8 +41,7 @@ class Measured:
     @classmethod
     def read(cls, folder: Path) -> Measured:
         """Read them. Raises FileNotFoundError when a page was not published yet."""
-        names = ("serving", "people", "training", "steering_fit")
-        serving, people, training, fit = (json.loads((folder / f"{name}.json").read_text()) for name in names)
+        serving, people, training, fit = (json.loads((folder / f"{name}.json").read_text()) for name in READ)
         speeds = serving["side_by_side"]["tokens_per_second"]
         trained = next(row for row in people["grid"] if row["arm"] == "adapter" and row["prompts"] == 32)
         together, crowd = training["ways"][claimed(training["ways"])], fit["ways"]["together_1000"]

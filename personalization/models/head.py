@@ -18,8 +18,8 @@ from torch.nn import functional
 
 from personalization.models.base import BaseModel
 
-# One number for each state and word: 25 MB at a time, which the allocator uses again, not a gigabyte.
-STATES = 128
+# One number for each state and word: 50 MB at a time, not a gigabyte.
+STATES = 256
 
 
 @dataclass(frozen=True, slots=True)

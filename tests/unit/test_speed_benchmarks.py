@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import torch
 
+from benchmarks import scaling
 from benchmarks.steering_fit import others
 from benchmarks.timing import Watch, by_turns, quietness
 from benchmarks.training.__main__ import Ways, compare
@@ -60,5 +62,18 @@ def test_trl_takes_the_same_steps_as_people_who_train_together():
     assert len(found["losses"]["trl"]) == len(some[0].batches)
     assert found["losses"]["trl"][-1] < 0.9 * found["losses"]["trl"][0]
     assert max(found["greatest_differences_from_trl"].values()) < 1e-4
+    assert found["together_from_alone"] < 1e-5
     work = multiply_adds(tiny.base(), some[0], settings)
     assert work["ours"] < work["trl"] < work["trl_plain"]
+
+
+PAGES = Path("docs/benchmarks")
+MISSING = [name for name in scaling.READ if not (PAGES / f"{name}.json").exists()]
+
+
+@pytest.mark.skipif(bool(MISSING), reason=f"not published yet: {', '.join(MISSING)}")
+def test_the_estimate_for_a_million_people_is_worked_out_from_what_is_published():
+    measured = scaling.Measured.read(PAGES)
+    few, many = (scaling.needs(people, measured, scaling.Assumed()) for people in (10_000, 1_000_000))
+    assert all(few[name] > 0 and many[name] == pytest.approx(100 * few[name]) for name in few)
+    assert "1,000,000 people" in scaling.page(measured, scaling.Assumed())
