@@ -82,11 +82,12 @@ def _page(found: Mapping[str, Any]) -> str:
     where = (
         f"{found['model']}, {found['machine']}, commit {found['commit']}, {found['seconds'] / 60:.0f} minutes"
     )
+    rows = f" --rows {found['rows']}" if found.get("rows") else ""
     return f"""# Judges: reward models of several people
 
 {verdict(found)}
 
-`python -m benchmarks.judges --page docs/benchmarks` ({where}).
+`python -m benchmarks.judges{rows} --page docs/benchmarks` ({where}).
 A linear head on the base model's mean hidden states of an answer is learned from people's comparisons: by
 Bradley and Terry's likelihood, people counted alike, and by MORE (Zeng et al. 2023, arXiv:2312.07401) with
 people as its tasks. How much a head is restrained and what a unit of it is worth are chosen inside of what it

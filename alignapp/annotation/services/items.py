@@ -61,8 +61,8 @@ def add_items(project: Project, rows: Iterable[NewItem]) -> Added:
     for batch in _batches(rows):
         unique = {row.key: row for row in batch}
         with transaction.atomic():
-            there = project.items.filter(key__in=unique).values_list("key", flat=True)
-            fresh = [row for key, row in unique.items() if key not in set(there)]
+            there = set(project.items.filter(key__in=unique).values_list("key", flat=True))
+            fresh = [row for key, row in unique.items() if key not in there]
             _add(project, fresh)
         new, known = new + len(fresh), known + len(batch) - len(fresh)
     return Added(new, known)
