@@ -88,7 +88,7 @@ def learn(page, person: Person) -> Artifact:
     expect(page).to_have_url(re.compile("/alignment/jobs/"))
     expect(page.locator("progress").first).to_be_visible()
     # The page asks again by itself until the job has ended.
-    expect(page.locator("#job-state")).to_contain_text("It has learned", timeout=420_000)
+    expect(page.locator("#job-state")).to_contain_text("It has learned", timeout=600_000)
     expect(page.get_by_role("link", name=re.compile("Report card"))).to_be_visible()
     look(page, "job-done")
     job = Job.objects.get(person=person)
@@ -121,7 +121,7 @@ def csrf(page) -> str:
     return next(c["value"] for c in page.context.cookies() if c["name"] == "csrftoken")
 
 
-@pytest.mark.timeout(700)
+@pytest.mark.timeout(900)
 def test_from_signing_up_to_an_aligned_answer(page, workers):
     person = sign_up(page)
     state_values(page)
