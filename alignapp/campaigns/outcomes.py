@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -151,10 +152,14 @@ def _wave(number: int, rows: Sequence[tuple[Any, ...]]) -> Wave:
 
 def _change_of(rows: Iterable[tuple[Any, ...]]) -> Estimate | None:
     """Return the mean change of (person, wave, state, before, after), as points of 1; None without any."""
-    known = [(str(row[0]), row[4] - row[3]) for row in rows if row[3] is not None and row[4] is not None]
-    if not known:
-        return None
-    return clustered_mean([change for _, change in known], [person for person, _ in known])
+    known = [row[4] - row[3] for row in rows if row[3] is not None and row[4] is not None]
+    return _mean_change(tuple(sorted(known))) if known else None
+
+
+@lru_cache(maxsize=256)
+def _mean_change(changes: tuple[float, ...]) -> Estimate:
+    """Return the mean of one wave's changes, each of another person; a wave that is over is drawn once."""
+    return clustered_mean(changes, range(len(changes)))
 
 
 def as_dict(campaign: Campaign) -> dict[str, Any]:

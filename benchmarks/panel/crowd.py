@@ -194,7 +194,8 @@ def _studied(person: Person, people: int) -> None:
         study=study, person=person, comparisons=40, own_scores=scores, group_scores=scores
     )
     count = min(people, 300) - 1
-    _multiply(arm, count, id=ID, person_id="(SELECT id FROM someone WHERE i = g.i + 1)")
+    own = "CASE WHEN g.i < 20 THEN t.own_scores ELSE '{}'::jsonb END"  # as many as a study trains
+    _multiply(arm, count, id=ID, person_id="(SELECT id FROM someone WHERE i = g.i + 1)", own_scores=own)
 
 
 def _measures() -> None:
