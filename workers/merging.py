@@ -1,6 +1,7 @@
-"""From several adapters of a person to one, proven like any other: verify, merge, seal, prove.
+"""From several adapters to one, proven like any other: verify, merge, seal, prove.
 
-Knows nothing of queues. What proves a merge is what none of its parents learned from.
+Knows nothing of queues. What proves a merge is what none of its parents learned from: of one person's
+adapters their other conversations, of several people's what their study held out for everybody.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from django.conf import settings
 from alignapp.adapters import store
 from alignapp.adapters.models import Artifact, Job
 from alignapp.feedback.records import records_for
+from alignapp.studies.merging import agreed_study
 from personalization.errors import AlignError, NotEnoughData
 from personalization.progress import Progress
 from personalization.registry import Method
+from workers import studying
 from workers.attempt import Attempt
 from workers.engines import base_for_process
 from workers.proving import prove
@@ -46,13 +49,16 @@ def run(attempt: Attempt) -> None:
 
 def _parents(job: Job) -> list[Parent]:
     weights = {each["artifact"]: float(each["weight"]) for each in job.parameters["parents"]}
-    own = Artifact.objects.for_person(job.person).select_related("report_card", "job")
-    found = {str(artifact.pk): artifact for artifact in own.filter(pk__in=weights)}
+    every = Artifact.objects if job.from_project else Artifact.objects.for_person(job.person)
+    rows = every.select_related("report_card", "job").filter(pk__in=weights)
+    found = {str(artifact.pk): artifact for artifact in rows}
     for artifact_id in weights:
         if artifact_id not in found:
             raise AlignError("One of the adapters was deleted in the meantime. Choose again.")
-        if not found[artifact_id].may_act_for(job.person_id, Artifact.Kind.ADAPTER):
+        if not found[artifact_id].passed_gate:
             raise AlignError(f"{found[artifact_id]} is out of service now. Choose again.")
+    if job.from_project:
+        agreed_study(found.values())
     return [Parent(found[pk], weight, store.check(found[pk])) for pk, weight in weights.items()]
 
 
@@ -60,7 +66,8 @@ def _work(attempt: Attempt, parents: list[Parent]) -> Work:
     from personalization.evaluation.split import alike
     from personalization.merging import registry as ways
 
-    job, records = attempt.job, records_for(attempt.job.person)
+    job = attempt.job
+    records = studying.records_for_job(job) if job.from_project else records_for(job.person)
     if not job.split:
         same = alike(records.every)
         learned = {name for parent in parents for name in parent.artifact.job.split.get("train", ())}

@@ -38,7 +38,7 @@ def interventions_of(
         model = InstantVector if part["kind"] == METHOD else Artifact
         row = model.objects.filter(person_id=person_id, id=part["artifact"]).first()
         try:
-            path = _checked(row, part["digest"], str(person_id), model_revision)
+            path = checked(row, part["digest"], str(person_id), model_revision)
         except ArtifactError as error:
             record("worker", "artifact.refused", row or reply, reason=str(error), digest=part["digest"])
             raise
@@ -56,7 +56,8 @@ def interventions_of(
     return tuple(found)
 
 
-def _checked(artifact: Artifact | InstantVector | None, digest: str, owner: str, model_revision: str) -> Path:
+def checked(artifact: Artifact | InstantVector | None, digest: str, owner: str, model_revision: str) -> Path:
+    """Return the verified folder of what may act now. Raises ArtifactError for what may not, or is gone."""
     if artifact is None or artifact.digest != digest:
         raise ArtifactError("What this answer was to be shaped by was deleted. Ask again without it.")
     if isinstance(artifact, Artifact) and artifact.state == Artifact.State.QUARANTINED:

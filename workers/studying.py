@@ -101,10 +101,10 @@ def _keep(arm: Arm, column: str, scores: Scores) -> None:
 
 
 def _study_of(job: Job) -> tuple[Study, Arm | None]:
-    """Return the study of a job, and the person's arm of it; None for the group's job."""
+    """Return the study of a job, and the person's arm of it; None for the group's job or a merge."""
     if arm := Arm.objects.select_related("study__project").filter(job=job).first():
         return arm.study, arm
-    study = Study.objects.select_related("project").filter(group_job=job, withdrawn_at=None).first()
+    study = Study.objects.select_related("project").filter(group=job.person, withdrawn_at=None).first()
     if study is None:
         raise AlignError("The project, or the consent to learn from it, is gone.")
     return study, None

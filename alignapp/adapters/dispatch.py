@@ -84,6 +84,11 @@ def wake_for_comparison(artifact_ids: str) -> None:
     transaction.on_commit(partial(_send, "workers.compare_weights", artifact_ids, queues.GENERATE))
 
 
+def wake_for_asked(cell_id: str) -> None:
+    """Have a generation worker put one question of `asking` to one artifact when the transaction commits."""
+    transaction.on_commit(partial(_send, "workers.answer_asked", cell_id, queues.GENERATE))
+
+
 def wake_for_live(person_id: UUID) -> None:
     """Have the housekeeping look at a person's live win rate when the transaction commits."""
     transaction.on_commit(partial(_send, "workers.look_at_live", str(person_id), queues.HOUSEKEEPING))

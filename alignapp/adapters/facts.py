@@ -1,11 +1,12 @@
-"""What programs read of an artifact, on the terminal and through the API. No word of a person."""
+"""What programs read of artifacts and base models, by terminal and API. No word of a person."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from alignapp.adapters import asking
 from alignapp.adapters.aliases import aliases_of
-from alignapp.adapters.models import Artifact
+from alignapp.adapters.models import Artifact, KnownModel
 
 
 def facts(artifact: Artifact) -> dict[str, Any]:
@@ -35,4 +36,50 @@ def more_facts(artifact: Artifact) -> dict[str, Any]:
         "parameters": artifact.summary.get("parameters", {}),
         "verdict": card.verdict if card else "",
         "damage": artifact.damage,
+    }
+
+
+def asked_facts(asked: asking.Asked) -> dict[str, Any]:
+    """Return what was asked of whom, with the answers so far, JSON-ready. One query."""
+    rows = asking.answers(asked)
+    return {
+        "id": asked.id,
+        "has_ended": all(cell.has_ended for _prompt, cells in rows for cell in cells),
+        "questions": [
+            {
+                "question": prompt,
+                "answers": [
+                    {
+                        "artifact": cell.column.artifact or None,
+                        "name": cell.column.name or "base model",
+                        "person": cell.column.person or None,
+                        "text": cell.text,
+                        "has_ended": cell.has_ended,
+                        "error": cell.error,
+                    }
+                    for cell in cells
+                ],
+            }
+            for prompt, cells in rows
+        ],
+    }
+
+
+def model_facts(known: KnownModel) -> dict[str, Any]:
+    """Return what is on record of a base model, JSON-ready."""
+    return {
+        "id": str(known.pk),
+        "spec": known.spec,
+        "name": known.name,
+        "revision": known.revision,
+        "content_hash": known.content_hash,
+        "licence": known.licence,
+        "state": known.state,
+        "progress": known.progress,
+        "reason": known.reason,
+        "is_default": known.is_default,
+        "moving": known.moving,
+        "checked_at": known.checked_at.isoformat() if known.checked_at else None,
+        "facts": known.facts,
+        "checks": known.checks,
     }

@@ -1,6 +1,7 @@
-"""Ask for a merge of several of a person's adapters: a job whose result must pass like any other.
+"""Ask for a merge of several adapters: a job whose result must pass like any other.
 
-Knows nothing of how adapters are merged; the ways and their ranges are the rows that workers write.
+Knows nothing of how adapters are merged; the ways and their ranges are the rows that workers write. Of which
+several people adapters may be merged, and who then holds the result, `alignapp.studies.merging` says.
 """
 
 from __future__ import annotations
@@ -31,15 +32,19 @@ def start_merge(
     way: str,
     parameters: Mapping[str, float],
     reason: str,
+    *,
+    holder: Person | None = None,
 ) -> Job:
     """Queue a merge of adapters, each with its weight; the result is a new version of their person's.
 
-    Raises UnknownName for another way, and AlignError where they are not several tested adapters of one
-    person who consents, of one base model and undamaged, or where a merge of this person is open already.
+    With a `holder` it is that account's, and whoever names one has looked at the consent of all. Raises
+    UnknownName for another way, and AlignError where they are not several tested adapters of one person who
+    consents, of one base model and undamaged, or where a merge of this person is open already.
     """
     if not reason.strip():
         raise AlignError("Say why: every merge is on record with its reason.")
-    person = _person_of(list(parents))
+    _check_parents(list(parents))
+    person = holder or _person_of(list(parents))
     found = MergeWay.objects.filter(name=way).first()
     if found is None:
         raise UnknownName("way to merge", way, MergeWay.objects.values_list("name", flat=True))
@@ -52,7 +57,11 @@ def start_merge(
     try:
         with transaction.atomic():
             job = Job.objects.create(
-                person=person, method=METHOD, parameters=wanted, profile_version=current_profile(person)
+                person=person,
+                method=METHOD,
+                parameters=wanted,
+                profile_version=current_profile(person),
+                from_project=holder is not None,
             )
             record(by, "merge.started", job, reason=reason, **wanted)
             dispatch.wake_for_job(job)
@@ -63,11 +72,9 @@ def start_merge(
     return job
 
 
-def _person_of(parents: list[Artifact]) -> Person:
+def _check_parents(parents: list[Artifact]) -> None:
     if not 2 <= len(parents) <= MOST_PARENTS:
         raise AlignError(f"Choose 2 to {MOST_PARENTS} adapters to merge, not {len(parents)}.")
-    if len({artifact.person_id for artifact in parents}) > 1:
-        raise AlignError("These adapters belong to different people. Only those of one person can be merged.")
     if len({artifact.model_revision for artifact in parents}) > 1:
         raise AlignError("These adapters were made for different base models and cannot be merged.")
     for artifact in Artifact.objects.select_related("report_card").filter(pk__in=[a.pk for a in parents]):
@@ -77,6 +84,11 @@ def _person_of(parents: list[Artifact]) -> Person:
             raise AlignError(f"{artifact} is out of service or was not tested for safety; leave it out.")
         if artifact.damage:
             raise AlignError(f"{artifact} is damaged; leave it out. {artifact.damage}")
+
+
+def _person_of(parents: list[Artifact]) -> Person:
+    if len({artifact.person_id for artifact in parents}) > 1:
+        raise AlignError("These adapters belong to different people. Only those of one person can be merged.")
     person: Person = parents[0].person
     if not has_consent(person):
         raise AlignError("This person withdrew their consent to training.")

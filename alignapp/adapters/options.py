@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Max
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -178,7 +179,7 @@ def _kept(option: Option, number: int, kept: Any, before: Any, by: Person | str,
 
 
 def _newest(names: Iterable[str]) -> dict[str, OptionChange]:
-    found: dict[str, OptionChange] = {}
-    for each in OptionChange.objects.filter(name__in=list(names)).order_by("name", "number"):
-        found[each.name] = each
-    return found
+    """Return the last change of each of these options that was changed. One query, of one row for each."""
+    changes = OptionChange.objects.filter(name__in=list(names)).order_by()
+    last = changes.values("name").annotate(last=Max("id")).values("last")
+    return {each.name: each for each in OptionChange.objects.filter(pk__in=last)}

@@ -39,8 +39,15 @@ def publish(reply_id: object, event: str, **data: Any) -> None:
 
 def text_so_far(reply_id: object) -> str:
     """Return the tokens published so far, joined: what a person has seen of a reply that never ended."""
+    return so_far(reply_id)[0]
+
+
+def so_far(reply_id: object) -> tuple[str, dict[str, Any] | None]:
+    """Return the same, and what was said of the end; None while it goes on, or where all has expired."""
     entries: Any = connection().xrange(_key(reply_id))  # redis types every protocol version at once
-    return "".join(json.loads(f["data"])["text"] for _, f in entries if f["event"] == "token")
+    found = [(fields["event"], json.loads(fields["data"])) for _, fields in entries]
+    ends = [data for event, data in found if event == "done"]
+    return "".join(data["text"] for event, data in found if event == "token"), ends[-1] if ends else None
 
 
 def request_cancel(reply_id: object) -> None:

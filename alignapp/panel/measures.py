@@ -107,8 +107,9 @@ def totals() -> dict[str, Measure]:
     """Return everything that was ever counted, by name: days, then hours, then minutes after those."""
     rows: list[Measure] = []
     after = None
+    counted = Measure.objects.filter(name__in=(*COUNTED, FIRST_TOKEN))  # a level adds up to nothing
     for period in (Period.DAY, Period.HOUR, Period.MINUTE):
-        of_period = Measure.objects.filter(period=period, **({"at__gte": after} if after else {}))
+        of_period = counted.filter(period=period, **({"at__gte": after} if after else {}))
         rows += of_period
         if last := of_period.aggregate(last=Max("at"))["last"]:
             after = last + Measure.LENGTH[period]

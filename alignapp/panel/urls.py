@@ -4,6 +4,7 @@ from django.urls import path
 
 from alignapp.panel.views import (
     adapters,
+    asking,
     audit,
     bases,
     campaigns,
@@ -22,6 +23,8 @@ urlpatterns = [
     path("adapters/", adapters.page, name="adapters"),
     path("adapters/compare/", adapters.compare, name="compare"),
     path("adapters/merge/", adapters.merge, name="merge"),
+    path("adapters/ask/", asking.ask, name="ask"),
+    path("adapters/asked/<uuid:asked_id>/", asking.asked, name="asked"),
     path("adapters/live/", live.page, name="live"),
     path("adapters/prune/", adapters.prune_page, name="prune"),
     path("adapters/prune/now/", adapters.prune_now, name="prune_now"),

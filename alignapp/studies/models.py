@@ -3,7 +3,7 @@
 Whose is what: a person's own adapter belongs to that person, as everything else that was learned from them
 alone. The group's, and the reward models, belong to nobody who can sign in: an account of the study holds
 them, so that no chat can be shaped by them and no page lists them, and they go as a whole when one of those
-in them takes their consent back.
+in them takes their consent back. So do merges of its people's own adapters (`merging`).
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Study(OwnedModel):
         return f"{self.method or 'reward'} study {str(self.id)[:8]}"
 
     def jobs(self) -> models.QuerySet[Job]:
-        """Return the group's job, that of the reward models, and those of its people."""
-        mine = models.Q(study=self) | models.Q(reward_study=self) | models.Q(arm__study=self)
+        """Return the group's jobs, also of merges, that of the reward models, and those of its people."""
+        mine = models.Q(person__group_of=self) | models.Q(reward_study=self) | models.Q(arm__study=self)
         return Job.objects.filter(mine)
 
     @property

@@ -14,13 +14,25 @@ from django.utils import timezone
 
 from alignapp.accounts.consent import give_consent
 from alignapp.accounts.models import Consent, Person
-from alignapp.adapters.models import Alignment, AlignmentVersion, Artifact, Job, MethodInfo, ReportCard
+from alignapp.adapters.models import (
+    Alignment,
+    AlignmentVersion,
+    Artifact,
+    Job,
+    KnownModel,
+    MethodInfo,
+    OptionChange,
+    ReportCard,
+)
+from alignapp.annotation.services.projects import create_project
 from alignapp.audit.models import AuditEvent
 from alignapp.audit.services import record
+from alignapp.campaigns.models import Campaign, Enrolment
 from alignapp.chat.models import Conversation, Reply, Turn
 from alignapp.feedback.models import Feedback
 from alignapp.panel.measures import EDGES
 from alignapp.panel.models import Measure, Worker
+from alignapp.studies.models import Arm, Study
 
 SPREAD = "now() - (g.i % 86400 * 30) * interval '1 second'"  # over 30 days
 ID = "gen_random_uuid()"
@@ -48,6 +60,8 @@ def make(people: int, adapters: int, feedback: int, events: int) -> dict[str, in
     someone = {"actor_id": _one_of("someone", people), "subject_id": _one_of("someone", people)}
     _multiply(event, events - 1, at=SPREAD, **hashes, **someone)
     _measures()
+    _operated(people)
+    _studied(person, people)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     counted = (
@@ -61,6 +75,10 @@ def make(people: int, adapters: int, feedback: int, events: int) -> dict[str, in
         Feedback,
         AuditEvent,
         Measure,
+        Campaign,
+        Enrolment,
+        OptionChange,
+        Arm,
     )
     return {model._meta.label: model._base_manager.count() for model in counted}
 
@@ -137,6 +155,47 @@ def _said(person: Person, people: int, feedback: int) -> None:
     answer = f"(SELECT r.id FROM chat_reply r WHERE r.turn_id = {which})"
     rated = {"person_id": whose, "turn_id": which, "reply_id": answer, "score": "g.i % 100 + 1"}
     _multiply(act, feedback - 1, id=ID, created_at=SPREAD, **rated)
+
+
+def _operated(people: int) -> None:
+    """Make campaigns, one of them over everybody, base models and changes of options."""
+    known = KnownModel.objects.create(
+        spec="/models/made", name="made", revision="made@1", state="passed", added_by="terminal"
+    )
+    _multiply(known, 30, id=ID, spec="'/models/' || g.i", revision="'other@' || g.i", created_at=SPREAD)
+    campaign = Campaign.objects.create(name="everybody", method="dpo", started_by="terminal", wave=20)
+    _multiply(
+        campaign, 99, id=ID, name="'campaign ' || g.i", method="'m' || g.i", state="'done'", created_at=SPREAD
+    )
+    _number(Campaign, "some_campaign", "name <> 'everybody'")
+    enrolment = Enrolment(campaign=campaign, state="moved", before=0.6, after=0.62, wave=1)
+    enrolment.person = Person.objects.get(email="template@example.org")
+    enrolment.save()
+    states = "(ARRAY['moved','not_proven','lost','learning','waiting'])[1 + g.i % 5]"
+    everyone = "(SELECT id FROM someone WHERE i = g.i + 1)"
+    placed = {"state": states, "wave": "1 + g.i % 20", "created_at": SPREAD}
+    _multiply(enrolment, people - 1, id=ID, person_id=everyone, **placed)
+    whose = "(SELECT id FROM some_campaign WHERE i = g.i % 99 + 1)"
+    others = f"(SELECT id FROM someone WHERE i = g.i % {people} + 1)"
+    _multiply(enrolment, 5 * min(people, 1980), id=ID, person_id=others, campaign_id=whose, **placed)
+    change = OptionChange.objects.create(
+        name="jobs.per_day", number=1, value=12, before=None, by_label="terminal", reason="busy"
+    )
+    _multiply(change, 2000, number="g.i + 1", created_at=SPREAD)
+
+
+def _studied(person: Person, people: int) -> None:
+    """Make a project with a study in which some hundred people have a place and scores."""
+    owner = Person.objects.create_user("owner@example.org")
+    project = create_project(owner, name="made", protocols=[{"name": "pick-1-of-n"}], overlap=9)
+    study = Study.objects.create(project=project, method="dpo")
+    scores = {f"k{i}": [f"c{i}", 0.5, 1] for i in range(20)}
+    arm = Arm.objects.create(
+        study=study, person=person, comparisons=40, own_scores=scores, group_scores=scores
+    )
+    count = min(people, 300) - 1
+    own = "CASE WHEN g.i < 20 THEN t.own_scores ELSE '{}'::jsonb END"  # as many as a study trains
+    _multiply(arm, count, id=ID, person_id="(SELECT id FROM someone WHERE i = g.i + 1)", own_scores=own)
 
 
 def _measures() -> None:

@@ -17,13 +17,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+Access = Literal["public", "private", "token", "owned", "joined", "managed", "led", "panel"]
+
 
 @dataclass(frozen=True)
 class Route:
     """One named route: its methods, and what an owner's request without any data may answer."""
 
     name: str
-    access: Literal["public", "private", "token", "owned", "joined", "managed", "led", "panel"]
+    access: Access
     methods: str = "GET"
     ids: dict[str, str] = field(default_factory=dict)
     fixed: dict[str, object] = field(default_factory=dict)  # arguments that are no row
@@ -54,7 +56,7 @@ def _owned(name: str, methods: str, ids: str, **fields) -> Route:
     return Route(name, "owned", methods, ids=dict(pair.split("=") for pair in ids.split()), **fields)
 
 
-def _project(name: str, access: str, methods: str, ids: str = "project_id=project", **fields) -> Route:
+def _project(name: str, access: Access, methods: str, ids: str = "project_id=project", **fields) -> Route:
     ids_ = dict(pair.split("=") for pair in ids.split())
     full = name if ":" in name else f"annotation:{name}"
     return Route(full, access, methods, ids=ids_, **fields)
@@ -79,6 +81,7 @@ REPLY = "reply_id=reply"
 JOB = "job_id=job"
 PERSON = "person_id=person"
 ARTIFACT = "artifact_id=artifact"
+NOTHING = "00000000-0000-4000-8000-000000000000"  # what lies in the broker only
 ALARM = "alarm_id=alarm"
 ASSIGNMENT = "assignment_id=assignment"
 
@@ -242,6 +245,8 @@ ROUTES = [
     _panel("panel:adapter_act", "POST", "operator", ARTIFACT, fixed={"act": "pin"}),
     _panel("panel:compare"),
     _panel("panel:merge", "POST", "operator"),
+    _panel("panel:ask", "POST", "operator"),
+    _panel("panel:asked", roles="operator", fixed={"asked_id": NOTHING}, answers=(302, 404)),
     _panel("panel:live"),
     _panel("panel:limits"),
     _panel("panel:limit", fixed={"name": "jobs.per_day"}),
@@ -273,6 +278,8 @@ ROUTES = [
     _token("operator_api:act_on_artifact", "POST", ARTIFACT),
     _token("operator_api:verify_artifact", "POST", ARTIFACT),
     _token("operator_api:merge_artifacts", "POST"),
+    _token("operator_api:ask_artifacts", "POST"),
+    _token("operator_api:asked_answers", fixed={"asked_id": NOTHING}),
     _token("operator_api:pruning_preview"),
     _token("operator_api:prune_artifacts", "POST"),
     _token("operator_api:jobs"),
@@ -280,6 +287,23 @@ ROUTES = [
     _token("operator_api:act_on_job", "POST", JOB),
     _token("operator_api:people"),
     _token("operator_api:person", fixed={"pseudonym": "p-0123456789"}),
+    _token("operator_api:campaigns", "GET POST"),
+    _token("operator_api:start_a_campaign", "GET POST"),
+    _token("operator_api:campaign", ids="campaign_id=campaign"),
+    _token("operator_api:campaign_people", ids="campaign_id=campaign"),
+    _token("operator_api:plan_a_campaign", "POST"),
+    _token("operator_api:act_on_a_campaign", "POST", "campaign_id=campaign"),
+    _token("operator_api:options"),
+    _token("operator_api:option", "GET POST", fixed={"name": "jobs.per_day"}),
+    _token("operator_api:set_an_option", "GET POST", fixed={"name": "jobs.per_day"}),
+    _token("operator_api:option_changes"),
+    _token("operator_api:undo_option_change", "POST", fixed={"change_id": 1}),
+    _token("operator_api:try_a_preset", "POST", fixed={"method": "dpo"}),
+    _token("operator_api:models", "GET POST"),
+    _token("operator_api:add_a_model", "GET POST"),
+    _token("operator_api:model", ids="model_id=known"),
+    _token("operator_api:check_a_model", "POST", "model_id=known"),
+    _token("operator_api:make_a_model_default", "POST", "model_id=known"),
     _token("operator_api:events"),
     _token("operator_api:export_events"),
     _token("operator_api:unknown", "GET POST", status=404, fixed={"address": "nowhere"}),

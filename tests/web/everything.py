@@ -152,8 +152,8 @@ def everything_of(person: Person) -> Everything:
         project,
         project.memberships.get(),
         project.invitations.get(),
-        project.items.first(),
-        Assignment.objects.for_person(person).first(),
+        project.items.get(),
+        Assignment.objects.for_person(person).latest("created_at"),
         _uploaded(person, project),
         _study(person, project),
         KnownModel.objects.get_or_create(

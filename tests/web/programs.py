@@ -31,8 +31,8 @@ class Program:
         }
         return Client().generic(method, url, body, content_type="application/json", headers=headers)
 
-    def error(self, *args: object, **headers: str) -> tuple[int, str, str | None]:
-        response = self.ask(*args, **headers)
+    def error(self, path: str, given: object = None, **headers: str) -> tuple[int, str, str | None]:
+        response = self.ask(path, given, **headers)
         error = response.json()["error"]
         assert set(error) == {"message", "type", "param", "code"}
         assert error["message"]

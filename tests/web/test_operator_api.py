@@ -268,7 +268,7 @@ def test_the_openapi_document_names_every_address_and_its_errors(operator):
         assert each["security"]
         assert {"401", "403", "429"} <= set(each["responses"])
         assert each["summary"]
-        if "requestBody" in each:
+        if "requestBody" in each and each["operationId"] not in ("plan_a_campaign", "try_a_preset"):  # dry
             assert "Idempotency-Key" in {parameter["name"] for parameter in each["parameters"]}
     acting = document["paths"][f"{BASE}/artifacts/{{artifact_id}}/acts"]["post"]
     assert acting["security"] != document["paths"][f"{BASE}/jobs"]["get"]["security"]

@@ -6,16 +6,21 @@ import pytest
 import torch
 from django.conf import settings
 
+from alignapp.accounts.consent import withdraw_consent
+from alignapp.accounts.models import Person
 from alignapp.adapters import acts, comparison, store
-from alignapp.adapters.merging import start_merge
 from alignapp.adapters.models import Artifact, Job, MergeWay
+from alignapp.audit.services import events_about
 from alignapp.chat.models import Conversation
+from alignapp.studies import services
+from alignapp.studies.merging import start_merge
 from personalization.artifacts import seal
 from personalization.errors import AlignError
 from personalization.merging.merge import read
 from personalization.merging.registry import all_ways
 from tests import tiny
 from tests.gates import gate
+from tests.web import learned, studied
 from tests.workers.test_jobs import person_with_pairs
 from workers.engines import base_for_process
 from workers.signals import register_ways
@@ -27,7 +32,11 @@ pytestmark = [pytest.mark.broker, pytest.mark.django_db(transaction=True)]
 
 def parent(person, seed: int, split: dict) -> Artifact:
     """Return a sealed adapter of the tiny model, as a job with this split would have left it."""
-    job = Job.objects.create(person=person, method="dpo", state=Job.State.DONE, split=split)
+    return made_by(Job.objects.create(person=person, method="dpo", state=Job.State.DONE, split=split), seed)
+
+
+def made_by(job: Job, seed: int) -> Artifact:
+    """Return a sealed adapter of the tiny model, as this job would have left it."""
     settings.ARTIFACT_DIR.mkdir(parents=True, exist_ok=True)
     folder = tiny.save_adapter(settings.ARTIFACT_DIR / f"learning-{job.id}", seed=seed, size=0.02)
     (folder / "README.md").unlink(missing_ok=True)
@@ -35,7 +44,7 @@ def parent(person, seed: int, split: dict) -> Artifact:
         folder,
         settings.ARTIFACT_DIR,
         kind="adapter",
-        owner=str(person.pk),
+        owner=str(job.person_id),
         model_revision=base_for_process().revision,
         method="dpo",
         parameters={},
@@ -98,3 +107,40 @@ def test_two_adapters_become_one_that_is_proven_on_what_neither_saw(engine):
     assert all(-1 <= row["cosine"] <= 1 for row in rows)
     verify_artifacts()
     assert set(Artifact.objects.exclude(damage="")) == {parents[0]}
+
+
+def test_a_groups_merge_is_proven_on_what_its_study_held_out_and_goes_with_one_consent(engine, settings):
+    settings.MIN_TRAINING_PAIRS = 4
+    register_ways()
+    learned.methods()
+    project = studied.project_of(Person.objects.create_user("owner@example.org"), count=8)
+    for name in ("anna", "bert", "carl"):
+        studied.annotator(project, name)
+    study = services.start(project.memberships.get(role="owner"), "dpo")
+    arms = list(study.arms.select_related("job", "person"))
+    parents = {made_by(arm.job, seed): 1.0 for seed, arm in enumerate(arms)}
+    Job.objects.filter(arm__study=study).update(state=Job.State.DONE)
+
+    job = start_merge("terminal", parents, "ties", {"density": 0.5}, "what they share")
+    run_job(str(job.id))
+    job.refresh_from_db()
+    study.refresh_from_db()
+    assert (job.state, job.reason) == (Job.State.DONE, "")
+    made = Artifact.objects.get(job=job)
+    assert (made.person, set(made.parents.all())) == (study.group, set(parents))
+    assert job.split["held_out"] == study.split["held_out"]
+    assert made.report_card.results["n_pairs"] == len(study.split["held_out"])
+    assert "objection" in made.report_card.results["safety"]  # the gate was asked
+    folder = store.folder_of(made)
+    assert store.check(made)["parents"] == sorted(parent.digest for parent in parents)
+    for arm in arms:
+        assert events_about(arm.person).filter(verb="merge.joined", reason="what they share").exists()
+
+    again = start_merge("terminal", parents, "linear", {}, "again")
+    withdraw_consent(arms[0].person)
+    assert not Artifact.objects.filter(pk=made.pk).exists()
+    assert not Job.objects.filter(pk=again.pk).exists()
+    assert not folder.exists()
+    assert set(Artifact.objects.all()) == set(parents)  # each their own, as before
+    with pytest.raises(AlignError, match=r"one study of a project|does not agree"):
+        start_merge("terminal", parents, "linear", {}, "once more")

@@ -7,13 +7,13 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.http import Http404
 from django.shortcuts import get_object_or_404
 from ninja import Query, Router
 
-from alignapp.adapters import acts, pruning
+from alignapp.adapters import acts, asking, pruning
 from alignapp.adapters.aliases import active_ids
-from alignapp.adapters.facts import facts, more_facts
-from alignapp.adapters.merging import start_merge
+from alignapp.adapters.facts import asked_facts, facts, more_facts
 from alignapp.adapters.models import Artifact
 from alignapp.adapters.together import findings
 from alignapp.api.errors import ApiError
@@ -22,6 +22,7 @@ from alignapp.panel.api.answers import KEYED, once, page, responses
 from alignapp.panel.api.auth import ACT, READ, TokenRequest
 from alignapp.panel.api.jobs import details as job_details
 from alignapp.panel.pages.adapters import FILTERS, possible
+from alignapp.studies.merging import start_merge
 
 router = Router(auth=READ, tags=["artifacts"])
 
@@ -98,7 +99,7 @@ def verify_artifact(request: TokenRequest, artifact_id: UUID) -> dict[str, Any]:
 
 @router.post("/merge", auth=ACT, response=responses(shapes.JobDetails), openapi_extra=KEYED)
 def merge_artifacts(request: TokenRequest, asked: shapes.Merge) -> dict[str, Any]:
-    """Queue a merge of several adapters of one person; its result must be proven like any other."""
+    """Queue a merge of adapters, of one person or of people who agreed in one study; it must be proven."""
     weights = {parent.artifact: parent.weight for parent in asked.parents}
     found = _every().in_bulk(list(weights))
     if absent := [str(pk) for pk in weights if pk not in found]:
@@ -109,6 +110,27 @@ def merge_artifacts(request: TokenRequest, asked: shapes.Merge) -> dict[str, Any
         request,
         lambda: job_details(start_merge(person, parents, asked.way, asked.parameters, asked.reason)),
     )
+
+
+@router.post("/ask", auth=ACT, response=responses(shapes.AskedAnswers), openapi_extra=KEYED)
+def ask_artifacts(request: TokenRequest, asked: shapes.Ask) -> dict[str, Any]:
+    """Put the same questions to several versions and to the base model; each person reads that, and why."""
+    found = _every().in_bulk(asked.artifacts)
+    if absent := [str(pk) for pk in asked.artifacts if pk not in found]:
+        raise ApiError(404, f"There is no artifact {absent[0]}.", code="not_found", param="artifacts")
+    chosen = [found[pk] for pk in dict.fromkeys(asked.artifacts)]
+    prompts = [*asking.NEUTRAL[: asked.neutral], *asked.prompts]
+    person = request.auth.person
+    return once(request, lambda: asked_facts(asking.ask(person, chosen, prompts, asked.reason)))
+
+
+@router.get("/asked/{uuid:asked_id}", auth=ACT, response=responses(shapes.AskedAnswers))
+def asked_answers(request: TokenRequest, asked_id: UUID) -> dict[str, Any]:
+    """Show the answers as far as they are written, to whoever asked, within an hour."""
+    found = asking.find(asked_id, request.auth.person)
+    if found is None:
+        raise Http404
+    return asked_facts(found)
 
 
 @router.get("/pruning", response=responses(shapes.Doomed))

@@ -9,7 +9,7 @@ from uuid import UUID
 from ninja import Schema
 from pydantic import ConfigDict, Field
 
-from alignapp.adapters import acts
+from alignapp.adapters import acts, asking
 from alignapp.adapters.models import Artifact, Job
 from alignapp.panel.forms import REASON_CHARACTERS
 from alignapp.panel.jobs import ACTS, PRIORITIES
@@ -249,12 +249,47 @@ class Parent(Given):
 
 
 class Merge(Given):
-    """Which adapters of one person to merge, how, and why."""
+    """Which adapters to merge, how, and why; of several people those that one study made."""
 
     parents: list[Parent] = Field(min_length=2)
     way: str
     parameters: dict[str, float] = Field(default_factory=dict)
     reason: str = Field(min_length=1, max_length=500)
+
+
+class Ask(Given):
+    """Which versions to ask what, and why: the first so many neutral questions, and your own."""
+
+    artifacts: list[UUID] = Field(min_length=1, max_length=asking.MOST_ARTIFACTS)
+    neutral: int = Field(0, ge=0, le=asking.MOST_PROMPTS)
+    prompts: list[str] = Field(default_factory=list, max_length=asking.MOST_PROMPTS)
+    reason: str = Field(min_length=1, max_length=500)
+
+
+class Answer(Schema):
+    """One answer, as far as it is written; of the base model where `artifact` is null."""
+
+    artifact: UUID | None
+    name: str
+    person: str | None
+    text: str
+    has_ended: bool
+    error: str
+
+
+class Question(Schema):
+    """One question, and what each answers."""
+
+    question: str
+    answers: list[Answer]
+
+
+class AskedAnswers(Schema):
+    """What was asked; look again under its id until it has ended."""
+
+    id: UUID
+    has_ended: bool
+    questions: list[Question]
 
 
 class Prune(Given):

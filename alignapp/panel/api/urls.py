@@ -10,7 +10,7 @@ from django.urls import URLPattern, path
 from ninja import NinjaAPI, Router
 from ninja.operation import Operation
 
-from alignapp.panel.api import artifacts, figures, jobs, people, record
+from alignapp.panel.api import artifacts, bases, campaigns, figures, jobs, options, people, record
 from alignapp.panel.api.auth import READ, TokenRequest
 from alignapp.panel.api.errors import install, missing, shaped
 
@@ -38,6 +38,9 @@ install(api)
 api.add_router("artifacts", artifacts.router)
 api.add_router("jobs", jobs.router)
 api.add_router("people", people.router)
+api.add_router("campaigns", campaigns.router)
+api.add_router("options", options.router)
+api.add_router("models", bases.router)
 api.add_router("audit", record.router)
 api.add_router("", figures.router)
 

@@ -5,7 +5,7 @@ Knows nothing of requests. No page reads anybody's words: people are pseudonyms,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from alignapp.adapters import comparison
+from alignapp.adapters import asking, comparison
 from alignapp.adapters.aliases import active_ids, aliases_of
 from alignapp.adapters.live import live_of
 from alignapp.adapters.models import Alignment, AlignmentVersion, Artifact, LiveAlarm, MergeWay
@@ -27,6 +27,8 @@ from alignapp.chat.models import Reply
 from alignapp.panel.models import Worker
 from alignapp.panel.pages.lineage import lineage
 from alignapp.panel.pages.listing import listing
+from alignapp.studies.merging import agreed_study
+from personalization.errors import AlignError
 
 MOST_COMPARED = 6
 LATELY = timedelta(days=7)  # alarms that the list tells of
@@ -154,18 +156,41 @@ def compare_page(artifacts: Sequence[Artifact], typed: Mapping[str, str] | None 
         for name in names
     ]
     adapters = [a for a in artifacts if a.kind == Artifact.Kind.ADAPTER]
-    mergeable = len(adapters) == len(artifacts) > 1 and len({a.person_id for a in artifacts}) == 1
+    group, obstacle = None, ""
+    if len({a.person_id for a in artifacts}) > 1:
+        try:
+            group = agreed_study(artifacts)
+        except AlignError as error:
+            obstacle = str(error)
+    mergeable = len(adapters) == len(artifacts) > 1 and not obstacle
+    ways = list(MergeWay.objects.all()) if mergeable else []
     return {
         "artifacts": artifacts,
         "active": active,
         "lines": lines,
         "weights": weights_of(adapters) if len(adapters) > 1 else None,
         "mergeable": mergeable,
-        "ways": MergeWay.objects.all() if mergeable else [],
+        "group": group,
+        "obstacle": obstacle,
+        "ways": ways,
+        "knobs": [(name, (typed or {}).get(name, "")) for name in knobs_of(ways)],
         "ids": "&".join(f"id={a.pk}" for a in artifacts),
         "typed": typed or {},
+        "neutral": asking.NEUTRAL,
         "weighted": [(a, (typed or {}).get(f"weight-{a.pk}", "1")) for a in artifacts],
     }
+
+
+def asked_page(asked: asking.Asked) -> dict[str, Any]:
+    """Return the context of what several were asked, with their answers so far. One query."""
+    rows = asking.answers(asked)
+    open_ones = sum(not cell.has_ended for _prompt, cells in rows for cell in cells)
+    return {"asked": asked, "rows": rows, "open": open_ones}
+
+
+def knobs_of(ways: Iterable[MergeWay]) -> list[str]:
+    """Return the names of the parameters that ways to merge have, each once."""
+    return sorted({name for way in ways for name in way.parameters})
 
 
 def weights_of(adapters: Sequence[Artifact]) -> dict[str, Any]:

@@ -36,8 +36,11 @@ def people_found(form: PersonFilter) -> QuerySet[Person]:
     return people.annotate(artifacts_made=_count_of(Artifact), jobs_made=_count_of(Job))
 
 
-def person_page(person: Person) -> dict[str, Any]:
-    """Return the context of one person's page. Some twenty queries, however much they have."""
+def person_page(person: Person, *, advice: bool = False) -> dict[str, Any]:
+    """Return the context of one person's page. Some twelve queries, however much they have.
+
+    The advice reads all that the person ever gave, in some twenty more: it is worked out when asked for.
+    """
     artifacts = Artifact.objects.for_person(person)
     alignment = current_alignment(person)
     events = events_about(person)[:10]
@@ -45,7 +48,7 @@ def person_page(person: Person) -> dict[str, Any]:
         "person": person,
         "consented": has_consent(person),
         "alignment": alignment,
-        "advice": advice_words(person),
+        "advice": advice_words(person) if advice else None,
         "parts": [p for kind in Artifact.Kind.values if alignment and (p := getattr(alignment, kind))],
         "conversations": Conversation.objects.for_person(person).count(),
         "feedback": Feedback.objects.for_person(person).count(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse, QueryDict
@@ -14,8 +15,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_POST
 
 from alignapp.adapters import acts
-from alignapp.adapters.merging import start_merge
-from alignapp.adapters.models import Artifact
+from alignapp.adapters.models import Artifact, MergeWay
 from alignapp.adapters.pruning import Rule, doomed, prune, usual
 from alignapp.panel import undo
 from alignapp.panel.pages.adapters import (
@@ -23,10 +23,12 @@ from alignapp.panel.pages.adapters import (
     adapter_page,
     adapters_page,
     compare_page,
+    knobs_of,
     weights_of,
 )
 from alignapp.panel.pages.frame import shown
 from alignapp.panel.roles import READERS, PanelRequest, Role, needs
+from alignapp.studies.merging import start_merge
 from personalization.errors import AlignError
 
 PART = "adapters"
@@ -91,26 +93,27 @@ def verify(request: PanelRequest, artifact_id: uuid.UUID) -> HttpResponse:
 @needs(*READERS)
 def compare(request: PanelRequest) -> HttpResponse:
     """Show several artifacts side by side; `weights` asks for the heat map alone."""
-    chosen = _chosen(request.GET.getlist("id"))
+    chosen = chosen_of(request.GET.getlist("id"))
     if request.GET.get("part") == "weights":
         context = {"weights": weights_of(chosen), "ids": "&".join(f"id={a.pk}" for a in chosen)}
         return render(request, "panel/_weights.html", context)
     if len(chosen) < 2:
         messages.error(request, _("Choose two or more to compare."), extra_tags="bad")
         return redirect("panel:adapters")
-    return shown(request, "panel/compare.html", PART, compare_page(chosen))
+    fresh = {"is_fresh": did_recently_reauthenticate(request)}  # else what is typed would be typed in vain
+    return shown(request, "panel/compare.html", PART, compare_page(chosen) | fresh)
 
 
 @require_POST
 @needs(Role.OPERATOR, fresh=True)
 def merge(request: PanelRequest) -> HttpResponse:
     """Queue a merge of the chosen adapters; what was typed stays where that fails."""
-    chosen = _chosen(request.POST.getlist("id"))
+    chosen = chosen_of(request.POST.getlist("id"))
     try:
         weights = {a: _number(request.POST.get(f"weight-{a.pk}", "1"), str(a)) for a in chosen}
         given = {
             name: _number(value, name)
-            for name in ("density", "rank", "seed", "deviations")
+            for name in knobs_of(MergeWay.objects.all())
             if (value := request.POST.get(name, "").strip())
         }
         job = start_merge(
@@ -120,7 +123,7 @@ def merge(request: PanelRequest) -> HttpResponse:
         if not chosen:
             messages.error(request, str(error), extra_tags="bad")
             return redirect("panel:adapters")
-        context = {**compare_page(chosen, request.POST), "problem": str(error)}
+        context = {**compare_page(chosen, request.POST), "problem": str(error), "is_fresh": True}
         return shown(request, "panel/compare.html", PART, context, status=400)
     said = _("The merge is queued, number %(n)s in the queue. Its result must be proven like any other.")
     messages.success(request, said % {"n": job.queue_position}, extra_tags="good")
@@ -156,7 +159,8 @@ def prune_now(request: PanelRequest) -> HttpResponse:
     return redirect("panel:adapters")
 
 
-def _chosen(ids: list[str]) -> list[Artifact]:
+def chosen_of(ids: list[str]) -> list[Artifact]:
+    """Return the artifacts of these ids, the oldest first. Raises Http404 for what is no id."""
     try:
         every = Artifact.objects.select_related("person", "job", "report_card").in_bulk(ids[:MOST_COMPARED])
     except ValidationError:

@@ -37,7 +37,8 @@ def overview(request: PanelRequest) -> HttpResponse:
 def page(request: PanelRequest, person_id: uuid.UUID) -> HttpResponse:
     """Show one person's numbers."""
     person = people.visible_person(request, person_id)
-    context = person_page(person) | {"may_reveal": people.may_reveal(request, person)}
+    context = person_page(person, advice="advice" in request.GET)
+    context["may_reveal"] = people.may_reveal(request, person)
     context["is_fresh"] = did_recently_reauthenticate(request)  # else a reason would be typed in vain
     return shown(request, "panel/person.html", "people", context)
 

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q
 
 from alignapp.adapters import bases
+from alignapp.adapters.facts import model_facts
 from alignapp.adapters.models import KnownModel
 from personalization.errors import AlignError
 
@@ -50,7 +51,7 @@ class Command(BaseCommand):
                     bases.make_default(TERMINAL, found[0], options["reason"])
         except AlignError as error:
             raise CommandError(str(error)) from None
-        rows = [as_dict(known) for known in found]
+        rows = [model_facts(known) for known in found]
         if as_json:
             self.stdout.write(json.dumps(rows if act == "list" else rows[0]))
             return
@@ -61,26 +62,6 @@ class Command(BaseCommand):
                 self.stdout.write(f"  {row['reason']}")
         if not rows:
             self.stdout.write("None is known yet. A generation worker lists its own when it starts.")
-
-
-def as_dict(known: KnownModel) -> dict[str, Any]:
-    """Return what is on record of a base model, JSON-ready."""
-    return {
-        "id": str(known.pk),
-        "spec": known.spec,
-        "name": known.name,
-        "revision": known.revision,
-        "content_hash": known.content_hash,
-        "licence": known.licence,
-        "state": known.state,
-        "progress": known.progress,
-        "reason": known.reason,
-        "is_default": known.is_default,
-        "moving": known.moving,
-        "checked_at": known.checked_at.isoformat() if known.checked_at else None,
-        "facts": known.facts,
-        "checks": known.checks,
-    }
 
 
 def _found(text: str) -> KnownModel:

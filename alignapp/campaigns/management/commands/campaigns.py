@@ -56,7 +56,7 @@ class Command(BaseCommand):
             elif act == "start":
                 self._tell(running.start(TERMINAL, _wanted(options), options["reason"]))
             elif act == "list":
-                self._tell_all([outcomes.as_dict(campaign) for campaign in Campaign.objects.all()[:100]])
+                self._tell_all(outcomes.as_dicts(list(Campaign.objects.all()[:100])))
             else:
                 campaign = _found(options["campaign"])
                 if act in running.BY_NAME:

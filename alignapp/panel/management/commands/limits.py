@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from alignapp.adapters import options
-from alignapp.adapters.models import OptionChange
+from alignapp.panel.facts import change_facts, option_facts
 from personalization.errors import AlignError
 
 TERMINAL = "terminal"  # who did it, in the audit record
@@ -54,47 +54,27 @@ class Command(BaseCommand):
 
     def _list(self, _: dict[str, Any]) -> list[dict[str, Any]]:
         now = options.values(options.LIMITS)
-        return [
-            {
-                "name": name,
-                "value": now[name],
-                "default": option.default(),
-                "low": None if option.kind == "switch" else option.low,
-                "high": None if option.kind == "switch" else option.high,
-            }
-            for name, option in options.LIMITS.items()
-        ]
+        shown = ("name", "value", "default", "low", "high")
+        every = (option_facts(option, now[name]) for name, option in options.LIMITS.items())
+        return [{name: row[name] for name in shown} for row in every]
 
     def _set(self, given: dict[str, Any]) -> dict[str, Any]:
         option = options.find(given["name"])
         if option.kind == "preset":
             raise AlignError("Presets are changed by `manage.py presets set`.")
         value = _value(given["value"], option)
-        return as_dict(options.change(option.name, value, by=TERMINAL, reason=given["reason"]))
+        return change_facts(options.change(option.name, value, by=TERMINAL, reason=given["reason"]))
 
     def _reset(self, given: dict[str, Any]) -> dict[str, Any]:
-        return as_dict(options.change(given["name"], None, by=TERMINAL, reason=given["reason"]))
+        return change_facts(options.change(given["name"], None, by=TERMINAL, reason=given["reason"]))
 
     def _history(self, given: dict[str, Any]) -> list[dict[str, Any]]:
         if given["name"]:
             options.find(given["name"])
-        return [as_dict(change) for change in options.history(given["name"])[:200]]
+        return [change_facts(change) for change in options.history(given["name"])[:200]]
 
     def _undo(self, given: dict[str, Any]) -> dict[str, Any]:
-        return as_dict(options.undo(given["id"], by=TERMINAL, reason=given["reason"]))
-
-
-def as_dict(change: OptionChange) -> dict[str, Any]:
-    """Return a change as programs read it; null stands for the program's own value."""
-    return {
-        "id": change.pk,
-        "at": change.created_at.isoformat(timespec="seconds"),
-        "name": change.name,
-        "before": change.before,
-        "value": change.value,
-        "by": change.by_label,
-        "reason": change.reason,
-    }
+        return change_facts(options.undo(given["id"], by=TERMINAL, reason=given["reason"]))
 
 
 def _value(text: str, option: options.Option) -> Any:

@@ -10,7 +10,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from alignapp.adapters import options
 from alignapp.adapters.estimates import dry_run
 from alignapp.adapters.models import MethodInfo
-from alignapp.panel.management.commands.limits import TERMINAL, as_dict
+from alignapp.panel.facts import change_facts
+from alignapp.panel.management.commands.limits import TERMINAL
 from personalization.errors import AlignError
 
 
@@ -56,14 +57,14 @@ class Command(BaseCommand):
         method = given["method"]
         if act in ("on", "off"):
             name = f"{options.METHOD}{method}"
-            return as_dict(options.change(name, act == "on", by=TERMINAL, reason=given["reason"]))
+            return change_facts(options.change(name, act == "on", by=TERMINAL, reason=given["reason"]))
         option = options.find(f"{options.PRESET}{method}")
         if act == "reset":
-            return as_dict(options.change(option.name, None, by=TERMINAL, reason=given["reason"]))
+            return change_facts(options.change(option.name, None, by=TERMINAL, reason=given["reason"]))
         values = option.check(dict(_pair(each) for each in given["given"]))
         if act == "try":
             return {"method": method, "parameters": values, **dry_run(method, values).as_dict()}
-        return as_dict(options.change(option.name, values, by=TERMINAL, reason=given["reason"]))
+        return change_facts(options.change(option.name, values, by=TERMINAL, reason=given["reason"]))
 
     def _list(self) -> list[dict[str, Any]]:
         infos = list(MethodInfo.objects.all())

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q, QuerySet
 
-from alignapp.adapters import acts
-from alignapp.adapters.facts import facts, more_facts
-from alignapp.adapters.merging import start_merge
+from alignapp.adapters import acts, asking
+from alignapp.adapters.facts import asked_facts, facts, more_facts
 from alignapp.adapters.models import Artifact
 from alignapp.adapters.pruning import Rule, doomed, prune, usual
+from alignapp.studies.merging import start_merge
 from personalization.errors import AlignError
 
 TERMINAL = "terminal"  # who did it, in the audit record
+LOOK_SECONDS = 0.5  # how often answers are looked at
 
 
 class Command(BaseCommand):
     """List, show and act; each act needs a reason and is on record."""
 
-    help = "adapters list|show|verify|prune|merge|" + "|".join(acts.BY_NAME)
+    help = "adapters list|show|verify|prune|merge|ask|" + "|".join(acts.BY_NAME)
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the acts."""
@@ -51,6 +53,11 @@ class Command(BaseCommand):
         merged.add_argument("--way", required=True)
         merged.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER")
         merged.add_argument("--reason", required=True)
+        asked = every.add_parser("ask", help="put the same questions to several and to the base model")
+        asked.add_argument("artifact", nargs="+", help="id or digest")
+        asked.add_argument("--neutral", type=int, default=0, help="so many neutral questions")
+        asked.add_argument("--prompt", action="append", default=[], help="a question of your own")
+        asked.add_argument("--reason", required=True)
         for one in every.choices.values():
             one.add_argument("--json", action="store_true", dest="as_json")
 
@@ -122,6 +129,20 @@ class Command(BaseCommand):
         self._say(
             {"job": str(job.pk), "state": job.state}, [f"Queued: {job}. Its result is proven, then shown."]
         )
+
+    def _ask(self, options: dict[str, Any]) -> None:
+        prompts = [*asking.NEUTRAL[: options["neutral"]], *options["prompt"]]
+        chosen = [_named(name) for name in options["artifact"]]
+        asked = asking.ask(TERMINAL, chosen, prompts, options["reason"])
+        while not (found := asked_facts(asked))["has_ended"]:
+            time.sleep(LOOK_SECONDS)
+        lines = []
+        for row in found["questions"]:
+            lines.append(f"# {row['question']}")
+            for answer in row["answers"]:
+                who = " ".join(filter(None, (answer["name"], answer["person"])))
+                lines += [f"## {who}", answer["error"] or answer["text"], ""]
+        self._say(found, lines)
 
     def _say(self, data: Any, lines: list[str]) -> None:
         if self.as_json:
