@@ -7,14 +7,18 @@ Benjamini and Hochberg's procedure at level q then keeps the expected share of w
 are exchangeable: they come from people and amounts of feedback alike. Knows nothing of rows or models.
 
 What a truth is, is the caller's: `benchmarks.adviser` takes "wins more than half of other fresh comparisons".
-The score must be fixed before the known ones are looked at; choosing it by them takes more (OptCS, Bai and
-Jin 2024, arXiv:2411.17983) and is not done here.
+The score of `promoted` must be fixed before the known ones are looked at; `promoted_by_best` chooses among
+several by them, which takes more (OptCS, Bai and Jin 2024, arXiv:2411.17983).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+
+import numpy as np
+
+Scores = Sequence[Sequence[float]]  # of each artifact: one of each kind, the same kinds for all
 
 
 def conformal_p_values(
@@ -52,3 +56,46 @@ def promoted(
 ) -> list[int]:
     """Return the candidates to promote, by their places; at most a share `level` is wrong on average."""
     return select(conformal_p_values(scores, known, is_good), level)
+
+
+def promoted_by_best(scores: Scores, known: Scores, is_good: Sequence[bool], *, level: float) -> list[int]:
+    """Return the candidates to promote by the kind of score that promotes most, by their places.
+
+    At most a share `level` is wrong on average, although the kind is chosen by the same artifacts. For each
+    candidate j the kind is chosen as if j were one more known bad artifact: the one by which most would be
+    promoted with j among them; so is how many those are, n(j). Both are the same whichever of j and the known
+    bad ones is called j, so that given them j's p value is as if the kind had been fixed. j stays where its p
+    value is at most level n(j) / candidates; of those that stay the largest r are promoted for which at least
+    r have n(j) at most r. That is OptCS for choosing a score, with its deterministic pruning (as of Jin and
+    Candes 2023, arXiv:2307.09291); read in the abstract, derived here: E[wrong share] <= sum over bad j of
+    P(p(j) <= level n(j) / m) / n(j) <= level. Of one kind it is `promoted`. Raises what that raises.
+    """
+    if not scores:
+        return []
+
+    def column(rows: Scores, kind: int) -> list[float]:
+        return [row[kind] for row in rows]
+
+    kinds = range(len(scores[0]))
+    sizes, stay = [], []
+    for j, own in enumerate(scores):
+        found = [_with(j, column(scores, k), column(known, k), is_good, level) for k in kinds]
+        size = max(found)
+        kind = found.index(size)
+        (p,) = conformal_p_values([own[kind]], column(known, kind), is_good)
+        sizes.append(size)
+        if p <= level * size / len(scores):
+            stay.append(j)
+    most = max((r for r in range(1, len(stay) + 1) if sum(sizes[j] <= r for j in stay) >= r), default=0)
+    return [j for j in stay if sizes[j] <= most]
+
+
+def _with(
+    j: int, scores: Sequence[float], known: Sequence[float], is_good: Sequence[bool], level: float
+) -> int:
+    """Return how many would be promoted with candidate j, were j known, and bad: itself, and some others."""
+    bad = np.sort([scores[j], *(score for score, good in zip(known, is_good, strict=True) if not good)])
+    values = (len(bad) - np.searchsorted(bad, scores)) / (1 + len(known))
+    values[j] = 0.0
+    n = len(values)
+    return 1 + int(np.flatnonzero(np.sort(values) <= level * np.arange(1, n + 1) / n)[-1])

@@ -32,6 +32,10 @@ Data = Literal[
     "adapters",
 ]
 Produces = Literal["adapter", "vector", "personality", "values"]
+# Where an answer of an online method comes from: the policy, its likeliest tokens, policy and base in one.
+Draw = Literal["policy", "greedy", "mixture"]
+# What of an adapter trains when (`personalization.training.parts`).
+Trained = Literal["whole", "iterations", "controls"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,8 @@ class Method:
     """A registered method: `function` is a loss over log-probabilities, or a closed-form fit.
 
     `offered`: a new installation has it switched on, because it was measured to help. `remembers`: the loss
-    takes a dictionary that a run keeps from step to step.
+    takes a dictionary that a run keeps from step to step. `draws`: what is written anew for each message at
+    every step (`personalization.training.online`); nothing for a method that learns from what is there.
     """
 
     name: str
@@ -77,6 +82,8 @@ class Method:
     remembers: bool
     parameters: Mapping[str, Parameter]
     function: Callable[..., Any]
+    draws: tuple[Draw, ...] = ()
+    trained: Trained = "whole"
 
     def resolve(self, given: Mapping[str, float]) -> dict[str, float]:
         """Return every parameter's value: the given ones, checked, and the defaults. Raises AlignError."""
@@ -102,6 +109,8 @@ def method(
     paper: str,
     needs_reference: bool = False,
     offered: bool = True,
+    draws: tuple[Draw, ...] = (),
+    trained: Trained = "whole",
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated function as a method. Raises AlignError when it is not well described."""
 
@@ -121,6 +130,8 @@ def method(
             needs_reference=needs_reference,
             offered=offered,
             remembers="memory" in inspect.signature(function).parameters,
+            draws=draws,
+            trained=trained,
             parameters=parameters_of(name, function),
             function=function,
         )

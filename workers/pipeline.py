@@ -32,6 +32,7 @@ from workers import shutdown, studying
 from workers.attempt import Attempt
 from workers.batch import Batch
 from workers.engines import base_for_process
+from workers.judging import judge_for
 from workers.proving import prove
 from workers.revising import came_of_words, learn_from_words
 from workers.work import BEGINS, Work
@@ -231,6 +232,7 @@ def _lesson(learner: Learner) -> Lesson:
         settings=TrainingSettings(kept_share=settings.TRAIN_KEPT_SHARE, kept_by=settings.TRAIN_KEPT_BY),
         report=work.report(Job.Phase.LEARN),
         on_end=partial(_left, learner),
+        judge=judge_for(work) if work.method.draws else None,
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from alignapp.adapters import store
 from personalization.errors import NotEnoughData
 from personalization.records import Message, Pair
+from workers.judging import judge_for
 from workers.work import Work
 
 NAME = "revised.json"
@@ -50,21 +51,13 @@ def came_of_words(work: Work) -> dict[str, int]:
 
 
 def _made(work: Work) -> tuple[Pair, ...]:
-    from personalization.steering.judge import judge_of
     from personalization.training.revise import language_pairs
 
-    judge = judge_of(work.base, work.train.pairs)
-    if judge is None:
-        raise NotEnoughData(
-            "Your comparisons do not tell yet which of two answers you would like, so what the model writes "
-            "after your words cannot be checked. Rate a few more answers.",
-            missing=1,
-        )
     return language_pairs(
         work.base,
         work.train.critiques,
         work.train.follow_ups,
-        judge,
+        judge_for(work),
         seed=work.job.id.int % 2**31,
         report=lambda _progress: work.check(),
     )

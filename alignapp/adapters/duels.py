@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from alignapp.adapters import dispatch
 from alignapp.adapters.errors import Refused
-from alignapp.adapters.models import Artifact, Judgement
+from alignapp.adapters.models import WORTH, Artifact, Judgement
 from personalization.statistics import Estimate, wilson
 
 ANSWERS = ("first", "second", "alike")
@@ -71,9 +71,7 @@ def won(artifact: Artifact) -> Estimate | None:
     answers = list(Judgement.objects.filter(artifact=artifact).values_list("answer", flat=True))
     if not answers:
         return None
-    worth: dict[str, float] = {Judgement.Answer.ARTIFACT: 1.0, Judgement.Answer.ALIKE: 0.5}
-    wins = sum(worth.get(answer, 0.0) for answer in answers)
-    return wilson(wins, len(answers))
+    return wilson(sum(WORTH[answer] for answer in answers), len(answers))
 
 
 def _duel(artifact: Artifact, position: int, found: dict[str, str]) -> Duel:

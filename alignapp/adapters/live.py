@@ -23,7 +23,14 @@ from django.utils.translation import gettext as _
 
 from alignapp.adapters import acts, options, services
 from alignapp.adapters.composition import PARTS
-from alignapp.adapters.models import Alignment, AlignmentVersion, Artifact, Judgement, LiveAlarm
+from alignapp.adapters.models import (
+    WORTH,
+    Alignment,
+    AlignmentVersion,
+    Artifact,
+    Judgement,
+    LiveAlarm,
+)
 from alignapp.audit.services import record
 from alignapp.chat.models import Reply
 from alignapp.feedback.models import Feedback
@@ -38,7 +45,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WITHOUT = (Reply.Maker.SYSTEM_MESSAGE, Reply.Maker.BASE)
-WORTH = {Judgement.Answer.ARTIFACT: 1.0, Judgement.Answer.ALIKE: 0.5, Judgement.Answer.BASE: 0.0}
 RULE = ("live.rollback", "live.level", "live.share")
 
 
@@ -245,7 +251,7 @@ def _carries(reply: Reply, artifact: Artifact) -> bool:
 def _on_the_card(stretch: Stretch) -> list[float]:
     since: datetime = stretch.first.created_at
     rows = Judgement.objects.filter(artifact=stretch.artifact, created_at__gte=since)
-    return [WORTH[Judgement.Answer(answer)] for answer in rows.values_list("answer", flat=True)]
+    return [WORTH[answer] for answer in rows.values_list("answer", flat=True)]
 
 
 def _alarm(person: Person, found: Live) -> LiveAlarm:

@@ -205,7 +205,7 @@ def _to_prove_on(method: MethodInfo, given: Given) -> Readiness | None:
     )
 
 
-_COMPARED = ("pairs", "contrasts", "critiques", "choices")  # kinds that are told by comparisons
+_COMPARED = ("pairs", "contrasts", "critiques", "choices", "prompts")  # kinds that are told by comparisons
 _BY_DATA = {
     "pairs": _pairs,
     "contrasts": _contrasts,
@@ -214,6 +214,7 @@ _BY_DATA = {
     "edits": _edits,
     "critiques": _critiques,
     "choices": _pairs,
+    "prompts": _pairs,  # the comparisons judge what the model writes
     "inventory": _inventory,
     "values": _values,
 }

@@ -20,6 +20,7 @@ from benchmarks.people.pool import Chat, Pool, answers, pool_of
 from personalization import registry
 from personalization.engine.local import LocalEngine
 from personalization.engine.requests import Intervention
+from personalization.errors import NotEnoughData
 from personalization.evaluation.report import row_of
 from personalization.models.base import BaseModel
 from personalization.models.cost import Cost, measure_cost, plain_logps
@@ -29,6 +30,7 @@ from personalization.progress import Progress
 from personalization.records import Message
 from personalization.registry import Method
 from personalization.simulation.people import SimulatedPerson, population
+from personalization.steering.judge import judge_of
 from personalization.steering.taste import taste_of
 from personalization.training.train import TrainingResult, train_adapter
 from personalization.values.effects import place
@@ -74,7 +76,11 @@ class Study:
         rated = Rated.by(person, self.draw(seed))
         self._look()
         trained = self._folder / f"cell-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}"
-        found, read, head, seconds = self._train(rated, method, prompts, trained, taught=taught)
+        try:
+            found, read, head, seconds = self._train(rated, method, prompts, trained, taught=taught)
+        except NotEnoughData as error:  # an online method, whose judge would be chance
+            print(f"{person.description}, seed {seed}: {name}: {error}", file=sys.stderr, flush=True)
+            return
         out = trained / "adapter"
         texts, cost = self._answers(rated.pool, head, out), self._cost(out)
         fresh, before = rated.pool.fresh, rated.pool.base
@@ -142,6 +148,7 @@ class Study:
             seed=rated.pool.seed,
             settings=settings,
             report=look,
+            judge=judge_of(self._base, pairs.pairs) if method.draws else None,
         )
         return found, read, head, float(spent.read_text())
 

@@ -25,7 +25,8 @@ class Encoded:
     """Examples as token ids; `completions` has an entry for each answer, example by example.
 
     What the layers below `first_trained` make of them is computed once, and a prompt is read once for all
-    answers of an example that follow it, where the model allows it.
+    answers of an example that follow it, where the model allows it; not `together`, each answer is a text of
+    its own. `completions` are the answers' tokens where they are known already.
     """
 
     def __init__(
@@ -35,14 +36,17 @@ class Encoded:
         *,
         first_trained: int = 0,
         teacher: SteeringVectors | None = None,
+        completions: Completions | None = None,
+        together: bool = True,
     ) -> None:
         answers = [entry for example in examples for entry in example.answers]
-        self.completions = Completions.encode(base, answers)
+        self.completions = completions or Completions.encode(base, answers)
         self.size = len(examples)
         self.wanted = [want for example in examples for want in example.wanted]
         self.weights = [example.weight for example in examples for _ in example.answers]
         self._entries = _consecutive([len(example.answers) for example in examples])
-        texts = [_texts(base, self.completions.take(entries)) for entries in self._entries]
+        together = together and packable(base)
+        texts = [_texts(base, self.completions.take(entries), together=together) for entries in self._entries]
         self._at = _consecutive([len(some) for some in texts])
         row = [text for some in texts for text in some]
         self._trunk = Trunk.of(base, row, first_trained)
@@ -146,10 +150,9 @@ def _consecutive(sizes: Sequence[int]) -> list[range]:
     return found
 
 
-def _texts(base: BaseModel, completions: Completions) -> list[Text]:
+def _texts(base: BaseModel, completions: Completions, *, together: bool) -> list[Text]:
     """Return an example's texts: answers to one prompt as branches; one for each where it must be."""
     prompts, found = completions.prompts, []
-    together = packable(base)
     for _, group in groupby(range(len(prompts)), key=lambda i: prompts[i] if together else i):
         own = list(group)
         answers = [completions.answers[i] for i in own]

@@ -164,6 +164,14 @@ def _chosen(pairs: Sequence[Pair], head: tuple[Message, ...]) -> Example:
     return Example(tuple((prompt, text) for text in texts), tuple((2 * won - 1).tolist()))
 
 
+def _prompts(records: Records, head: tuple[Message, ...], settings: TrainingSettings) -> list[Example]:
+    """Return what an online method asks: the messages of the pairs that training would use.
+
+    What it learns from is written anew (`personalization.training.online`); these pairs made the judge.
+    """
+    return pair_examples(used_pairs(records.pairs, settings), head)
+
+
 def _edits(records: Records, head: tuple[Message, ...], _settings: TrainingSettings) -> list[Example]:
     return [Example(((head + edit.prompt, edit.edited),), (1.0,)) for edit in records.edits]
 
@@ -176,6 +184,7 @@ KINDS: Mapping[str, Callable[[Records, tuple[Message, ...], TrainingSettings], l
     "edits": _edits,
     "critiques": _critiques,
     "choices": _choices,
+    "prompts": _prompts,
 }
 NOTHING = {
     "pairs": "There is no pair to learn from.",
@@ -185,4 +194,5 @@ NOTHING = {
     "edits": "There is no rewritten answer to learn from.",
     "critiques": "There is no critique to learn from.",
     "choices": "There is no comparison to learn from.",
+    "prompts": "There is no message to learn from.",
 }

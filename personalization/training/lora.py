@@ -8,6 +8,7 @@ or data.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -50,7 +51,7 @@ class Adapter:
         self._first = first_trained(base, settings)
         lower = {id(module) for layer in base.layers[: self._first] for module in layer.modules()}
         self.targets = {n: m for n, m in target_modules(base).items() if id(m) not in lower}
-        self.parameters: dict[str, nn.Parameter] = {}
+        self.parameters: dict[str, Tensor] = {}
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             for name, module in self.targets.items():
@@ -65,6 +66,13 @@ class Adapter:
     def scaling(self) -> float:
         """What the product of both matrices is multiplied by."""
         return self._settings.alpha / self._settings.rank
+
+    def part(self, ranks: Sequence[int]) -> Adapter:
+        """Return some of its ranks as an adapter that acts alone; its gradients are this one's."""
+        at = torch.tensor(list(ranks), dtype=torch.long, device=self._base.device)
+        found = copy.copy(self)
+        found.parameters = {name: p.index_select(dim_of(name), at) for name, p in self.parameters.items()}
+        return found
 
     def save(self, folder: Path) -> None:
         """Write PEFT's own format: adapter_config.json and adapter_model.safetensors."""
@@ -85,6 +93,11 @@ class Adapter:
             for name, p in self.parameters.items()
         }
         save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+def dim_of(name: str) -> int:
+    """Return along which dimension of a matrix of this name its ranks lie."""
+    return 0 if name.endswith(".lora_A") else 1
 
 
 @contextmanager

@@ -9,7 +9,7 @@ losses, nor of how the judge was made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from personalization.models.base import BaseModel
@@ -19,9 +19,7 @@ from personalization.models.reactions import follow_up_rewards, leaning
 from personalization.models.relevance import relevance
 from personalization.progress import Progress, Report, ignore
 from personalization.records import Critique, Message, Pair
-
-# How much the person would like each answer to a prompt, in log-odds of being preferred (`steering.judge`).
-Judge = Callable[[Sequence[Message], Sequence[str]], Sequence[float]]
+from personalization.training.online import Judge
 
 MOST = 32  # of each kind, the latest: a revision takes some seconds of a core
 DRAFTS = 4

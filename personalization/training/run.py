@@ -25,6 +25,9 @@ from personalization.training.encoded import Encoded
 from personalization.training.entanglement import entanglement
 from personalization.training.examples import PAIRED
 from personalization.training.lora import Adapter
+from personalization.training.online import Online
+from personalization.training.packed import Text
+from personalization.training.parts import WAYS
 from personalization.training.replay import Replay
 from personalization.training.settings import TrainingSettings
 
@@ -51,16 +54,26 @@ class Run:
         seed: int,
         checkpoints: Path,
         report: Report,
+        online: Online | None = None,
     ) -> None:
         self._base, self.train, self._held_out, self.replay = base, train, held_out, replay
+        self.examples = train.size
         self._method, self._parameters = method, dict(parameters)
         self._settings, self._checkpoints, self.report = settings, checkpoints, report
+        self._online = online
         self.adapter = Adapter(base, settings, seed=seed)
+        self._parts = WAYS[method.trained](
+            self.adapter,
+            rank=settings.rank,
+            epochs=settings.epochs,
+            parameters=method.resolve(parameters),
+        )
         self._batches = train.batches(settings, seed)
         learned = (train.completions, train.wanted, train.weights, train.taught_by)
         given = (base.revision, learned, method.name, sorted(parameters.items()), settings, seed)
         self._name = hashlib.sha256(repr(given).encode()).hexdigest()
         self.steps = len(self._batches)
+        self._epoch_steps = math.ceil(self.steps / settings.epochs)
         self.entangled: list[dict[str, float | bool]] = []
         self.anchored_at: int | None = None
         self._memory: dict[str, float] = {}  # what the loss keeps from step to step
@@ -81,7 +94,8 @@ class Run:
         )
         self._begun = self.done
         self.report(Progress(self.done, self.steps))
-        self._reference = self._read(self.train)
+        if self._online is None:
+            self._reference = self._read(self.train, *self._parts.reference(self._epoch))
         self._held_reference = self._read(self._held_out) if self._held_out.size else None
         self._recent = notes.get("recent", [])
         self.entangled, self.anchored_at = notes.get("entangled", []), notes.get("anchored_at")
@@ -96,7 +110,35 @@ class Run:
     @property
     def batch(self) -> list[int]:
         """The next step's examples."""
-        return self._batches[self.done]
+        return self._batches[self.done] if self._online is None else list(range(self.train.size))
+
+    @property
+    def _epoch(self) -> int:
+        return self.done // self._epoch_steps
+
+    def prepare(self) -> None:
+        """Let an online method's policy write what the next step learns from. Raises what `report` raises."""
+        if self._online is not None:
+            self.report(Progress(self.done, self.steps))
+            some = self._batches[self.done]
+            self.train = self._online.answered(self._base, some, self.adapter, step=self.done)
+            self._reference = self._read(self.train)
+
+    def acts(self, texts: Sequence[Text]) -> list[tuple[Adapter, int]]:
+        """Return what acts on the texts of the next step's batch, and on how many tokens each, in order."""
+        if self._parts.together:
+            return self.acts_on_any(texts)
+        wanted = [self.train.wanted[entry] for entry in self.train.entries(self.batch)]
+        return list(zip(self._parts.on(wanted), [len(text.given) for text in texts], strict=True))
+
+    def acts_on_any(self, texts: Sequence[Text]) -> list[tuple[Adapter, int]]:
+        """Return the same for texts that are nobody's answers."""
+        return [(self._parts.served, sum(len(text.given) for text in texts))]
+
+    def save(self, folder: Path) -> None:
+        """Write what is served, in PEFT's format."""
+        self._parts.end()
+        self.adapter.save(folder)
 
     def loss(self, policy: AnswerLogps, apart: Tensor, drift: Tensor) -> Tensor:
         """Return the next step's loss from what the policy, with this adapter, says of its batch."""
@@ -124,17 +166,17 @@ class Run:
 
     def step(self) -> None:
         """Change the adapter by the gradient that is there, and report. Raises what `report` raises."""
+        self._parts.keep_still(self._epoch)
         for group in self._optimizer.param_groups:
             group["lr"] = self._settings.learning_rate * schedule(self.done, self.steps, self._settings)
         torch.nn.utils.clip_grad_norm_(self.adapter.parameters.values(), self._settings.clip_norm)
         self._optimizer.step()
         self.drop_gradient()
         self._memory = self._remembered
-        per_epoch = math.ceil(self.steps / self._settings.epochs)
-        self._recent = [*self._recent[-(per_epoch - 1) :], self._said]
+        self._recent = [*self._recent[-(self._epoch_steps - 1) :], self._said]
         self.done += 1
         values = dict(self._said)
-        if self.done % per_epoch == 0:
+        if self.done % self._epoch_steps == 0:
             values |= self._end_of_epoch()
         # The last step is kept, too: whoever ended may wait while another's result is proven.
         if self.done % self._settings.checkpoint_steps == 0 or self.done == self.steps:
@@ -172,7 +214,7 @@ class Run:
         """Compare the gradients, anchor the chosen answers if they sank, ask what is held out."""
         values = {}
         if some := self.train.probed(PROBED):
-            probed = self.train.logps(self._base, some, self.adapter)
+            probed = self.train.logps(self._base, some, self._parts.served)
             liked, disliked = probed.sums[probed.wanted > 0], probed.sums[probed.wanted < 0]
             weights = list(self.adapter.parameters.values())
             found = entanglement(liked.mean(), disliked.mean(), weights)
@@ -181,6 +223,9 @@ class Run:
         change = sum(one["chosen_change"] for one in self._recent) / len(self._recent)
         if self.anchored_at is None and change < SINKING_NATS:
             self.anchored_at = self.done
+        if self._parts.end_epoch(self._epoch - 1):
+            self._optimizer.state.clear()  # what it remembers is of the reference before
+            self._reference = self._read(self.train, *self._parts.reference(self._epoch))
         if self._held_reference is not None:
             values["held_out_accuracy"] = self._accuracy(self._held_reference)
         return values
@@ -192,7 +237,7 @@ class Run:
         return torch.cat([part.sums for part in parts])
 
     def _accuracy(self, reference: Tensor) -> float:
-        change = self._read(self._held_out, self.adapter) - reference
+        change = self._read(self._held_out, self._parts.served) - reference
         return (change[0::2] > change[1::2]).float().mean().item()
 
 

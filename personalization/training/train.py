@@ -18,7 +18,7 @@ from typing import Any
 from safetensors import SafetensorError
 from torch import Tensor
 
-from personalization.errors import Cancelled
+from personalization.errors import Cancelled, NotEnoughData
 from personalization.models.base import BaseModel
 from personalization.models.interventions import SteeringVectors
 from personalization.models.logprobs import mean_logps
@@ -27,9 +27,11 @@ from personalization.records import Message, Pair, Records
 from personalization.registry import Method
 from personalization.training.duplicates import distinct
 from personalization.training.encoded import Encoded
-from personalization.training.examples import examples_of, pair_examples
-from personalization.training.lora import acting, first_trained
+from personalization.training.examples import Example, examples_of, pair_examples
+from personalization.training.lora import Adapter, acting, first_trained
+from personalization.training.online import Judge, Online
 from personalization.training.packed import Text, packable
+from personalization.training.parts import WAYS
 from personalization.training.replay import Replay
 from personalization.training.run import SINKING_NATS, Run, shared_loss
 from personalization.training.selection import selected
@@ -69,7 +71,7 @@ class Lesson:
     is measured once per epoch for the person to see; nothing is chosen by it. A run that was interrupted goes
     on from `checkpoints`, bit for bit; one of other data or settings begins anew. `report` may raise: then
     this lesson ends, and nothing is written to `out`. `on_end` hears the result, or what ended the lesson,
-    while whoever learns with it waits.
+    while whoever learns with it waits. `judge` judges what an online method's policy writes.
     """
 
     records: Records
@@ -84,6 +86,7 @@ class Lesson:
     settings: TrainingSettings = TrainingSettings()  # noqa: RUF009 - immutable
     report: Report = ignore
     on_end: Callable[[TrainingResult | Exception], None] = lambda _outcome: None
+    judge: Judge | None = None
 
 
 def train_adapter(
@@ -100,6 +103,7 @@ def train_adapter(
     seed: int = 0,
     settings: TrainingSettings = TrainingSettings(),  # noqa: B008 - immutable
     report: Report = ignore,
+    judge: Judge | None = None,
 ) -> TrainingResult:
     """Train and write one adapter (see `Lesson`) in PEFT's format; the base model is left as it was.
 
@@ -107,7 +111,7 @@ def train_adapter(
     and what `report` raises.
     """
     given = (parameters, system_message, held_out, teacher, seed, settings, report)
-    (found,) = train_together(base, [Lesson(records, method, out, checkpoints, *given)])
+    (found,) = train_together(base, [Lesson(records, method, out, checkpoints, *given, judge=judge)])
     if isinstance(found, Exception):
         raise found
     return found
@@ -165,9 +169,14 @@ def _begun(base: BaseModel, lesson: Lesson) -> Run:
     examples = examples_of(kept, lesson.method.data, system_message=message, settings=settings)
     held_out = pair_examples(lesson.held_out, (Message("system", message),) if message else ())
     first = first_trained(base, settings)
+    online = _online(lesson, examples, first)
+    together = WAYS[lesson.method.trained].together
     run = Run(
         base,
-        Encoded(base, examples, first_trained=first, teacher=lesson.teacher),
+        # What an online method asks is not read itself.
+        Encoded(base, examples)
+        if online
+        else Encoded(base, examples, first_trained=first, teacher=lesson.teacher, together=together),
         Encoded(base, held_out, first_trained=first),
         Replay.of(base, first_trained=first) if settings.replay else None,
         lesson.method,
@@ -176,9 +185,26 @@ def _begun(base: BaseModel, lesson: Lesson) -> Run:
         seed=lesson.seed,
         checkpoints=lesson.checkpoints,
         report=lesson.report,
+        online=online,
     )
     run.begin()
     return run
+
+
+def _online(lesson: Lesson, examples: Sequence[Example], first: int) -> Online | None:
+    if not lesson.method.draws:
+        return None
+    if lesson.judge is None:
+        raise NotEnoughData("Nothing tells yet which of two answers is better.", missing=1)
+    return Online(
+        examples,
+        lesson.judge,
+        lesson.method.draws,
+        lesson.method.resolve(lesson.parameters).get("mixture", 0.0),
+        lesson.seed,
+        first,
+        lesson.teacher,
+    )
 
 
 def _ended(lesson: Lesson, run: Run) -> TrainingResult | Exception:
@@ -186,13 +212,13 @@ def _ended(lesson: Lesson, run: Run) -> TrainingResult | Exception:
         return run.failed
     try:
         lesson.out.mkdir(parents=True, exist_ok=True)
-        run.adapter.save(lesson.out)
+        run.save(lesson.out)
     except OSError as error:  # a full disk
         return error
     metrics = run.metrics
     sinks = metrics.get("chosen_change", 0.0) < SINKING_NATS
     return TrainingResult(
-        run.train.size,
+        run.examples,
         run.steps,
         metrics,
         sinks,
@@ -205,8 +231,10 @@ def _ended(lesson: Lesson, run: Run) -> TrainingResult | Exception:
 
 def _step(base: BaseModel, runs: Sequence[Run]) -> None:
     """Take one step of every run, those that are read from the same layer together."""
+    for run in runs:
+        _try(run, run.prepare)
     together = defaultdict(list)
-    for index, run in enumerate(runs):
+    for index, run in enumerate(run for run in runs if run.failed is None):
         apart = 0 if packable(base) else index  # padded texts have no tokens of one person in a row
         together[apart, run.train.first, run.replay.first if run.replay else -1].append(run)
     for some in together.values():
@@ -230,7 +258,7 @@ def _step_of(base: BaseModel, some: Sequence[Run]) -> None:
         return
     for run in some:
         if run.failed is None:
-            _advance(run)
+            _try(run, run.step)
 
 
 def _let_go(error: Exception) -> Exception:
@@ -241,19 +269,23 @@ def _let_go(error: Exception) -> Exception:
 
 def _pass(base: BaseModel, some: Sequence[Run]) -> None:
     """Give every run the gradient of its next step."""
-    hidden = _read(base, some, [run.train.texts(run.batch) for run in some], some[0].train.first)
+    texts = [run.train.texts(run.batch) for run in some]
+    acts = [run.acts(own) for run, own in zip(some, texts, strict=True)]
+    hidden = _read(base, texts, acts, some[0].train.first)
     plain = hidden
     if first := some[0].replay:
         texts = [run.replay.below(run.done) for run in some if run.replay]
-        plain = _read(base, some, texts, first.first)
+        acts = [run.acts_on_any(own) for run, own in zip(some, texts, strict=True)]
+        plain = _read(base, texts, acts, first.first)
     loss = shared_loss(base, some, hidden, plain)
     if loss.requires_grad:
         loss.backward()
 
 
-def _advance(run: Run) -> None:
+def _try(run: Run, act: Callable[[], None]) -> None:
+    """Do something for one run; where that fails it is over, and keeps where it stands unless cancelled."""
     try:
-        run.step()
+        act()
     except Exception as error:
         run.failed = _let_go(error)
         if not isinstance(error, Cancelled):
@@ -266,9 +298,14 @@ def _keep(run: Run) -> None:
         run.keep()
 
 
-def _read(base: BaseModel, some: Sequence[Run], texts: Sequence[Sequence[Text]], first: int) -> list[Tensor]:
-    """Return the decoder's output for each run's texts, with its adapter acting: (tokens, hidden)."""
-    tokens = [sum(len(text.given) for text in own) for own in texts]
-    with acting([run.adapter for run in some], tokens):
+def _read(
+    base: BaseModel,
+    texts: Sequence[Sequence[Text]],
+    acts: Sequence[Sequence[tuple[Adapter, int]]],
+    first: int,
+) -> list[Tensor]:
+    """Return the decoder's output (tokens, hidden) for each run's texts, and what acts on how many."""
+    every = [one for own in acts for one in own]
+    with acting([adapter for adapter, _ in every], [tokens for _, tokens in every]):
         output = decoded_above(base, [text for own in texts for text in own], first)
-    return list(output.split(tokens))
+    return list(output.split([sum(tokens for _, tokens in own) for own in acts]))

@@ -16,7 +16,7 @@ from trl.experimental.orpo.orpo_trainer import ORPOTrainer
 from personalization import registry
 from personalization.models.logprobs import AnswerLogps, PairLogps
 from personalization.training.examples import KINDS, PAIRED
-from tests.unit.trl_losses import dpo_loss, kto_losses
+from tests.unit.trl_losses import dpo_loss, kto_losses, rloo_loss
 
 ADAPTERS = [m for m in registry.all_methods() if m.produces == "adapter"]
 PAIR_LOSSES = [m for m in ADAPTERS if m.data in PAIRED]
@@ -58,6 +58,7 @@ BOTH = (paired(POLICY), paired(REFERENCE))
     ("name", "trls", "parameters", "theirs", "factor"),
     [
         ("dpo", "sigmoid", {"beta": 0.3}, {}, 1),
+        ("accelerated", "sigmoid", {"beta": 0.3}, {}, 1),
         ("ipo", "ipo", {"beta": 0.3}, {}, 1),
         ("gpo", "hinge", {"beta": 0.3, "power": 1.0}, {}, 1),
         ("sppo", "sppo_hard", {"beta": 0.04}, {}, 0.04**2),
@@ -132,6 +133,65 @@ def test_kto_is_trls(away):
         beta=0.2, liked_weight=1.5, disliked_weight=0.5,
     )  # fmt: skip
     assert found.mean().item() == pytest.approx(expected, rel=1e-5)
+
+
+def drawn(wanted: list[float], *, learning: bool = True) -> tuple[AnswerLogps, AnswerLogps]:
+    """Return two answers that the policy wrote, how much better each is liked, and the same before."""
+    now = torch.tensor([-9.0, -12.0], dtype=torch.float64, requires_grad=learning)
+    return answers(now, wanted), answers(torch.tensor([-10.0, -11.5], dtype=torch.float64), wanted)
+
+
+@pytest.mark.parametrize("liked", [-1.2, 0.0, 40.0])
+def test_ipo_on_own_answers_is_trls_in_expectation(liked):
+    now, before = drawn([liked, -liked], learning=False)
+    one = torch.ones(2)  # TRL divides by an answer's tokens, the paper does not
+    first, second = (
+        dpo_loss("ipo", now.sums[order].float(), before.sums[order].float(), one, beta=0.3)
+        for order in ([0, 1], [1, 0])
+    )
+    p = 1 / (1 + math.exp(-liked))
+    expected = 0.3**2 * (p * first + (1 - p) * second) - p * (1 - p)
+    assert loss("ipo_md", now, before, beta=0.3).item() == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
+def test_remax_steps_as_trls_rloo_with_the_greedy_answer_as_its_sibling():
+    now, before = drawn([0.7, -9.0])
+    (mine,) = torch.autograd.grad(loss("remax", now, before, beta=0.2).mean(), now.sums)
+    # TRL takes the charge for drifting off the rewards before it subtracts the sibling's.
+    advantages = torch.tensor([0.7 - 0.2 * 1.0, -5.0 - 0.2 * -0.5], dtype=torch.float64)
+    (theirs,) = torch.autograd.grad(rloo_loss(now.sums, advantages), now.sums)
+    torch.testing.assert_close(mine, theirs)
+
+
+def test_nash_by_hand_and_where_it_rests():
+    now, before = drawn([math.log(3), -1.0])
+    # Preferred in 0.75, 1 nat likelier: -(0.75 - 0.5 - 0.1 x 1) x -9
+    assert loss("nash_md", now, before, tau=0.1)[0].item() == pytest.approx(0.15 * 9)
+    (slope,) = torch.autograd.grad(loss("nash_md", now, before, tau=0.25).sum(), now.sums)
+    assert slope[0].item() == pytest.approx(0, abs=1e-12)  # as much likelier as it is better: at rest
+    assert slope[1].item() > 0
+
+
+def test_meet_imitates_both_answers():
+    found = loss("meet", *BOTH)
+    expected = (9 / 5 + 12 / 7) / 2, (30 / 9 + 3 / 2) / 2, (4 / 3 + 21 / 8) / 2
+    assert found.tolist() == pytest.approx(expected)
+
+
+@given(st.lists(st.floats(-6, 6), min_size=2, max_size=2), st.floats(-4, 4))
+def test_online_losses_ask_for_more_of_what_is_liked_more(liked, drift):
+    """The more an answer is liked, the more its probability is raised, wherever the policy stands."""
+    low, high = sorted(liked)
+    for name in ("remax", "nash_md", "ipo_md"):
+        slopes = []
+        for value in (low, high):
+            at = torch.tensor([-20.0 + drift, -20.0], dtype=torch.float64, requires_grad=True)
+            before = answers(torch.tensor([-20.0, -20.0], dtype=torch.float64), [value, -value])
+            given = loss(name, answers(at, [value, -value]), before).sum()
+            slopes.append(torch.autograd.grad(given, at)[0][0].item())
+        assert slopes[1] <= slopes[0] + 1e-12
+        if high - low > 0.01 and abs(low) < 4:  # past 5 an advantage is cut
+            assert slopes[1] < slopes[0]
 
 
 def test_dpop_and_cca_by_hand():
@@ -213,6 +273,8 @@ def test_gradients_are_those_of_finite_differences(method):
         "aft",
         "aft_ranking",
         "kto",
+        "nash_md",
+        "remax",
     ):  # hold a detached part: only its absence can be checked so
         (slope,) = torch.autograd.grad(of(at).sum(), at)
         assert torch.isfinite(slope).all()
@@ -231,7 +293,7 @@ def test_a_step_from_the_reference_raises_what_is_wanted_and_lowers_what_is_not(
     memory: tuple[dict[str, float], ...] = ({},) if method.remembers else ()
     method.function(*both, *memory, **method.resolve({})).sum().backward()
     assert (sums.grad[[0, 2]] < 0).all()
-    if method.name != "sft":
+    if method.name not in ("sft", "meet"):  # which imitate
         assert (sums.grad[[1, 3]] > 0).all() or method.name.startswith("aft")
 
 

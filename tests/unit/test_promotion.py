@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personalization.promotion import conformal_p_values, promoted, select
+from personalization.promotion import conformal_p_values, promoted, promoted_by_best, select
 
 scores = st.lists(st.floats(-5, 5), max_size=20)
 known = st.lists(st.tuples(st.floats(-5, 5), st.booleans()), max_size=40)
@@ -71,3 +71,60 @@ def test_the_level_is_kept_over_many_crowds(level):
     margin = 2 * np.std(shares) / np.sqrt(len(shares))
     assert np.mean(shares) <= level + margin
     assert np.mean(powers) > 0.2
+
+
+def crowd(
+    rng: np.random.Generator, strengths: tuple[float, ...], n: int
+) -> tuple[np.ndarray, list[list[float]]]:
+    """Return who is good, half of them, and a score of each kind, which says so much of it."""
+    good = rng.random(n) < 0.5
+    return good, [[g * s + rng.normal() for s in strengths] for g in good]
+
+
+@pytest.mark.parametrize("level", [0.1, 0.3])
+def test_the_level_is_kept_though_the_best_of_many_scores_is_chosen(level):
+    """Nine kinds say nothing, one does, and nobody knows which; the choice is made by the same artifacts."""
+    rng = np.random.default_rng(1)
+    shares, powers = [], []
+    for _ in range(120):
+        good, score = crowd(rng, (*[0.0] * 9, 2.5), 70)
+        chosen = promoted_by_best(score[50:], score[:50], good[:50].tolist(), level=level)
+        wrong = sum(not good[50 + j] for j in chosen)
+        shares.append(wrong / max(1, len(chosen)))
+        powers.append((len(chosen) - wrong) / max(1, good[50:].sum()))
+    assert np.mean(shares) <= level + 2 * np.std(shares) / np.sqrt(len(shares))
+    assert np.mean(powers) > 0.4
+
+
+def test_choosing_the_best_score_without_more_ado_breaks_the_level():
+    """Of scores that say nothing the one that promotes most promotes too many wrong ones."""
+    rng = np.random.default_rng(2)
+    naive, careful = [], []
+    for _ in range(120):
+        good, score = crowd(rng, (0.0,) * 30, 40)
+        known, truth = score[:30], good[:30].tolist()
+        each = [
+            promoted([row[k] for row in score[30:]], [row[k] for row in known], truth, level=0.2)
+            for k in range(30)
+        ]
+        best = promoted_by_best(score[30:], known, truth, level=0.2)
+        for shares, chosen in ((naive, max(each, key=len)), (careful, best)):
+            shares.append(sum(not good[30 + j] for j in chosen) / max(1, len(chosen)))
+    assert np.mean(naive) > 0.3
+    assert np.mean(careful) <= 0.2 + 2 * np.std(careful) / np.sqrt(len(careful))
+
+
+@given(scores, known, levels)
+def test_with_one_kind_of_score_as_many_are_promoted_as_by_it_alone(new, old, level):
+    good = [g for _, g in old]
+    alone = promoted(new, [s for s, _ in old], good, level=level)
+    assert promoted_by_best([[s] for s in new], [[s] for s, _ in old], good, level=level) == alone
+
+
+@given(st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5)), max_size=8), known, levels, st.randoms())
+def test_who_is_promoted_does_not_depend_on_the_order(new, old, level, rng):
+    rows, good = [[s, -s] for s, _ in old], [g for _, g in old]
+    order = rng.sample(range(len(new)), len(new))
+    first = set(promoted_by_best(new, rows, good, level=level))
+    again = promoted_by_best([new[i] for i in order], rows, good, level=level)
+    assert {order[j] for j in again} == first

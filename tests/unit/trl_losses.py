@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from trl import DPOTrainer, KTOTrainer
+from trl import DPOTrainer, KTOTrainer, RLOOTrainer
 
 
 class _Model(torch.nn.Module):
@@ -77,3 +77,19 @@ def kto_losses(policy: Tensor, reference: Tensor, strangers: Tensor, liked: Tens
     batch = {**_inputs(tokens), "label": liked}
     batch |= {f"KL_{name}": value for name, value in _inputs(tokens).items()}
     return float(trainer._compute_loss(model, batch, return_outputs=False))
+
+
+def rloo_loss(sums: Tensor, advantages: Tensor) -> Tensor:
+    """Return RLOOTrainer's loss of answers of one token that were just drawn; gradients reach `sums`."""
+    logps = sums[:, None]
+    trainer = _trainer(
+        RLOOTrainer, model=SimpleNamespace(training=False), epsilon_low=0.2, epsilon_high=0.2,
+        _get_per_token_logps_and_entropies=lambda *_, **__: (logps, torch.zeros_like(logps), None),
+    )  # fmt: skip
+    trainer.accelerator.reduce = lambda x, **_: x
+    ones = torch.ones(len(sums), 1, dtype=torch.long)
+    inputs = {f"{part}_{what}": ones for part in ("prompt", "completion") for what in ("ids", "mask")}
+    found: Tensor = trainer._compute_loss(
+        None, {**inputs, "old_logps": sums.detach(), "advantages": advantages}
+    )
+    return found

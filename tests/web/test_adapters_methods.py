@@ -76,11 +76,11 @@ def test_every_method_says_what_it_lacks_for_somebody_new(owner):
 
 def test_what_suits_follows_from_the_kinds_of_feedback(owner, other):
     give(owner)
-    assert ready_data(owner) == {"pairs", "choices", "thumbs", "edits"}
+    assert ready_data(owner) == {"pairs", "choices", "prompts", "thumbs", "edits"}
     ProfileVersion.objects.create(person=owner, number=1, system_message="Be brief.")
-    assert ready_data(owner) == {"pairs", "choices", "thumbs", "edits", "contrasts"}
+    assert ready_data(owner) == {"pairs", "choices", "prompts", "thumbs", "edits", "contrasts"}
     give(other, thumbs=False, edits=False)
-    assert ready_data(other) == {"pairs", "choices"}
+    assert ready_data(other) == {"pairs", "choices", "prompts"}
 
 
 def test_critiques_and_next_messages_count_together_and_need_comparisons_to_check_them_by(owner, other):
@@ -88,7 +88,7 @@ def test_critiques_and_next_messages_count_together_and_need_comparisons_to_chec
     (alone,) = (item for item in readiness(owner) if item.method.data == "critiques")
     assert (alone.is_ready, alone.unit) == (False, "comparisons")
     give(other, thumbs=False, edits=False, words=True)
-    assert ready_data(other) == {"pairs", "choices", "critiques"}
+    assert ready_data(other) == {"pairs", "choices", "prompts", "critiques"}
     Feedback.objects.filter(person=other, kind=Feedback.Kind.CRITIQUE).delete()
     (few,) = (item for item in readiness(other) if item.method.data == "critiques")
     assert (few.have, few.needed) == (4, 6)

@@ -5,11 +5,12 @@ from .alignment import Alignment, AlignmentVersion
 from .artifact import Artifact, ReportCard
 from .base_model import KnownModel
 from .job import Job
-from .judgement import Judgement
+from .judgement import WORTH, Judgement
 from .method import MergeWay, MethodInfo
 from .option import OptionChange
 
 __all__ = [
+    "WORTH",
     "Alignment",
     "AlignmentVersion",
     "Artifact",

@@ -27,3 +27,11 @@ class Judgement(OwnedModel):
     class Meta:
         ordering = ("artifact", "position")
         constraints = [models.UniqueConstraint(fields=["artifact", "position"], name="judged_once")]
+
+
+# What an answer counts for the artifact's win rate.
+WORTH: dict[str, float] = {
+    Judgement.Answer.ARTIFACT: 1.0,
+    Judgement.Answer.ALIKE: 0.5,
+    Judgement.Answer.BASE: 0.0,
+}

@@ -37,7 +37,7 @@ DATA = {
     ),
     "choices": gettext_lazy("pairs of answers of which you preferred one"),
     "inventory": gettext_lazy("answers to the personality inventory"),
-    "prompts": gettext_lazy("messages that you wrote"),
+    "prompts": gettext_lazy("messages that you wrote, and comparisons to judge new answers by"),
     "values": gettext_lazy("the values that you state"),
 }
 # Where a person gives each kind of data; everything else is given in the chat.

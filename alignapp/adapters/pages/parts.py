@@ -36,6 +36,7 @@ ADAPTER_SOURCES = {
     "edits": gettext_lazy("from your edits"),
     "critiques": gettext_lazy("from your critiques and comparisons"),
     "contrasts": gettext_lazy("from your comparisons and values"),
+    "prompts": gettext_lazy("from new answers, judged by your comparisons"),
 }
 
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from alignapp import charts
 from alignapp.audit.models import AuditEvent
-from alignapp.campaigns import outcomes, planning
+from alignapp.campaigns import guarantee, outcomes, planning
 from alignapp.campaigns.models import Campaign, Enrolment
 from alignapp.panel.campaign_forms import CampaignForm, TypedWhyForm, WhyForm
 from alignapp.panel.pages.listing import listing
@@ -45,7 +45,7 @@ def plan_page(query: QueryDict, start_form: forms.Form | None = None) -> dict[st
 
 
 def campaign_page(campaign: Campaign, query: QueryDict) -> dict[str, Any]:
-    """Return the context of one campaign. At most nine queries, however many people."""
+    """Return the context of one campaign. At most twelve queries, however many people."""
     state = query.get("state", "")
     rows = campaign.enrolments.select_related("person", "job")
     if state in Enrolment.State.values:
@@ -58,6 +58,7 @@ def campaign_page(campaign: Campaign, query: QueryDict) -> dict[str, Any]:
         "query": kept.urlencode(),
         "wanted_state": state,
         "states": Enrolment.State.choices,
+        "guarantee": guarantee.guaranteed(campaign),
         "events": AuditEvent.objects.filter(object_id=str(campaign.pk)).order_by("-id")[:20],
         **possible(campaign),
     }

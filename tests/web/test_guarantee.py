@@ -1,0 +1,85 @@
+"""A campaign's page names whose new version helps, by versions that people judged, and says what it takes."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from django.urls import reverse
+
+from alignapp.accounts.models import Person
+from alignapp.adapters.models import Artifact, Judgement
+from alignapp.campaigns.guarantee import FEWEST_JUDGED, guaranteed
+from alignapp.campaigns.models import Campaign, Enrolment
+from tests.web import learned
+from tests.web.operating import signed_in_with
+
+pytestmark = pytest.mark.django_db
+Of = Enrolment.State
+
+
+@pytest.fixture(autouse=True)
+def surroundings(settings, tmp_path):
+    settings.ARTIFACT_DIR = tmp_path / "artifacts"
+    learned.methods()
+
+
+def version(name: str, rate: float) -> Artifact:
+    """Return somebody's version with this held-out win rate."""
+    card = copy.deepcopy(learned.results())
+    card["accuracy"]["artifact"] |= {"value": rate, "low": rate - 0.1}
+    return learned.artifact(Person.objects.create(email=f"{name}@example.org"), card=card)
+
+
+def judge(artifact: Artifact, *, helps: bool, times: int = FEWEST_JUDGED) -> None:
+    answer = Judgement.Answer.ARTIFACT if helps else Judgement.Answer.BASE
+    Judgement.objects.bulk_create(
+        Judgement(artifact=artifact, position=i, answer=answer, artifact_first=True) for i in range(times)
+    )
+
+
+def campaign(**states: tuple[str, float]) -> Campaign:
+    """Return a campaign whose people got through so, with versions of these win rates."""
+    made = Campaign.objects.create(name="Anew", method="dpo", started_by="terminal")
+    for name, (state, rate) in states.items():
+        artifact = version(name, rate)
+        made.enrolments.create(person=artifact.person, state=state, job=artifact.job, wave=1)
+    return made
+
+
+def test_who_scores_as_versions_that_helped_is_named_and_no_other():
+    for i in range(10):
+        judge(version(f"known{i}", 0.8 if i % 2 else 0.45), helps=bool(i % 2))
+    judge(version("few", 0.9), helps=False, times=FEWEST_JUDGED - 1)  # too few to know
+    made = campaign(
+        anna=(Of.MOVED, 0.85), bert=(Of.READY, 0.82), carl=(Of.NOT_PROVEN, 0.4), dora=(Of.REFUSED, 0.9)
+    )
+    found = guaranteed(made)
+    assert (found.candidates, found.known, found.helped) == (3, 10, 5)
+    assert {row.person.email for row in found.named} == {"anna@example.org", "bert@example.org"}
+
+
+def test_a_campaigns_own_versions_and_other_kinds_do_not_count_as_known():
+    made = campaign(anna=(Of.MOVED, 0.85))
+    judge(made.enrolments.get().job.artifact, helps=True)
+    other = version("vector", 0.8)
+    Artifact.objects.filter(pk=other.pk).update(kind="vector")
+    judge(other, helps=True)
+    found = guaranteed(made)
+    assert (found.known, found.is_told, found.named) == (0, False, [])
+
+
+def test_the_page_says_who_or_what_it_takes_and_tells_no_address(django_assert_max_num_queries):
+    operator = signed_in_with("operator", Person.objects.create_user("op@example.org", "a long pass phrase"))
+    made = campaign(anna=(Of.MOVED, 0.85), bert=(Of.LOST, 0.3))
+    url = reverse("panel:campaign", args=[made.pk])
+    assert "at least 4 other versions" in operator.get(url).content.decode()
+    for i in range(10):
+        judge(version(f"known{i}", 0.8 if i % 2 else 0.45), helps=bool(i % 2))
+    with django_assert_max_num_queries(3):
+        (named,) = guaranteed(made).named
+    page = operator.get(url).content.decode()
+    assert "Of 2 new versions that passed the safety gate, 1 can be said to help its person." in page
+    section = page[page.index('id="guarantee"') :]
+    assert section.count(named.person.pseudonym) == 1
+    assert "anna@example.org" not in page
