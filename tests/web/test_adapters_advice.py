@@ -174,4 +174,8 @@ def test_operators_read_what_is_known_of_methods_and_what_a_person_is_told(owner
     assert "8 messages rated" in html
     assert re.search(r"0\.82 ± 0\.1\d", html)
     assert "Adapter from your comparisons" in html
-    assert "an adapter from your comparisons" in operator.get(f"/operate/people/{owner.pk}/").content.decode()
+    page = operator.get(f"/operate/people/{owner.pk}/").content.decode()
+    assert "an adapter from your comparisons" not in page  # worked out only for whoever asks
+    (asks,) = re.findall(r'href="(\?advice=1)"', page)
+    told = operator.get(f"/operate/people/{owner.pk}/{asks}").content.decode()
+    assert "an adapter from your comparisons" in told

@@ -28,6 +28,13 @@ pytestmark = [pytest.mark.broker, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
+def workers(workers):
+    """None runs yet: it would take the first who waits alone, and be ended for one with other settings."""
+    workers.kill_all()
+    return workers
+
+
+@pytest.fixture
 def here(engine, settings):
     """This process is the worker, and takes up to eight jobs at once."""
     MethodInfo.objects.create(name="dpo", data="pairs", produces="adapter", summary="", paper="")
