@@ -102,6 +102,7 @@ class _Slots:
 
     rank: int
     tensors: dict[str, tuple[Tensor, Tensor]]  # (slots, in, layers x rank), (slots, blocks, rank, width)
+    owners: dict[str, Tensor | None]  # as in `Stacked`
     held: list[Adapters | None]
 
 
@@ -165,13 +166,11 @@ class Stacks:
                 slots.held[i] = None  # so that a failure half-way leaves no slot that claims to be filled
                 self._fill(slots, i, row)
                 slots.held[i] = row
-        n, groups = len(rows), {}
-        for name, (down, up) in slots.tensors.items():
-            owners = self._joint(name).owners
-            plain = owners == list(range(len(owners)))
-            index = None if plain else torch.tensor(owners, device=up.device)
-            groups[name] = [Stacked(down[:n], up[:n].flatten(0, 1), index)]
-        return groups
+        n = len(rows)
+        return {
+            name: [Stacked(down[:n], up[:n].flatten(0, 1), slots.owners[name])]
+            for name, (down, up) in slots.tensors.items()
+        }
 
     def _joint(self, name: str) -> Joint:
         return self._joints.get(name) or Joint((name,), (len(self._weight(name)),))
@@ -181,12 +180,14 @@ class Stacks:
         return list(dict.fromkeys(self._joint(name) for name in names))
 
     def _empty(self, joints: Iterable[Joint], rank: int, count: int) -> _Slots:
-        tensors = {}
+        tensors, every = {}, {}
         for joint in joints:
-            weight, width = self._weight(joint.names[0]), joint.width
+            weight, owners = self._weight(joint.names[0]), joint.owners
             down = weight.new_empty(count, weight.shape[1], len(joint.names) * rank)
-            tensors[joint.names[0]] = down, weight.new_empty(count, len(joint.owners), rank, width)
-        return _Slots(rank, tensors, [None] * count)
+            tensors[joint.names[0]] = down, weight.new_empty(count, len(owners), rank, joint.width)
+            plain = owners == list(range(len(owners)))
+            every[joint.names[0]] = None if plain else torch.tensor(owners, device=weight.device)
+        return _Slots(rank, tensors, every, [None] * count)
 
     def _fill(self, slots: _Slots, i: int, row: Adapters) -> None:
         for first, (down, up) in slots.tensors.items():
