@@ -177,7 +177,7 @@ def _keep(
 
 
 def _keep_judgements(study: Study, judged: Judged) -> None:
-    from personalization.evaluation.judges import right
+    from personalization.steering.reward import right
 
     names = list(judged.margins)
     of_person: dict[str, Judgements] = {}

@@ -17,7 +17,7 @@ from personalization.judging import heads
 from personalization.judging.comparisons import Comparisons
 from personalization.judging.learn import Learned, Space, learn
 from personalization.statistics import clustered_mean, clustered_share, holm, sign_flip_p_value
-from personalization.steering.reward import Floats
+from personalization.steering.reward import Floats, right
 
 WAYS: Mapping[str, heads.Way] = {"bradley_terry": heads.bradley_terry, "more": heads.more}
 OTHERS = {"bradley_terry": "others", "more": "more_others"}  # the same, learned without the person
@@ -74,11 +74,6 @@ def judge(
                 without[asked] = held_out.differences[asked] @ learn(way, others, Space.of(others)).head
             progress(done := done + 1, steps)
     return Judged(learned, train, held_out, margins)
-
-
-def right(margins: Floats) -> list[float]:
-    """Return for each comparison 1 where what was chosen is preferred, 0 where not, 0.5 for a tie."""
-    return [1.0 if margin > 0 else 0.5 if margin == 0 else 0.0 for margin in margins]
 
 
 def measure(judged: Judged) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from personalization.judging.comparisons import Comparisons
 from personalization.judging.heads import Way
 from personalization.statistics import clustered_share
-from personalization.steering.reward import Floats, Reward, log_odds_scale, raw
+from personalization.steering.reward import Floats, Reward, log_odds_scale, raw, right
 
 FOLDS = 5
 # A head lies in so many main directions of the differences: what few answers vary in is mostly noise.
@@ -61,11 +61,10 @@ class Learned:
 
     def reward(self, said: Comparisons, norms: Floats) -> Reward:
         """Return it as what judges states; `norms` as `features` took them."""
-        right = [1.0 if m > 0 else 0.5 if m == 0 else 0.0 for m in self.margins]
         return Reward(
             weights=raw(self.head, norms),
             scale=1.0 if self.head.any() else 0.0,
-            accuracy=clustered_share(right, said.items),
+            accuracy=clustered_share(right(self.margins), said.items),
             prompts=len(set(said.items)),
             ratings=len(said),
         )

@@ -13,7 +13,7 @@ often the reward orders two answers rightly and scale its differences to probabi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,11 +116,10 @@ def learn_reward(prompts: Sequence[RatedPrompt], prior: Prior | None = None) -> 
     rated = _Rated.of(told, norms)
     head = rated.head(prior, np.ones(len(rated.ratings), dtype=bool))
     gaps, clusters = rated.held_out(prior)
-    right = [1.0 if gap > 0 else 0.5 if gap == 0 else 0.0 for gap in gaps]
     return Reward(
         weights=raw(head, norms),
         scale=log_odds_scale(np.asarray(gaps)),
-        accuracy=clustered_share(right, clusters),
+        accuracy=clustered_share(right(gaps), clusters),
         prompts=len(told),
         ratings=len(rated.ratings),
     )
@@ -230,6 +229,11 @@ def _ridge(kernel: Floats, wanted: Floats) -> Floats:
     ridge = min(RIDGES, key=unlikely) * usual
     found: Floats = vectors @ (turned / (values + ridge))
     return found
+
+
+def right(margins: Iterable[float]) -> list[float]:
+    """Return for each comparison 1 where what was chosen is preferred, 0 where not, 0.5 for a tie."""
+    return [1.0 if margin > 0 else 0.5 if margin == 0 else 0.0 for margin in margins]
 
 
 def log_odds_scale(gaps: Floats) -> float:
