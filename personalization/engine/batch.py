@@ -6,11 +6,11 @@ leaves; `rows[i]` is always row i of the logits that `step` returns.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from transformers import DynamicCache
 
 from personalization.engine.answer import Answer
 from personalization.engine.cache import RowCache
@@ -32,12 +32,14 @@ class Batch:
     ) -> None:
         self._base = base
         self._fused = fused(base, weights)
+        # Weights in int8 are for few rows: prompts are read with the model's own.
+        self._reader = self._fused if weights == "exact" else None
         self._interventions = Interventions(base)
         self.states = RunningStates(base, max_rows=max_rows)
         self._cache = RowCache(len(base.layers), max_rows=max_rows, device=base.device)
         self.prefixes = PrefixCache(prefix_bytes)
         self.rows: list[Answer] = []
-        self.reading: deque[Reading] = deque()
+        self.reading: list[Reading] = []
 
     @property
     def under_way(self) -> list[Answer]:
@@ -48,16 +50,16 @@ class Batch:
         """Raise ModelError when what a row carries does not fit the model."""
         self._interventions.check(row)
 
-    def begin(self, answers: Sequence[Answer]) -> None:
-        """Put new answers among those whose prompts are being read."""
-        self.reading += readings(answers, self.prefixes, self._base.device)
+    def begin(self, answers: Sequence[Answer], tokens: int) -> None:
+        """Put new answers among those whose prompts are being read, by passes of so many tokens."""
+        self.reading += readings(answers, self.prefixes, tokens, self._base.device)
 
     def read(self, reading: Reading, tokens: int) -> Tensor | None:
         """Read up to so many tokens of these prompts, in one pass.
 
         At their end the answers become rows and their logits (answers, vocabulary) are returned; else None.
         """
-        reading.advance(self._base, self._interventions, tokens)
+        reading.advance(self._read, tokens)
         if not reading.is_done:
             return None
         self._interventions.prompts_read()
@@ -66,6 +68,14 @@ class Batch:
         self.states.join(len(reading.answers))
         self.rows += reading.answers
         return logits
+
+    def _read(self, ids: Tensor, rows: Sequence[Row], past: DynamicCache) -> Tensor:
+        if self._reader is not None:
+            plan = self._interventions.plan(rows, self._reader.joints, prompts=True)
+            return self._reader.read(ids, plan, past)
+        with self._interventions.rows(rows, prompts=True):
+            output = self._base.decoder(input_ids=ids, past_key_values=past, use_cache=True)
+        return torch.as_tensor(output.last_hidden_state)
 
     def step(self) -> Tensor:
         """Read every row's last token; return the logits for the next (rows, vocabulary)."""

@@ -71,10 +71,6 @@ class RowCache:
         """How many rows there are."""
         return len(self._host_lengths)
 
-    def layer(self, number: int) -> CacheLayerMixin:
-        """Return one decoder layer's part."""
-        return self._layers[number]
-
     def _refresh(self) -> None:
         self.longest = max(self._host_lengths, default=0)
         self.lengths = torch.tensor(self._host_lengths, dtype=torch.long, device=self._device)

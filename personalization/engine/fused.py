@@ -1,4 +1,4 @@
-"""One token of many rows through a Llama-like decoder in few operations, each row with what is its own.
+"""Tokens of many rows through a Llama-like decoder in few operations, each row with what is its own.
 
 The same arithmetic as the model's own forward pass with hooks, which it is compared with when it is made:
 products that share an input are one, weights are laid out for few rows, and nothing is looked up, checked or
@@ -8,14 +8,13 @@ copied in between. Knows nothing of queues or requests.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache
-from transformers.cache_utils import CacheLayerMixin
+from transformers import Cache, DynamicCache
 
 from personalization.engine.cache import RowCache
 from personalization.engine.weights import Form, Product, product
@@ -103,7 +102,7 @@ def _expect(module: nn.Module, names: frozenset[str], optional: frozenset[str] =
 
 
 class FusedDecoder:
-    """Computes steps of a `RowCache`'s rows. Made by `fused`, which compares it with the model first."""
+    """Reads prompts, and steps of a `RowCache`'s rows. Made by `fused`, which compares it with the model."""
 
     def __init__(self, base: BaseModel, form: Form) -> None:
         config = base.model.config.get_text_config()
@@ -113,6 +112,7 @@ class FusedDecoder:
         self._norm = base.decoder.get_submodule("norm")
         self._heads = int(config.num_attention_heads)
         self._key_heads = int(getattr(config, "num_key_value_heads", None) or self._heads)
+        self._sharing = self._heads // self._key_heads
         names = {module: name for name, module in base.model.named_modules()}
         self._layers = [_Layer.of(layer, names[layer], form) for layer in base.layers]
         self._head = _Joint.of({"lm_head": base.model.get_output_embeddings()}, form)
@@ -128,12 +128,35 @@ class FusedDecoder:
         caller makes room in the cache before and counts the token after.
         """
         x = self._embed(ids)
-        cos, sin = self._rotary(x, cache.lengths[:, None])
+        mask = cache.mask(x.dtype).expand(-1, 1, self._sharing, -1)
+        seen, last = [], x
+        for i, last in enumerate(self._layers_of(x, cache.lengths[:, None], plan, cache.past, mask)):
+            if i in watched:
+                seen.append(last)
+        return self._base.scaled(self._head(self._norm(last[:, -1]), plan.lora)), seen
+
+    def read(self, ids: Tensor, plan: Plan, past: DynamicCache) -> Tensor:
+        """Read the next tokens of prompts of which equally many are known, ids (rows, tokens), into `past`.
+
+        Returns the hidden states that the head reads (rows, tokens, hidden).
+        """
+        start, tokens = past.get_seq_length(), ids.shape[1]
+        places = torch.arange(start + tokens, device=ids.device)
+        x = self._embed(ids)
+        mask = torch.where(places <= places[start:, None], 0.0, -torch.inf).to(x.dtype)
+        *_, last = self._layers_of(x, places[None, start:], plan, past, mask.repeat(self._sharing, 1))
+        return torch.as_tensor(self._norm(last))
+
+    def _layers_of(
+        self, x: Tensor, positions: Tensor, plan: Plan, past: Cache, mask: Tensor
+    ) -> Iterator[Tensor]:
+        """Yield what each layer makes of x (rows, tokens, hidden); positions and mask are for all of them."""
+        cos, sin = self._rotary(x, positions)
         # The halves of a head turn against each other: with the sign in the sine, one product less.
         sin = torch.cat([-sin[..., : sin.shape[-1] // 2], sin[..., sin.shape[-1] // 2 :]], dim=-1)
-        turn, mask, seen = (cos, sin), cache.mask(x.dtype), []
+        turn = cos[:, :, None], sin[:, :, None]
         for i, layer in enumerate(self._layers):
-            x = x + self._attention(layer, layer.attention_norm(x), plan.lora, turn, mask, cache.layer(i))
+            x = x + self._attention(i, layer.attention_norm(x), plan.lora, turn, mask, past)
             if (pushed := plan.vectors.get((i, "attention"))) is not None:
                 x += pushed
             inner = layer.gate_up(layer.mlp_norm(x), plan.lora)
@@ -141,34 +164,34 @@ class FusedDecoder:
             x = x + layer.down(layer.act(gate) * up, plan.lora)
             if (pushed := plan.vectors.get((i, "output"))) is not None:
                 x += pushed
-            if i in watched:
-                seen.append(x)
-        return self._base.scaled(self._head(self._norm(x[:, -1]), plan.lora)), seen
+            yield x
 
     def _attention(
         self,
-        layer: _Layer,
+        number: int,
         x: Tensor,
         lora: Mapping[str, Sequence[Group]],
         turn: tuple[Tensor, Tensor],
         mask: Tensor,
-        held: CacheLayerMixin,
+        past: Cache,
     ) -> Tensor:
-        rows, heads, keys = len(x), self._heads, self._key_heads
-        states = layer.qkv(x, lora).view(rows, heads + 2 * keys, -1)
-        asked, value = states[:, : heads + keys], states[:, heads + keys :]
+        layer, (rows, tokens, _) = self._layers[number], x.shape
+        heads, keys = self._heads, self._key_heads
+        states = layer.qkv(x, lora).view(rows, tokens, heads + 2 * keys, -1)
+        asked, value = states[:, :, : heads + keys], states[:, :, heads + keys :]
         if layer.head_norms is not None:
             q_norm, k_norm = layer.head_norms
-            asked = torch.cat([q_norm(asked[:, :heads]), k_norm(asked[:, heads:])], dim=1)
+            asked = torch.cat([q_norm(asked[:, :, :heads]), k_norm(asked[:, :, heads:])], dim=2)
         cos, sin = turn
-        asked = asked * cos + asked.roll(asked.shape[-1] // 2, dims=-1) * sin
-        all_keys, all_values = held.update(asked[:, heads:, None], value[:, :, None])
+        asked = (asked * cos + asked.roll(asked.shape[-1] // 2, dims=-1) * sin).transpose(1, 2)
+        all_keys, all_values = past.update(asked[:, heads:], value.transpose(1, 2), number)
         # Heads that share a key are so many queries of one head: nothing is repeated.
-        query = asked[:, :heads].view(rows, keys, heads // keys, -1)
+        query = asked[:, :heads].reshape(rows, keys, self._sharing * tokens, -1)
         found = nn.functional.scaled_dot_product_attention(
-            query, all_keys, all_values, attn_mask=mask.expand(-1, 1, heads // keys, -1), scale=layer.scaling
+            query, all_keys, all_values, attn_mask=mask, scale=layer.scaling
         )
-        return layer.o(found.reshape(rows, 1, -1), lora)
+        found = found.view(rows, heads, tokens, -1).transpose(1, 2).reshape(rows, tokens, -1)
+        return layer.o(found, lora)
 
 
 def fused(base: BaseModel, form: Form = "exact") -> FusedDecoder | None:
@@ -195,16 +218,18 @@ def fused(base: BaseModel, form: Form = "exact") -> FusedDecoder | None:
 
 @torch.inference_mode()
 def _difference(base: BaseModel, made: FusedDecoder) -> float:
-    """Return how far the logits of two rows of different lengths are from the model's own."""
+    """Return how far what is made of two rows of different lengths is from the model's own."""
     ids = torch.arange(2 * _PROBE, device=base.device).view(2, -1) * 7 % base.model.config.vocab_size
     lengths = [_PROBE - 1, _PROBE // 2]
     past = DynamicCache()
     base.decoder(input_ids=ids[:, :-1], past_key_values=past, use_cache=True)
     cache = RowCache(len(base.layers), max_rows=2, device=base.device)
     cache.append(past, lengths, [0, 1])
-    nothing = Plan(lora={}, vectors={}, row_count=2)
+    nothing, read = Plan(lora={}, vectors={}, row_count=2), DynamicCache()
+    states = torch.cat([made.read(part, nothing, read) for part in ids.split(_PROBE // 2, dim=1)], dim=1)
     rows = torch.arange(2, device=base.device)
     logits, _ = made.step(ids[rows, torch.tensor(lengths, device=base.device)][:, None], nothing, cache)
     hidden = base.decoder(input_ids=ids).last_hidden_state
     wanted = base.logits(hidden[rows, torch.tensor(lengths, device=base.device)])
-    return float((logits - wanted).norm() / wanted.norm())
+    pairs = (logits, wanted), (states, hidden)
+    return max(float((mine - own).norm() / own.norm()) for mine, own in pairs)

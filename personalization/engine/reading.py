@@ -6,7 +6,7 @@ Knows nothing of queues; one thread does all of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -15,21 +15,23 @@ from transformers import DynamicCache
 from personalization.engine.answer import Answer
 from personalization.engine.prefix import Key, PrefixCache
 from personalization.models.base import BaseModel
-from personalization.models.interventions import Interventions
+from personalization.models.interventions import Row
 
-Known = tuple[Answer, Tensor | None]
+# Answers to one prompt, with what is known of it.
+Asked = tuple[list[Answer], Tensor | None]
+# Tokens (rows, tokens), what each row carries, and what is known of it -> hidden states of the last layer.
+Read = Callable[[Tensor, Sequence[Row], DynamicCache], Tensor]
 
 
 class Reading:
     """Some prompts of which equally many tokens are known. `answers[i]` is row `place[i]` of `past`."""
 
-    def __init__(self, group: Sequence[Known], device: torch.device) -> None:
-        places: dict[tuple[Key, tuple[int, ...]], int] = {}
-        self.answers = [answer for answer, _ in group]
-        self.place = [places.setdefault((a.key, tuple(a.prompt)), len(places)) for a in self.answers]
-        own = dict(zip(self.place, group, strict=True))
-        self._read = [own[at][0] for at in range(len(places))]
-        self.past, start = _past([own[at][1] for at in range(len(places))])
+    def __init__(self, group: Sequence[Asked], device: torch.device) -> None:
+        self.answers = [answer for same, _ in group for answer in same]
+        self.place = [i for i, (same, _) in enumerate(group) for _ in same]
+        self.turns_waited = 0
+        self._read = [same[0] for same, _ in group]
+        self.past, start = _past([known for _, known in group])
         self._lengths = [len(answer.prompt) - start for answer in self._read]
         self._ids = torch.zeros(len(self._read), max(self._lengths), dtype=torch.long, device=device)
         for i, answer in enumerate(self._read):
@@ -42,17 +44,20 @@ class Reading:
         """Say whether everything was read."""
         return self._done >= self._ids.shape[1]
 
-    def advance(self, base: BaseModel, interventions: Interventions, tokens: int) -> None:
-        """Read up to so many tokens, padding included, but at least one of each prompt."""
+    def passes_left(self, tokens: int) -> int:
+        """Return how often `advance` must still be called, with so many tokens each time."""
+        return -(-(self._ids.shape[1] - self._done) // max(1, tokens // len(self._read)))
+
+    def advance(self, read: Read, tokens: int) -> None:
+        """Have up to so many tokens read, padding included, but at least one of each prompt."""
         begin = self._done
         part = self._ids[:, begin : begin + max(1, tokens // len(self._read))]
-        with interventions.rows([answer.row for answer in self._read], prompts=True):
-            # Padding is on the right, where a causal model does not look: no mask.
-            output = base.decoder(input_ids=part, past_key_values=self.past, use_cache=True)
+        # Padding is on the right, where a causal model does not look.
+        states = read(part, [answer.row for answer in self._read], self.past)
         self._done += part.shape[1]
         for i, length in enumerate(self._lengths):
             if begin < length <= self._done:
-                self._last[i] = output.last_hidden_state[i, length - 1 - begin]
+                self._last[i] = states[i, length - 1 - begin]
 
     def logits(self, base: BaseModel) -> Tensor:
         """Return what comes after each answer's prompt (answers, vocabulary), once everything was read."""
@@ -60,15 +65,27 @@ class Reading:
         return read[torch.tensor(self.place, device=read.device)]
 
 
-def readings(answers: Sequence[Answer], prefixes: PrefixCache, device: torch.device) -> list[Reading]:
-    """Return what is to be read: together what starts at the same place and is of similar length."""
-    groups: dict[tuple[int, int], list[Known]] = {}
+def readings(
+    answers: Sequence[Answer], prefixes: PrefixCache, tokens: int, device: torch.device
+) -> list[Reading]:
+    """Return what is to be read: together what starts at the same place and is of similar length.
+
+    Only so many together as one pass over that many `tokens` reads, so that the first need not wait for all.
+    """
+    prompts: dict[tuple[Key, tuple[int, ...]], list[Answer]] = {}
     for answer in answers:
-        known = prefixes.find(answer.key, answer.prompt)
+        prompts.setdefault((answer.key, tuple(answer.prompt)), []).append(answer)
+    groups: dict[tuple[int, int], list[Asked]] = {}
+    for (key, prompt), same in prompts.items():
+        known = prefixes.find(key, prompt)
         start = 0 if known is None else known.shape[2]
         # Within a factor of two, so that a short prompt is not padded to a long one.
-        groups.setdefault((start, (len(answer.prompt) - start).bit_length()), []).append((answer, known))
-    return [Reading(group, device) for group in groups.values()]
+        groups.setdefault((start, (len(prompt) - start).bit_length()), []).append((same, known))
+    found = []
+    for (start, _), group in groups.items():
+        count = max(1, tokens // max(len(same[0].prompt) - start for same, _ in group))
+        found += [Reading(group[i : i + count], device) for i in range(0, len(group), count)]
+    return found
 
 
 def _past(known: Sequence[Tensor | None]) -> tuple[DynamicCache, int]:

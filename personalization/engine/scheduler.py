@@ -19,6 +19,7 @@ from torch import Tensor
 from personalization.engine import sampling
 from personalization.engine.answer import Answer
 from personalization.engine.batch import Batch
+from personalization.engine.reading import Reading
 from personalization.engine.requests import FinishReason
 from personalization.errors import EngineBusy
 from personalization.models.base import BaseModel
@@ -128,7 +129,7 @@ class Scheduler:
             self._errands.popleft()()
         self._drop()
         if joining := self._take():
-            self._batch.begin(joining)
+            self._batch.begin(joining, self._tokens)
         if self._batch.reading:
             self._read()
         if self._batch.rows:
@@ -179,23 +180,40 @@ class Scheduler:
                 taken.append(answer)
         return taken
 
+    @property
+    def _tokens(self) -> int:
+        """How many tokens of prompts one pass reads now."""
+        return TOKENS_BETWEEN_STEPS if self._batch.rows else TOKENS_AT_ONCE
+
+    def _next(self) -> Reading:
+        """Return the prompts with the fewest passes left, one less for each turn that they waited.
+
+        Of equally long prompts the first is read to its end before the next begins: by turns, all of them
+        would end as late as the last. Short ones pass long ones by, and nobody waits for ever.
+        """
+        due = min(
+            self._batch.reading, key=lambda each: each.passes_left(TOKENS_BETWEEN_STEPS) - each.turns_waited
+        )
+        for each in self._batch.reading:
+            each.turns_waited += each is not due
+        return due
+
     def _read(self) -> None:
-        """Read on in the prompts whose turn it is; then it is the next ones' turn."""
-        reading = self._batch.reading.popleft()
-        tokens = TOKENS_BETWEEN_STEPS if self._batch.rows else TOKENS_AT_ONCE
+        """Read on in the prompts whose turn it is."""
+        reading = self._next()
         try:
-            logits = self._batch.read(reading, tokens)
+            logits = self._batch.read(reading, self._tokens)
         except Exception as error:
+            self._batch.reading.remove(reading)
             if len(reading.answers) > 1:  # one of them is at fault; the others go on
                 for answer in reading.answers:
-                    self._batch.begin([answer])
+                    self._batch.begin([answer], self._tokens)
                 return
             log.exception("an answer could not be started")
             reading.answers[0].finish("error", error)
             return
-        if logits is None:
-            self._batch.reading.append(reading)
-        else:
+        if logits is not None:
+            self._batch.reading.remove(reading)
             self._advance(reading.answers, logits)
 
     def _advance(self, answers: Sequence[Answer], logits: Tensor) -> None:

@@ -170,19 +170,20 @@ class Interventions:
         """
         plans = self._steps
         if prompts:
-            plans = self._prompts = self._prompts or _Plans(self._steps.stacks.beside())
+            plans = self._prompts = self._prompts or _Plans(self._steps.stacks.for_prompts())
         with self._acting(plans.of(rows, self._stacked)):
             yield
 
-    def plan(self, rows: Sequence[Row], joints: Sequence[Sequence[str]]) -> Plan:
-        """Return what acts on a batch of these rows with one token each, for who computes it without hooks.
+    def plan(self, rows: Sequence[Row], joints: Sequence[Sequence[str]], *, prompts: bool = False) -> Plan:
+        """Return what `rows` would make act on a batch, for who computes it without hooks.
 
         `joints`: the layers whose outputs are computed side by side, the same at every call. The plan holds
         until the next call for other rows, which takes its stacks. Raises ModelError as `rows` does.
         """
-        if self._joined is None:
-            self._joined = _Plans(Stacks(self._linears, joints))
-        return self._joined.of(rows, self._stacked)
+        plans = self._joined = self._joined or _Plans(Stacks(self._linears, joints))
+        if prompts:
+            plans = self._prompts = self._prompts or _Plans(plans.stacks.for_prompts())
+        return plans.of(rows, self._stacked)
 
     def prompts_read(self) -> None:
         """Give back what the last call with `prompts` stacked."""

@@ -80,17 +80,23 @@ class Stacked:
     def add_(self, x: Tensor, output: Tensor) -> None:
         """Add x (rows, time, in) times these matrices to output (rows, time, out), in place.
 
-        Both are contiguous, and time is 1 where the output has several blocks.
+        Both are contiguous.
         """
         mid = torch.bmm(x, self.down)
-        rank, width = self.up.shape[1:]
-        if self.up.shape[0] == len(mid):
+        (rows, time, _), (rank, width) = mid.shape, self.up.shape[1:]
+        if len(self.up) == rows:
             output.baddbmm_(mid, self.up)
-            return
-        mid = mid.view(len(mid), -1, rank)
-        if self.owners is not None:
-            mid = mid.index_select(1, self.owners)
-        output.view(-1, 1, width).baddbmm_(mid.view(-1, 1, rank), self.up)
+        elif time == 1:
+            each = mid.view(rows, -1, rank)
+            if self.owners is not None:
+                each = each.index_select(1, self.owners)
+            output.view(-1, 1, width).baddbmm_(each.view(-1, 1, rank), self.up)
+        else:
+            ups = self.up.view(rows, -1, rank, width)
+            owners = range(ups.shape[1]) if self.owners is None else self.owners.tolist()
+            for block, owner in enumerate(owners):
+                part = mid[..., owner * rank : (owner + 1) * rank]
+                output[..., block * width : (block + 1) * width].baddbmm_(part, ups[:, block])
 
 
 Group = Shared | Stacked
@@ -109,11 +115,15 @@ class _Slots:
 class Stacks:
     """Builds the groups for a batch, reusing what the last batch left.
 
-    `joints` says which of the layers are computed as one; those that it does not name are alone.
+    `joints` says which of the layers are computed as one; those that it does not name are alone. `is_tall`:
+    for many tokens of each row. Products with few columns are then half as long where a column is contiguous,
+    and with one token of each row twice as long.
     """
 
-    def __init__(self, linears: Mapping[str, nn.Linear], joints: Sequence[Sequence[str]] = ()) -> None:
-        self._linears = linears
+    def __init__(
+        self, linears: Mapping[str, nn.Linear], joints: Sequence[Sequence[str]] = (), *, is_tall: bool = False
+    ) -> None:
+        self._linears, self._is_tall = linears, is_tall
         self._joints: dict[str, Joint] = {}
         for names in joints:
             joint = Joint(tuple(names), tuple(linears[name].out_features for name in names))
@@ -143,9 +153,9 @@ class Stacks:
                 groups.setdefault(name, []).append(Shared(index, down, up))
         return groups
 
-    def beside(self) -> Stacks:
-        """Return stacks for other rows at the same time; what few adapters need is common to both."""
-        other = Stacks(self._linears)
+    def for_prompts(self) -> Stacks:
+        """Return stacks for many tokens of other rows at the same time; what few adapters need is shared."""
+        other = Stacks(self._linears, is_tall=True)
         other._joints, other._shared = self._joints, self._shared
         return other
 
@@ -183,7 +193,12 @@ class Stacks:
         tensors, every = {}, {}
         for joint in joints:
             weight, owners = self._weight(joint.names[0]), joint.owners
-            down = weight.new_empty(count, weight.shape[1], len(joint.names) * rank)
+            width, columns = weight.shape[1], len(joint.names) * rank
+            down = (
+                weight.new_empty(count, columns, width).transpose(1, 2)
+                if self._is_tall
+                else weight.new_empty(count, width, columns)
+            )
             tensors[joint.names[0]] = down, weight.new_empty(count, len(owners), rank, joint.width)
             plain = owners == list(range(len(owners)))
             every[joint.names[0]] = None if plain else torch.tensor(owners, device=weight.device)
@@ -225,7 +240,8 @@ class Stacks:
                 torch.cat([b for _, b in each]) if each else weight.new_empty(0, out)
                 for each, out in zip(pairs, joint.outs, strict=True)
             ]
-            matrices[joint.names[0]] = torch.cat(downs, dim=1).to(weight), torch.block_diag(*ups).to(weight)
+            down = torch.cat([a.T for a in downs]).to(weight).T  # whose columns are contiguous
+            matrices[joint.names[0]] = down, torch.block_diag(*ups).to(weight)
         self._shared[adapters] = matrices
         if len(self._shared) > _KEPT:
             self._shared.popitem(last=False)

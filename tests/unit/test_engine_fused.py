@@ -111,6 +111,22 @@ def both(base: BaseModel, rows: list[Row], lengths: list[int]) -> tuple[torch.Te
     return torch.stack(found[:3]), torch.stack(found[3:])
 
 
+@torch.inference_mode()
+def read(base: BaseModel, rows: list[Row], pieces: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the hidden states of prompts that are read in such pieces, fused and hooked."""
+    decoder, interventions = FusedDecoder(base, "exact"), Interventions(base)
+    ids = torch.arange(len(rows) * sum(pieces), device=base.device).view(len(rows), -1) * 13 % 259
+    past, own, found = DynamicCache(), DynamicCache(), []
+    for part in ids.split(pieces, dim=1):
+        mine = decoder.read(part, interventions.plan(rows, decoder.joints, prompts=True), past)
+        with interventions.rows(rows):
+            theirs = base.decoder(input_ids=part, past_key_values=own, use_cache=True).last_hidden_state
+        found.append((mine, theirs))
+    interventions.prompts_read()
+    ours, theirs = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
+    return ours, theirs
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_family_of_models_is_computed_as_it_computes_itself(family: str) -> None:
     base = made(*FAMILIES[family])
@@ -121,6 +137,7 @@ def test_a_family_of_models_is_computed_as_it_computes_itself(family: str) -> No
     ours, theirs = both(base, rows, [5, 9, 30])
     torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
     assert (ours[:, 1] - ours[:, 0]).abs().max() > 0.1
+    torch.testing.assert_close(*read(base, rows, [7, 1, 12]), rtol=1e-3, atol=1e-3)
 
 
 people = st.tuples(
@@ -128,9 +145,12 @@ people = st.tuples(
 )
 
 
-@given(st.lists(st.tuples(people, st.integers(1, 36)), min_size=1, max_size=8))
+@given(
+    st.lists(st.tuples(people, st.integers(1, 36)), min_size=1, max_size=8),
+    st.lists(st.integers(1, 20), min_size=1, max_size=3),
+)
 @settings(max_examples=30, deadline=None)
-def test_rows_of_any_length_with_any_adapters_and_vectors(schedule) -> None:
+def test_rows_of_any_length_with_any_adapters_and_vectors(schedule, pieces) -> None:
     base = tiny.base()
     rows = [
         Row(
@@ -141,6 +161,7 @@ def test_rows_of_any_length_with_any_adapters_and_vectors(schedule) -> None:
     ]
     ours, theirs = both(base, rows, [length for _, length in schedule])
     torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(*read(base, rows, pieces), rtol=1e-3, atol=1e-3)
 
 
 def test_another_architecture_keeps_its_own_forward_pass_and_int8_is_refused_there(caplog) -> None:

@@ -95,15 +95,15 @@ def running(**options) -> Iterator[LocalEngine]:
 
 @contextmanager
 def counted() -> Iterator[list[int]]:
-    """Count the prompt tokens that the decoder is given, one entry for each row of each pass."""
-    decoder, seen = tiny.base().decoder, []
+    """Count the prompt tokens that are read, one entry for each row of each pass."""
+    seen: list[int] = []
 
-    def look(_module, _args, kwargs):
-        rows, width = kwargs["input_ids"].shape
+    def look(_module, args):
+        rows, width = args[0].shape
         if width > 1:
             seen.extend([width] * rows)
 
-    handle = decoder.register_forward_pre_hook(look, with_kwargs=True)
+    handle = tiny.base().model.get_input_embeddings().register_forward_pre_hook(look)
     try:
         yield seen
     finally:

@@ -84,6 +84,46 @@ def test_rows_go_on_writing_while_a_long_prompt_is_read(engine, monkeypatch):
     assert finish(writing).token_count > 0
 
 
+def test_short_prompts_come_first_then_whoever_was_there_first(monkeypatch):
+    monkeypatch.setattr(scheduler, "TOKENS_BETWEEN_STEPS", 20)
+    engine = LocalEngine(tiny.base(), max_rows=8)
+    steps = Held(engine)
+    engine.submit(ask("go", tokens=100))
+    while not engine._batch.rows:
+        time.sleep(0.001)
+    sizes = {"first": 300, "second": 310, "short": 60}
+    streams = {name: engine.submit(ask("x" * size, tokens=1)) for name, size in sizes.items()}
+    steps.go_on()
+    ends = {name: finish(stream) for name, stream in streams.items()}
+    engine.close()
+    first = {name: end.seconds_to_first_token for name, end in ends.items()}
+    assert sorted(first, key=first.__getitem__) == ["short", "first", "second"]
+    # By turns, the second would end just after the first.
+    assert first["second"] - first["first"] > 0.5 * (first["first"] - first["short"])
+
+
+def test_a_long_prompt_is_read_however_many_short_ones_come(monkeypatch):
+    monkeypatch.setattr(scheduler, "TOKENS_BETWEEN_STEPS", 20)
+    engine = LocalEngine(tiny.base(), max_rows=8)
+    long = engine.submit(ask("x" * 300, tokens=1))
+    ended, passed_by = threading.Event(), []
+
+    def keep_coming() -> None:
+        while not ended.is_set() and len(passed_by) < 200:
+            finish(engine.submit(ask(f"short {len(passed_by)}", tokens=2)))
+            passed_by.append(time.monotonic())
+
+    others = [threading.Thread(target=keep_coming) for _ in range(3)]
+    for other in others:
+        other.start()
+    finish(long)
+    ended.set()
+    for other in others:
+        other.join(30)
+    engine.close()
+    assert len(passed_by) < 60
+
+
 def test_a_person_who_asks_for_much_does_not_keep_the_others_waiting(engine):
     steps = Held(engine)
     heavy = [engine.submit(ask(f"heavy {i}", owner="heavy")) for i in range(10)]
