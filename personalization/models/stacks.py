@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 Adapters = tuple[tuple["LoraWeights", float], ...]
 
-# Up to so many distinct adapters get a product each; more are stacked.
-_FEW = 4
+# A product of an adapter's own takes about as long as so many more rows of a stack.
+_ROWS_EACH = 4
 # So many adapters stay ready for products of their own (10 MB each for a 135M model at rank 8).
 _KEPT = 8
 _GROWTH = 8  # slots are added by so many, since a larger stack is filled anew
@@ -134,11 +134,11 @@ class Stacks:
     def groups(self, rows: Sequence[Adapters], *, everywhere: bool) -> Mapping[str, Sequence[Group]]:
         """Return the groups by the name of the layer or of a joint's first; none when no row has an adapter.
 
-        Many different adapters are stacked: sixteen products of a few tokens each take far longer than one
-        of all. `everywhere`: a single row stands for all. Raises ModelError when an adapter does not fit.
+        Where most rows differ, they are stacked: four products of a token each take twice as long as one of
+        all. `everywhere`: a single row stands for all. Raises ModelError when an adapter does not fit.
         """
         distinct = list(dict.fromkeys(adapters for adapters in rows if adapters))
-        if len(distinct) > _FEW:
+        if len(distinct) > _KEPT or 1 < len(distinct) >= len(rows) / _ROWS_EACH:
             return self._many(rows)
         if not everywhere:
             self._slots = None

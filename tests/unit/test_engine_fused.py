@@ -146,15 +146,20 @@ people = st.tuples(
 
 
 @given(
-    st.lists(st.tuples(people, st.integers(1, 36)), min_size=1, max_size=8),
+    st.lists(st.tuples(people, st.integers(1, 36)), min_size=1, max_size=12),
+    st.integers(1, 6),
     st.lists(st.integers(1, 20), min_size=1, max_size=3),
 )
 @settings(max_examples=30, deadline=None)
-def test_rows_of_any_length_with_any_adapters_and_vectors(schedule, pieces) -> None:
+def test_rows_of_any_length_with_any_adapters_and_vectors(schedule, most, pieces) -> None:
     base = tiny.base()
+    # Few people in many rows share products, many in few rows have a stack.
+    schedule = [((seed % (most + 1), *more), length) for (seed, *more), length in schedule]
+    given = {(seed, only) for (seed, only, *_), _ in schedule if seed}
+    adapters = {(seed, only): adapter(base, seed, only=only) for seed, only in given}
     rows = [
         Row(
-            adapters=((adapter(base, seed, only=only), strength),) if seed else (),
+            adapters=((adapters[seed, only], strength),) if seed else (),
             vectors=((tiny.vectors(seed=seed), strength),) if steered else (),
         )
         for (seed, only, strength, steered), _ in schedule
@@ -162,6 +167,15 @@ def test_rows_of_any_length_with_any_adapters_and_vectors(schedule, pieces) -> N
     ours, theirs = both(base, rows, [length for _, length in schedule])
     torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(*read(base, rows, pieces), rtol=1e-3, atol=1e-3)
+
+
+def test_few_people_in_many_rows_share_products() -> None:
+    base = tiny.base()
+    first, second = (Row(adapters=((adapter(base, seed), 1.0),)) for seed in (1, 2))
+    rows = [first, second, Row(), *[first] * 4, *[second] * 3]
+    ours, theirs = both(base, rows, [3 + i for i in range(10)])
+    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(*read(base, rows, [9, 4]), rtol=1e-3, atol=1e-3)
 
 
 def test_another_architecture_keeps_its_own_forward_pass_and_int8_is_refused_there(caplog) -> None:
