@@ -118,6 +118,25 @@ def test_a_lost_message_is_sent_again(workers):
     is_sound(job)
 
 
+def test_jobs_that_wait_are_announced_once_however_often_it_is_swept(workers):
+    workers.kill_all()
+    streams.connection().flushdb()
+    start(person_with_pairs("here@example.org"))
+    other = start(person_with_pairs("elsewhere@example.org"))
+    Job.objects.filter(pk=other.pk).update(base_revision="another")
+    start(person_with_pairs("late@example.org"))
+    for _ in range(3):
+        sweep()
+    held = dispatch.messages_by_queue()
+    assert (held[queues.TRAIN], held[queues.OTHER_BASE]) == (3, 1)  # one is of before it was changed
+    streams.connection().flushdb()
+    for _ in range(3):
+        sweep()
+    held = dispatch.messages_by_queue()
+    assert (held[queues.TRAIN], held[queues.OTHER_BASE]) == (2, 1)
+    streams.connection().flushdb()
+
+
 def test_a_cancelled_job_ends_and_leaves_no_file(workers):
     job = start(person_with_pairs("cancel@example.org", conversations=100))
     workers.start()

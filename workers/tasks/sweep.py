@@ -75,16 +75,18 @@ def rescue_jobs() -> None:
 
 
 def wake_waiting_jobs() -> None:
-    """Announce waiting jobs again; a worker that is busy finds the row when it comes to the message."""
-    now = timezone.now()
+    """Announce waiting jobs again that no message can be for; a busy worker comes to those that there are."""
+    now, held = timezone.now(), dispatch.messages_by_queue()
     due = Q(not_before__lte=now) | Q(not_before__isnull=True)
-    waiting = Job.objects.filter(due, state=Job.State.QUEUED)
-    if dispatch.messages_by_queue()[
-        queues.OTHER_BASE
-    ]:  # enough to wake for all; nobody may be there to take them
-        waiting = waiting.filter(base_revision="")
-    for job in waiting.order_by("created_at")[:100]:
-        dispatch.wake_for_job(job)
+    waiting = Job.objects.filter(due, state=Job.State.QUEUED).order_by("created_at")
+    for queue, jobs in (
+        (queues.TRAIN, waiting.filter(base_revision="")),
+        (queues.OTHER_BASE, waiting.exclude(base_revision="")),  # perhaps nobody is there to take them
+    ):
+        # Any message wakes a worker for any job. One more for each at every sweep would pile up for hours.
+        lacking = max(0, jobs.count() - held[queue])
+        for job in jobs[: min(lacking, 100)]:
+            dispatch.wake_for_job(job)
 
 
 def rescue_imports() -> None:
