@@ -72,3 +72,26 @@ def test_words_that_no_comparison_can_check_end_the_job_with_the_reason(engine, 
     job.refresh_from_db()
     assert not Artifact.objects.filter(job=job).exists()
     assert job.reason.startswith(("Your comparisons do not tell yet", "Your comparisons agree with none"))
+
+
+@pytest.mark.parametrize("method", ["remax", "ipo_md"])
+def test_a_method_that_learns_from_what_the_model_writes_is_judged_by_the_persons_comparisons(
+    engine, settings, method
+):
+    settings.MIN_TRAINING_PAIRS = 4
+    MethodInfo.objects.create(name=method, data="pairs", produces="adapter", summary="", paper="")
+    job = start_job(person_with_pairs("online@example.org", conversations=12), method)
+    run_job(str(job.id))
+    job.refresh_from_db()
+    assert (job.state, job.reason) == (Job.State.DONE, "")
+    is_sound(job)
+
+
+def test_a_method_that_needs_a_judge_ends_with_the_reason_where_comparisons_make_none(engine, settings):
+    settings.MIN_TRAINING_PAIRS = 4
+    MethodInfo.objects.create(name="remax", data="pairs", produces="adapter", summary="", paper="")
+    job = start_job(person_with_pairs("unclear@example.org", conversations=6, dislikes="Yes"), "remax")
+    run_job(str(job.id))
+    job.refresh_from_db()
+    assert not Artifact.objects.filter(job=job).exists()
+    assert job.reason.startswith("Your comparisons do not tell yet")
