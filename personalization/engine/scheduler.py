@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 # Prompts are read between two steps: up to so many tokens while answers are being written, and so many while
 # none is. (A step of 64 rows takes about as long as reading 250 tokens.)
-TOKENS_BETWEEN_STEPS, TOKENS_AT_ONCE = 256, 2048
+TOKENS_BETWEEN_STEPS, TOKENS_AT_ONCE = 256, 1024
 # How often an idle engine looks at what it may forget.
 IDLE_SECONDS = 30.0
 Result = TypeVar("Result")
