@@ -134,7 +134,10 @@ class Enrolment(OwnedModel):
     class Meta:
         ordering = ("wave", "created_at")
         constraints = [models.UniqueConstraint(fields=["campaign", "person"], name="enrolled_once")]
-        indexes = [models.Index(fields=["campaign", "state"], name="enrolment_by_state")]
+        indexes = [
+            models.Index(fields=["campaign", "state"], name="enrolment_by_state"),
+            models.Index(fields=["campaign", "created_at", "id"], name="enrolment_by_age"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.person} in {self.campaign}"
