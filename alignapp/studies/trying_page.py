@@ -101,7 +101,9 @@ def part(study: Study, reward: RewardModel, tried: Tried, found: Found) -> dict[
 def worth(reward: RewardModel) -> list[str]:
     """Say how often it is right, how far its probabilities hold, and where nothing is known of it."""
     judged = reward.results["judges"][reward.way]
-    return [_right(reward, judged["accuracy"]), _calibrated(judged["calibration"]), _elsewhere()]
+    is_mute = reward.results["rewards"][reward.way]["scale"] <= 0
+    sure = _mute() if is_mute else _calibrated(judged["calibration"])
+    return [_right(reward, judged["accuracy"]), sure, _elsewhere()]
 
 
 def _right(reward: RewardModel, right: Mapping[str, Any]) -> str:
@@ -136,6 +138,10 @@ def _calibrated(found: Mapping[str, Any] | None) -> str:
         "ends": charts.interval_words(100 * ece["low"], 100 * ece["high"], points),
         "chance": points(100 * found["ece_by_chance"]),
     }
+
+
+def _mute() -> str:
+    return _("It gives every two answers 50 %: on what it did not see, its scores said nothing.")
 
 
 def _elsewhere() -> str:
