@@ -31,7 +31,7 @@ from alignapp.audit.services import record
 from alignapp.campaigns.models import Campaign, Enrolment
 from alignapp.chat.models import Conversation, Reply, Turn
 from alignapp.feedback.models import Feedback
-from alignapp.panel.measures import EDGES
+from alignapp.panel.measures import EDGES, WHOLE
 from alignapp.panel.models import Measure, Worker
 from alignapp.studies.models import Arm, Study
 
@@ -231,7 +231,8 @@ def _measures() -> None:
     now = timezone.now().replace(second=0, microsecond=0)
     names = [
         *("replies", "tokens", "first_token_ms", "people", "people_aligned", "jobs_queued", "jobs_running"),
-        *("workers", "resident", "disk_used_percent", "artifacts_proven", "queue_train", "gate_failures"),
+        *("workers", "resident", "disk_used_percent", "queue_train", "gate_failures"),
+        *(WHOLE - {"people", "people_aligned"}),
     ]
     many = ((Measure.Period.MINUTE, 2880), (Measure.Period.HOUR, 1440), (Measure.Period.DAY, 365))
     Measure.objects.bulk_create(
