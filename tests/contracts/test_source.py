@@ -104,6 +104,14 @@ def test_nothing_is_unpickled_from_the_broker():
     assert set(app.conf.accept_content) == {"json"}
 
 
+def test_whatever_the_web_or_the_clock_sends_a_worker_knows():
+    app.loader.import_default_modules()
+    sent = set(re.findall(r'"(workers\.\w+)"', (ROOT / "alignapp/adapters/dispatch.py").read_text()))
+    sent |= {entry["task"] for entry in app.conf.beat_schedule.values()}
+    assert len(sent) > 15
+    assert sent <= set(app.tasks), sent - set(app.tasks)
+
+
 def test_the_import_rules_hold():
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
