@@ -7,12 +7,11 @@ Promises what it does as far as those people are like the others: whoever judges
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
-from django.db.models import Avg, Case, Count, FloatField, When
+from django.db.models import Avg, Case, Count, Exists, FloatField, OuterRef, When
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
 
@@ -52,10 +51,11 @@ class Guarantee:
 
 
 def guaranteed(campaign: Campaign, most: int | None = None) -> Guarantee:
-    """Return whose versions can be said to help, of them the first `most`. At most four queries."""
-    own = list(_own(campaign).values_list("pk", "job__artifact__kind", *_scores("job__artifact__")))
-    candidates = [(pk, (value, low or 0.0)) for pk, _, value, low in own if value is not None]
-    known = _known({kind for _, kind, *_ in own}, campaign) if candidates else []
+    """Return whose versions can be said to help, of them the first `most`. At most five queries."""
+    kept = Exists(Artifact.objects.filter(job=OuterRef("job")))  # what was deleted since helps nobody
+    own = _passed(campaign).filter(kept).values_list("pk", "after", "after_low")
+    candidates = [(pk, (after, low or 0.0)) for pk, after, low in own if after is not None]
+    known = _known(campaign) if candidates else []
     places = promoted_by_best(
         [scores for _, scores in candidates],
         [scores for scores, _ in known],
@@ -68,26 +68,23 @@ def guaranteed(campaign: Campaign, most: int | None = None) -> Guarantee:
     return Guarantee(list(named), len(places), len(candidates), len(known), helped)
 
 
-def _own(campaign: Campaign) -> QuerySet[Enrolment]:
-    return campaign.enrolments.filter(state__in=PASSED, job__artifact__isnull=False)
+def _passed(campaign: Campaign) -> QuerySet[Enrolment]:
+    return campaign.enrolments.filter(state__in=PASSED, job__isnull=False)
 
 
-def _known(kinds: set[str], without: Campaign) -> list[tuple[Scores, bool]]:
-    """Return what is known of versions of these kinds: scores, and whether they won more than half."""
-    others = Judgement.objects.exclude(artifact__job__in=_own(without).order_by().values("job"))
+def _known(campaign: Campaign) -> list[tuple[Scores, bool]]:
+    """Return what is known of others' versions of its kind: scores, and whether they won more than half."""
+    own_jobs = _passed(campaign).order_by().values("job")
+    kind = Artifact.objects.filter(job__in=own_jobs).order_by().values_list("kind", flat=True).first()
+    others = Judgement.objects.filter(artifact__kind=kind).exclude(artifact__job__in=own_jobs)
     won = Case(
         *(When(answer=answer, then=worth) for answer, worth in WORTH.items()), output_field=FloatField()
     )
-    counted = others.filter(artifact__kind__in=kinds).order_by().values("artifact")
+    counted = others.order_by().values("artifact")
     judged = counted.annotate(n=Count("pk"), share=Avg(won)).filter(n__gte=FEWEST_JUDGED)
     latest = judged.order_by("-artifact__created_at", "artifact").values_list("artifact", "share")
     shares = dict(latest[:MOST_KNOWN])
-    found = Artifact.objects.filter(pk__in=shares).order_by().values_list("pk", *_scores(""))
+    accuracy = "report_card__results__accuracy__artifact"
+    value, low = (Cast(KeyTextTransform(name, accuracy), FloatField()) for name in ("value", "low"))
+    found = Artifact.objects.filter(pk__in=shares).order_by().values_list("pk", value, low)
     return [((value, low or 0.0), shares[pk] > 0.5) for pk, value, low in found if value is not None]
-
-
-def _scores(artifact: str) -> Iterator[Cast]:
-    """Yield how often held-out choices were preferred, and the lower end of its interval; None unknown."""
-    for name in ("value", "low"):
-        measured = f"{artifact}report_card__results__accuracy__artifact"
-        yield Cast(KeyTextTransform(name, measured), FloatField())

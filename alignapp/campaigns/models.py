@@ -128,6 +128,7 @@ class Enrolment(OwnedModel):
     )
     before = models.FloatField(null=True, blank=True)
     after = models.FloatField(null=True, blank=True)
+    after_low = models.FloatField(null=True, blank=True)  # the lower end of its 95 % interval
     note = models.TextField(blank=True)
     settled_at = models.DateTimeField(null=True, blank=True)
 

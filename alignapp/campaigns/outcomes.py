@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from django.db import transaction
@@ -30,6 +30,7 @@ class Outcome:
     state: str
     note: str = ""
     after: float | None = None
+    after_low: float | None = None
 
 
 def settle(campaign: Campaign) -> None:
@@ -49,7 +50,7 @@ def settle(campaign: Campaign) -> None:
 
 def _write(enrolment: Enrolment, outcome: Outcome) -> None:
     same = Enrolment.objects.filter(pk=enrolment.pk, state=Of.LEARNING)
-    fields: dict[str, Any] = {"state": outcome.state, "note": outcome.note, "after": outcome.after}
+    fields = asdict(outcome)
     fields |= {"wave": 0} if outcome.state == Of.WAITING else {"settled_at": timezone.now()}
     written = same.update(**fields)
     if written and outcome.state == Of.MOVED and enrolment.job is not None:
@@ -67,37 +68,41 @@ def _outcome(campaign: Campaign, enrolment: Enrolment, job: Job | None) -> Outco
     artifact: Artifact | None = getattr(job, "artifact", None)
     if job.state == Job.State.DEAD or artifact is None:
         return Outcome(Of.FAILED, job.reason.partition(": ")[0])
-    return _judged(campaign, enrolment, artifact)
+    judged = _judged(campaign, enrolment, artifact)
+    return replace(judged, after=win_rate(artifact), after_low=win_rate(artifact, "low"))
 
 
 def _judged(campaign: Campaign, enrolment: Enrolment, artifact: Artifact) -> Outcome:
     after = win_rate(artifact)
     if not artifact.passed_gate:
-        return Outcome(Of.REFUSED, "", after)
+        return Outcome(Of.REFUSED)
     if enrolment.before is not None and after is not None and after < enrolment.before - campaign.margin:
-        return Outcome(Of.LOST, "", after)
+        return Outcome(Of.LOST)
     if artifact.state != Artifact.State.PROVEN:
-        return Outcome(Of.NOT_PROVEN, "", after)
+        return Outcome(Of.NOT_PROVEN)
     if campaign.base_revision:
-        return Outcome(Of.READY, "It waits until its base model answers.", after)
+        return Outcome(Of.READY, "It waits until its base model answers.")
     if not campaign.switch_on:
-        return Outcome(Of.READY, "", after)
+        return Outcome(Of.READY)
     if not is_served(artifact):
-        return Outcome(Of.READY, "It was learned for another base model than the one that answers.", after)
+        return Outcome(Of.READY, "It was learned for another base model than the one that answers.")
     current = services.current_alignment(enrolment.person)
     active = getattr(current, f"{artifact.kind}_id") if current else None
     if active is None:
-        return Outcome(Of.READY, "They have none switched on.", after)
+        return Outcome(Of.READY, "They have none switched on.")
     if active != enrolment.before_artifact_id:
-        return Outcome(Of.READY, "They switched to another one meanwhile.", after)
-    return Outcome(Of.MOVED, "", after)
+        return Outcome(Of.READY, "They switched to another one meanwhile.")
+    return Outcome(Of.MOVED)
 
 
-def win_rate(artifact: Artifact | None) -> float | None:
-    """Return how often an artifact preferred its person's choice on what it never saw; None unknown."""
+def win_rate(artifact: Artifact | None, end: str = "value") -> float | None:
+    """Return how often an artifact preferred its person's choice on what it never saw; None unknown.
+
+    `end` "low" asks for the lower end of its 95 % interval instead.
+    """
     card = getattr(artifact, "report_card", None)
     found = ((card.results.get("accuracy") or {}).get("artifact") or {}) if card else {}
-    value: float | None = found.get("value")
+    value: float | None = found.get(end)
     return value
 
 

@@ -176,7 +176,7 @@ def _operated(people: int) -> None:
         campaign, 99, id=ID, name="'campaign ' || g.i", method="'m' || g.i", state="'done'", created_at=SPREAD
     )
     _number(Campaign, "some_campaign", "name <> 'everybody'")
-    enrolment = Enrolment(campaign=campaign, state="moved", before=0.6, after=0.62, wave=1)
+    enrolment = Enrolment(campaign=campaign, state="moved", before=0.6, after=0.62, after_low=0.5, wave=1)
     enrolment.person = Person.objects.get(email="template@example.org")
     enrolment.save()
     states = "(ARRAY['moved','not_proven','lost','learning','waiting'])[1 + g.i % 5]"

@@ -46,7 +46,7 @@ def plan_page(query: QueryDict, start_form: forms.Form | None = None) -> dict[st
 
 
 def campaign_page(campaign: Campaign, query: QueryDict) -> dict[str, Any]:
-    """Return the context of one campaign. At most fourteen queries, however many people."""
+    """Return the context of one campaign. At most fifteen queries, however many people."""
     state = query.get("state", "")
     rows = campaign.enrolments.select_related("person", "job")
     if state in Enrolment.State.values:
