@@ -17,7 +17,10 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
+Array = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int_]
 Scores = Sequence[Sequence[float]]  # of each artifact: one of each kind, the same kinds for all
 
 
@@ -70,32 +73,45 @@ def promoted_by_best(scores: Scores, known: Scores, is_good: Sequence[bool], *, 
     Candes 2023, arXiv:2307.09291); read in the abstract, derived here: E[wrong share] <= sum over bad j of
     P(p(j) <= level n(j) / m) / n(j) <= level. Of one kind it is `promoted`. Raises what that raises.
     """
+    if len(known) != len(is_good):
+        raise ValueError(f"{len(known)} known scores and {len(is_good)} truths.")
     if not scores:
         return []
-
-    def column(rows: Scores, kind: int) -> list[float]:
-        return [row[kind] for row in rows]
-
     kinds = range(len(scores[0]))
-    sizes, stay = [], []
-    for j, own in enumerate(scores):
-        found = [_with(j, column(scores, k), column(known, k), is_good, level) for k in kinds]
-        size = max(found)
-        kind = found.index(size)
-        (p,) = conformal_p_values([own[kind]], column(known, kind), is_good)
-        sizes.append(size)
-        if p <= level * size / len(scores):
-            stay.append(j)
-    most = max((r for r in range(1, len(stay) + 1) if sum(sizes[j] <= r for j in stay) >= r), default=0)
-    return [j for j in stay if sizes[j] <= most]
+    found = [_with_each([row[k] for row in scores], [row[k] for row in known], is_good, level) for k in kinds]
+    sizes, p_values = (np.stack(rows) for rows in zip(*found, strict=True))  # (kinds, candidates)
+    best = (sizes.argmax(axis=0), np.arange(len(scores)))
+    size, p = sizes[best], p_values[best]
+    stay = np.flatnonzero(p <= level * size / len(scores))
+    ranks = np.arange(1, len(stay) + 1)
+    most = int(ranks[np.sort(size[stay]) <= ranks].max(initial=0))
+    return [int(j) for j in stay if size[j] <= most]
 
 
-def _with(
-    j: int, scores: Sequence[float], known: Sequence[float], is_good: Sequence[bool], level: float
-) -> int:
-    """Return how many would be promoted with candidate j, were j known, and bad: itself, and some others."""
-    bad = np.sort([scores[j], *(score for score, good in zip(known, is_good, strict=True) if not good)])
-    values = (len(bad) - np.searchsorted(bad, scores)) / (1 + len(known))
-    values[j] = 0.0
-    n = len(values)
-    return 1 + int(np.flatnonzero(np.sort(values) <= level * np.arange(1, n + 1) / n)[-1])
+def _with_each(
+    scores: Sequence[float], known: Sequence[float], is_good: Sequence[bool], level: float
+) -> tuple[Counts, Array]:
+    """Return how many would be promoted with each candidate, were it known, and bad; and its own p value.
+
+    Both of shape (candidates,). With c(i) the known bad ones that score at least as high as i, others' p
+    values are (c(i) + [s(i) <= s(j)]) / (1 + known), and j's own counts as 0. So those of at most m / (1 +
+    known) are j and, of the others: for m < c(j) as many as have c <= m; for m > c(j) as many as have c < m;
+    and for m = c(j) those, and who scores above j among those with as many. One sort does for all.
+    """
+    bad = np.sort([score for score, good in zip(known, is_good, strict=True) if not good])
+    total, n, n_bad = 1 + len(known), len(scores), len(bad)
+    above = n_bad - np.searchsorted(bad, scores)  # c
+    up_to = np.cumsum(np.bincount(above, minlength=n_bad + 2))  # with c <= m, for m from 0 to n_bad + 1
+    under = np.concatenate([[0], up_to[:-1]])  # with c < m
+    m = np.arange(n_bad + 2)
+
+    def kept(count: Counts, m: Counts) -> Counts:
+        """Return the counts that Benjamini and Hochberg's procedure takes at this m, and 1 for the others."""
+        return np.where(m / total <= level * count / n, count, 1)
+
+    before = np.maximum.accumulate(kept(1 + up_to, m))
+    after = np.maximum.accumulate(kept(np.maximum(under, 1), m)[::-1])[::-1]
+    higher = n - np.searchsorted(np.sort(scores), scores, side="right")
+    own = kept(1 + higher, above)
+    least = np.where(above > 0, before[above - 1], 1)
+    return np.maximum.reduce([least, own, after[above + 1]]), (1 + above) / total

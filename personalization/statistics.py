@@ -102,6 +102,23 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[Hashable], *, see
     return Estimate(mean, len(values), float(low), float(high))
 
 
+def mean_of(n: int, mean: float, mean_square: float) -> Estimate:
+    """Return the mean of `n` independent values with Student's interval, from what any database counts.
+
+    `mean_square` is the mean of the squared values. Of one value the interval cannot be estimated and is
+    (-inf, inf). Raises ValueError where there is no value.
+    """
+    from scipy.special import stdtrit
+
+    if n < 1:
+        raise ValueError(f"{n} values have no mean.")
+    if n < 2:
+        return Estimate(mean, n, -math.inf, math.inf)
+    error = math.sqrt(max(0.0, mean_square - mean * mean) / (n - 1))
+    half = float(stdtrit(n - 1, 0.975)) * error
+    return Estimate(mean, n, mean - half, mean + half)
+
+
 def comparisons_needed(share: float, *, power: float = 0.8) -> float:
     """Return how many independent comparisons show a share to differ from one half, at 95 % confidence.
 

@@ -46,7 +46,7 @@ app.conf.update(
         f"workers.tasks.{name}"
         for name in (
             *("train", "generate", "instant", "exchange", "sweep", "verify", "watch", "live"),
-            *("campaigns", "ask"),
+            *("campaigns", "ask", "judge"),
         )
     ],
     beat_schedule={

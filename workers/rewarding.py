@@ -31,7 +31,6 @@ from workers.studying import answered_of, clear_pairs, key_of, shared_split
 from workers.work import BEGINS
 
 if TYPE_CHECKING:
-    from alignapp.chat.models import Reply
     from personalization.evaluation.judges import Judged
     from personalization.steering.reward import Reward
 
@@ -54,15 +53,15 @@ def run(attempt: Attempt) -> None:
     attempt.finish(str(made))
 
 
-def head_for(reply: Reply, revision: str) -> Reward | None:
-    """Return the project's reward that chooses this reply; None where it is gone or of another base model.
+def head_for(reward_id: str, revision: str) -> Reward | None:
+    """Return a project's reward that judges; None where it is gone or of another base model.
 
     Raises ArtifactError where its files were changed.
     """
     from personalization.judging.kept import read
 
     rows = RewardModel.objects.filter(study__withdrawn_at=None, model_revision=revision)
-    found = rows.filter(pk=reply.decoding["reward"]).first()
+    found = rows.filter(pk=reward_id).first()
     if found is None:
         return None
     store.check(found)

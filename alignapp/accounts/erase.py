@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from alignapp.accounts.belongings import rows_of
 from alignapp.accounts.models import Erasure, Person
-from alignapp.adapters import asking, evictions, remote, store
+from alignapp.adapters import evictions, remote, store
 from alignapp.adapters.models import Alignment, Artifact, Job
 from alignapp.annotation.services.projects import leave_everything
 from alignapp.audit import services as audit
@@ -148,9 +148,9 @@ def _remove_broker_keys(erasure: Erasure) -> list[str]:
         # The request to stop names only an id, and it expires; the worker may not have seen it yet.
         for reply_id in erasure.leftovers["open_replies"]:
             streams.request_cancel(reply_id)
-        streams.delete(*asking.keys_of(erasure.person_id))
-        buckets = [f"limit:{act}:{erasure.person_id}" for act in ("replies", "operate")]
-        streams.connection().delete(*buckets)
+        streams.delete(*streams.noted(erasure.person_id))
+        buckets = [f"limit:{act}:{erasure.person_id}" for act in ("replies", "operate", "judge")]
+        streams.connection().delete(*buckets, f"streams:of:{erasure.person_id}")
         evictions.announce(*erasure.leftovers["digests"], str(erasure.person_id))
     except redis.RedisError as error:
         return [f"the broker's keys ({error})"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -132,11 +132,6 @@ def take(cell_id: str) -> tuple[Asked, str, Column] | None:
     return found, found.prompts[prompt], found.columns[column]
 
 
-def keys_of(person_id: object) -> Iterator[str]:
-    """Yield the names of the streams that hold what this person's artifacts answered."""
-    yield from map(str, streams.connection().smembers(f"asked:of:{person_id}"))
-
-
 def _check(artifacts: Sequence[Artifact], questions: Sequence[str], reason: str) -> None:
     if not reason.strip():
         raise AlignError("Say why: whoever it was learned from reads who asked it, and why.")
@@ -152,13 +147,9 @@ def _check(artifacts: Sequence[Artifact], questions: Sequence[str], reason: str)
 
 
 def _keep(asked: Asked, artifacts: Sequence[Artifact]) -> None:
-    pipe = streams.connection().pipeline()
-    pipe.set(f"asked:{asked.id}", json.dumps(asdict(asked)), ex=KEPT_SECONDS)
+    streams.connection().set(f"asked:{asked.id}", json.dumps(asdict(asked)), ex=KEPT_SECONDS)
     for column, artifact in enumerate(artifacts, start=1):
-        of_person = f"asked:of:{artifact.person_id}"
-        pipe.sadd(of_person, *(asked.cell_id(i, column) for i in range(len(asked.prompts))))
-        pipe.expire(of_person, 2 * KEPT_SECONDS)
-    pipe.execute()
+        streams.note(artifact.person_id, *(asked.cell_id(i, column) for i in range(len(asked.prompts))))
 
 
 def _read(asked_id: object) -> Asked | None:

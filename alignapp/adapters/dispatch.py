@@ -89,6 +89,11 @@ def wake_for_asked(cell_id: str) -> None:
     transaction.on_commit(partial(_send, "workers.answer_asked", cell_id, queues.GENERATE))
 
 
+def wake_for_tried(tried_id: str) -> None:
+    """Have a generation worker judge what `studies.trying` keeps when the transaction commits."""
+    transaction.on_commit(partial(_send, "workers.judge_tried", tried_id, queues.GENERATE))
+
+
 def wake_for_live(person_id: UUID) -> None:
     """Have the housekeeping look at a person's live win rate when the transaction commits."""
     transaction.on_commit(partial(_send, "workers.look_at_live", str(person_id), queues.HOUSEKEEPING))

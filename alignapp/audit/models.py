@@ -33,7 +33,10 @@ class AuditEvent(models.Model):
 
     class Meta:
         ordering = ("id",)
-        indexes = [models.Index(fields=["verb", "id"], name="audit_by_verb")]
+        indexes = [
+            models.Index(fields=["verb", "id"], name="audit_by_verb"),
+            models.Index(fields=["object_id", "id"], name="audit_by_object"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.verb} by {self.actor_label}"

@@ -7,21 +7,25 @@ Promises what it does as far as those people are like the others: whoever judges
 
 from __future__ import annotations
 
-import uuid
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import TYPE_CHECKING
 
-from alignapp.adapters.models import WORTH, Judgement
+from django.db.models import Avg, Case, Count, Exists, FloatField, OuterRef, When
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
+
+from alignapp.adapters.models import WORTH, Artifact, Judgement
 from alignapp.campaigns.models import Campaign, Enrolment
 from personalization.promotion import promoted_by_best
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
 
 LEVEL = 0.2  # the share of wrong ones among those named, on average: as in `benchmarks.adviser`
 FEWEST_KNOWN = ceil(1 / LEVEL) - 1  # with fewer nobody can be named, whatever the numbers are
 FEWEST_JUDGED = 6  # blind comparisons of one version
-MOST_JUDGED = 5000  # blind comparisons, of the latest versions
-MEASURED = "report_card__results__accuracy__artifact"
+MOST_KNOWN = 1000  # versions, the latest
 Scores = tuple[float, float]
 Of = Enrolment.State
 PASSED = (Of.MOVED, Of.READY, Of.NOT_PROVEN, Of.LOST)
@@ -31,7 +35,8 @@ PASSED = (Of.MOVED, Of.READY, Of.NOT_PROVEN, Of.LOST)
 class Guarantee:
     """Whose versions help, of how many that are through, by how many versions of known truth."""
 
-    named: list[Enrolment]
+    named: list[Enrolment]  # the first ones, as many as were asked for
+    promoted: int  # how many can be named
     candidates: int
     known: int
     helped: int  # of the known ones
@@ -45,42 +50,41 @@ class Guarantee:
         return self.known >= FEWEST_KNOWN and self.candidates > 0
 
 
-def guaranteed(campaign: Campaign) -> Guarantee:
-    """Return whose versions can be said to help. At most three queries, however many people."""
-    fields = ("pk", "job__artifact", "job__artifact__kind", f"job__artifact__{MEASURED}")
-    own = list(campaign.enrolments.filter(state__in=PASSED, job__artifact__isnull=False).values_list(*fields))
-    candidates = [(row[0], scores) for row in own if (scores := _scores(row[3]))]
-    known = _known({row[2] for row in own}, [row[1] for row in own]) if candidates else []
+def guaranteed(campaign: Campaign, most: int | None = None) -> Guarantee:
+    """Return whose versions can be said to help, of them the first `most`. At most five queries."""
+    kept = Exists(Artifact.objects.filter(job=OuterRef("job")))  # what was deleted since helps nobody
+    own = _passed(campaign).filter(kept).values_list("pk", "after", "after_low")
+    candidates = [(pk, (after, low or 0.0)) for pk, after, low in own if after is not None]
+    known = _known(campaign) if candidates else []
     places = promoted_by_best(
         [scores for _, scores in candidates],
         [scores for scores, _ in known],
         [helped for _, helped in known],
         level=LEVEL,
     )
-    named = campaign.enrolments.filter(pk__in=[candidates[i][0] for i in places]).select_related("person")
+    shown = [candidates[i][0] for i in places[:most]]
+    named = campaign.enrolments.filter(pk__in=shown).select_related("person") if shown else []
     helped = sum(helped for _, helped in known)
-    return Guarantee(list(named) if places else [], len(candidates), len(known), helped)
+    return Guarantee(list(named), len(places), len(candidates), len(known), helped)
 
 
-def _known(kinds: set[str], without: Sequence[uuid.UUID]) -> list[tuple[Scores, bool]]:
-    """Return what is known of versions of these kinds: scores, and whether they won more than half."""
-    judged = Judgement.objects.filter(artifact__kind__in=kinds).exclude(artifact__in=without)
-    latest = judged.order_by("-artifact__created_at", "artifact")
-    outcomes: dict[uuid.UUID, list[float]] = defaultdict(list)
-    measured: dict[uuid.UUID, Scores | None] = {}
-    fields = ("artifact", "answer", f"artifact__{MEASURED}")
-    for pk, answer, found in latest.values_list(*fields)[:MOST_JUDGED]:
-        outcomes[pk].append(WORTH[answer])
-        measured[pk] = _scores(found)
-    return [
-        (scores, sum(some) > len(some) / 2)
-        for pk, some in outcomes.items()
-        if len(some) >= FEWEST_JUDGED and (scores := measured[pk])
-    ]
+def _passed(campaign: Campaign) -> QuerySet[Enrolment]:
+    return campaign.enrolments.filter(state__in=PASSED, job__isnull=False)
 
 
-def _scores(found: dict[str, float] | None) -> Scores | None:
-    """Return how often held-out choices were preferred, and the lower end of its interval; None unknown."""
-    if not found or found.get("value") is None:
-        return None
-    return (found["value"], found.get("low") or 0.0)
+def _known(campaign: Campaign) -> list[tuple[Scores, bool]]:
+    """Return what is known of others' versions of its kind: scores, and whether they won more than half."""
+    own_jobs = _passed(campaign).order_by().values("job")
+    kind = Artifact.objects.filter(job__in=own_jobs).order_by().values_list("kind", flat=True).first()
+    others = Judgement.objects.filter(artifact__kind=kind).exclude(artifact__job__in=own_jobs)
+    won = Case(
+        *(When(answer=answer, then=worth) for answer, worth in WORTH.items()), output_field=FloatField()
+    )
+    counted = others.order_by().values("artifact")
+    judged = counted.annotate(n=Count("pk"), share=Avg(won)).filter(n__gte=FEWEST_JUDGED)
+    latest = judged.order_by("-artifact__created_at", "artifact").values_list("artifact", "share")
+    shares = dict(latest[:MOST_KNOWN])
+    accuracy = "report_card__results__accuracy__artifact"
+    value, low = (Cast(KeyTextTransform(name, accuracy), FloatField()) for name in ("value", "low"))
+    found = Artifact.objects.filter(pk__in=shares).order_by().values_list("pk", value, low)
+    return [((value, low or 0.0), shares[pk] > 0.5) for pk, value, low in found if value is not None]

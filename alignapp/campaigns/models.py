@@ -128,13 +128,17 @@ class Enrolment(OwnedModel):
     )
     before = models.FloatField(null=True, blank=True)
     after = models.FloatField(null=True, blank=True)
+    after_low = models.FloatField(null=True, blank=True)  # the lower end of its 95 % interval
     note = models.TextField(blank=True)
     settled_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ("wave", "created_at")
         constraints = [models.UniqueConstraint(fields=["campaign", "person"], name="enrolled_once")]
-        indexes = [models.Index(fields=["campaign", "state"], name="enrolment_by_state")]
+        indexes = [
+            models.Index(fields=["campaign", "state"], name="enrolment_by_state"),
+            models.Index(fields=["campaign", "created_at", "id"], name="enrolment_by_age"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.person} in {self.campaign}"

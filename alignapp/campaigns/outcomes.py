@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Avg, Count, F
@@ -16,10 +16,7 @@ from alignapp.adapters.models import Artifact, Job
 from alignapp.adapters.models.alignment import SwitchedMeanwhile
 from alignapp.adapters.serving import is_served
 from alignapp.campaigns.models import Campaign, Enrolment
-from personalization.statistics import Estimate, clustered_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from personalization.statistics import Estimate, mean_of
 
 HELD = "The campaign that asked for it is on hold."
 JUDGED_FROM = 5  # fewer are no share to speak of, unless the wave is through
@@ -33,6 +30,7 @@ class Outcome:
     state: str
     note: str = ""
     after: float | None = None
+    after_low: float | None = None
 
 
 def settle(campaign: Campaign) -> None:
@@ -52,7 +50,7 @@ def settle(campaign: Campaign) -> None:
 
 def _write(enrolment: Enrolment, outcome: Outcome) -> None:
     same = Enrolment.objects.filter(pk=enrolment.pk, state=Of.LEARNING)
-    fields: dict[str, Any] = {"state": outcome.state, "note": outcome.note, "after": outcome.after}
+    fields = asdict(outcome)
     fields |= {"wave": 0} if outcome.state == Of.WAITING else {"settled_at": timezone.now()}
     written = same.update(**fields)
     if written and outcome.state == Of.MOVED and enrolment.job is not None:
@@ -70,37 +68,41 @@ def _outcome(campaign: Campaign, enrolment: Enrolment, job: Job | None) -> Outco
     artifact: Artifact | None = getattr(job, "artifact", None)
     if job.state == Job.State.DEAD or artifact is None:
         return Outcome(Of.FAILED, job.reason.partition(": ")[0])
-    return _judged(campaign, enrolment, artifact)
+    judged = _judged(campaign, enrolment, artifact)
+    return replace(judged, after=win_rate(artifact), after_low=win_rate(artifact, "low"))
 
 
 def _judged(campaign: Campaign, enrolment: Enrolment, artifact: Artifact) -> Outcome:
     after = win_rate(artifact)
     if not artifact.passed_gate:
-        return Outcome(Of.REFUSED, "", after)
+        return Outcome(Of.REFUSED)
     if enrolment.before is not None and after is not None and after < enrolment.before - campaign.margin:
-        return Outcome(Of.LOST, "", after)
+        return Outcome(Of.LOST)
     if artifact.state != Artifact.State.PROVEN:
-        return Outcome(Of.NOT_PROVEN, "", after)
+        return Outcome(Of.NOT_PROVEN)
     if campaign.base_revision:
-        return Outcome(Of.READY, "It waits until its base model answers.", after)
+        return Outcome(Of.READY, "It waits until its base model answers.")
     if not campaign.switch_on:
-        return Outcome(Of.READY, "", after)
+        return Outcome(Of.READY)
     if not is_served(artifact):
-        return Outcome(Of.READY, "It was learned for another base model than the one that answers.", after)
+        return Outcome(Of.READY, "It was learned for another base model than the one that answers.")
     current = services.current_alignment(enrolment.person)
     active = getattr(current, f"{artifact.kind}_id") if current else None
     if active is None:
-        return Outcome(Of.READY, "They have none switched on.", after)
+        return Outcome(Of.READY, "They have none switched on.")
     if active != enrolment.before_artifact_id:
-        return Outcome(Of.READY, "They switched to another one meanwhile.", after)
-    return Outcome(Of.MOVED, "", after)
+        return Outcome(Of.READY, "They switched to another one meanwhile.")
+    return Outcome(Of.MOVED)
 
 
-def win_rate(artifact: Artifact | None) -> float | None:
-    """Return how often an artifact preferred its person's choice on what it never saw; None unknown."""
+def win_rate(artifact: Artifact | None, end: str = "value") -> float | None:
+    """Return how often an artifact preferred its person's choice on what it never saw; None unknown.
+
+    `end` "low" asks for the lower end of its 95 % interval instead.
+    """
     card = getattr(artifact, "report_card", None)
     found = ((card.results.get("accuracy") or {}).get("artifact") or {}) if card else {}
-    value: float | None = found.get("value")
+    value: float | None = found.get(end)
     return value
 
 
@@ -137,29 +139,16 @@ class Wave:
 
 
 def waves_of(campaign: Campaign, most: int) -> list[Wave]:
-    """Return the latest waves that have begun, in their order. One query."""
-    fields = ("person_id", "wave", "state", "before", "after")
-    latest = campaign.enrolments.filter(wave__gt=max(0, campaign.wave - most)).order_by("wave")
-    rows = list(latest.values_list(*fields))
-    numbers = sorted({row[1] for row in rows})
-    return [_wave(number, [row for row in rows if row[1] == number]) for number in numbers]
-
-
-def _wave(number: int, rows: Sequence[tuple[Any, ...]]) -> Wave:
-    counts = {state: sum(row[2] == state for row in rows) for state in {row[2] for row in rows}}
-    return Wave(number, len(rows), counts, _change_of(rows))
-
-
-def _change_of(rows: Iterable[tuple[Any, ...]]) -> Estimate | None:
-    """Return the mean change of (person, wave, state, before, after), as points of 1; None without any."""
-    known = [row[4] - row[3] for row in rows if row[3] is not None and row[4] is not None]
-    return _mean_change(tuple(sorted(known))) if known else None
-
-
-@lru_cache(maxsize=256)
-def _mean_change(changes: tuple[float, ...]) -> Estimate:
-    """Return the mean of one wave's changes, each of another person; a wave that is over is drawn once."""
-    return clustered_mean(changes, range(len(changes)))
+    """Return the latest waves that have begun, in their order. Two queries; the database counts."""
+    latest = campaign.enrolments.filter(wave__gt=max(0, campaign.wave - most)).order_by()
+    counts: dict[int, dict[str, int]] = defaultdict(dict)
+    for wave, state, n in latest.values_list("wave", "state").annotate(n=Count("pk")):
+        counts[wave][state] = n
+    change = F("after") - F("before")  # of whom either is unknown, none
+    found = latest.exclude(after=None).exclude(before=None).values("wave")
+    known = found.annotate(n=Count("pk"), mean=Avg(change), square=Avg(change * change))
+    changes = {row["wave"]: mean_of(row["n"], row["mean"], row["square"]) for row in known}
+    return [Wave(n, sum(counts[n].values()), counts[n], changes.get(n)) for n in sorted(counts)]
 
 
 def as_dict(campaign: Campaign) -> dict[str, Any]:

@@ -44,10 +44,33 @@ def text_so_far(reply_id: object) -> str:
 
 def so_far(reply_id: object) -> tuple[str, dict[str, Any] | None]:
     """Return the same, and what was said of the end; None while it goes on, or where all has expired."""
-    entries: Any = connection().xrange(_key(reply_id))  # redis types every protocol version at once
-    found = [(fields["event"], json.loads(fields["data"])) for _, fields in entries]
+    found = events(reply_id)
     ends = [data for event, data in found if event == "done"]
     return "".join(data["text"] for event, data in found if event == "token"), ends[-1] if ends else None
+
+
+def events(reply_id: object) -> list[tuple[str, dict[str, Any]]]:
+    """Return every event of a stream so far, each with its data; empty where all has expired."""
+    entries: Any = connection().xrange(_key(reply_id))  # redis types every protocol version at once
+    return [(fields["event"], json.loads(fields["data"])) for _, fields in entries]
+
+
+def take_once(reply_id: object) -> bool:
+    """Say whether this is the first call for this stream: whoever is told so does its work."""
+    return bool(connection().set(f"{_key(reply_id)}:taken", 1, nx=True, ex=settings.STREAM_TTL_SECONDS))
+
+
+def note(person_id: object, *reply_ids: object) -> None:
+    """Note that these streams hold what is this person's, so that erasing the person removes them."""
+    pipe = connection().pipeline(transaction=False)
+    pipe.sadd(f"streams:of:{person_id}", *map(str, reply_ids))
+    pipe.expire(f"streams:of:{person_id}", 2 * settings.STREAM_TTL_SECONDS)
+    pipe.execute()
+
+
+def noted(person_id: object) -> list[str]:
+    """Return the streams that were noted for a person."""
+    return sorted(map(str, connection().smembers(f"streams:of:{person_id}")))
 
 
 def request_cancel(reply_id: object) -> None:
@@ -62,7 +85,7 @@ def is_cancelled(reply_id: object) -> bool:
 
 def delete(*reply_ids: object) -> None:
     """Remove every key of these replies."""
-    keys = [key for r in reply_ids for key in (_key(r), f"{_key(r)}:cancel")]
+    keys = [f"{_key(r)}{part}" for r in reply_ids for part in ("", ":cancel", ":taken")]
     if keys:
         connection().delete(*keys)
 
@@ -91,7 +114,7 @@ async def read(
     Returns (reply id, entry id, event, data) in order; empty when nothing came within `block_ms`.
     """
     wanted: Any = {_key(r): last for r, last in last_ids.items()}
-    answer: Any = await client.xread(wanted, block=block_ms, count=500)  # typed as in `text_so_far`
+    answer: Any = await client.xread(wanted, block=block_ms, count=500)  # typed as in `events`
     return [
         (key.removeprefix("reply:"), entry_id, fields["event"], json.loads(fields["data"]))
         for key, entries in answer

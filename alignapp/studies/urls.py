@@ -9,5 +9,6 @@ urlpatterns = [
     path("<uuid:project_id>/models", views.page, name="page"),
     path("<uuid:project_id>/models/start", views.start, name="start"),
     path("studies/<uuid:study_id>/stop", views.stop, name="stop"),
+    path("studies/<uuid:study_id>/judge", views.judge, name="judge"),
     path("studies/<uuid:study_id>/report.json", views.report, name="report"),
 ]

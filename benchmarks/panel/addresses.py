@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
+from django.db.models import Count
 from django.test import Client
 from django.urls import reverse
 
@@ -89,7 +90,8 @@ def _compared(operator: Person) -> Iterator[tuple[str, str]]:
     """Compare as many as can be, of one person and of several, and look at what they were asked."""
     proven = Artifact.objects.filter(state="proven").select_related("person")
     several = list(proven[: asking.MOST_ARTIFACTS])
-    of_one = list(proven.filter(person=several[0].person)[: asking.MOST_ARTIFACTS])
+    most = proven.order_by().values("person").annotate(n=Count("pk")).order_by("-n", "person")[:1]
+    of_one = list(proven.filter(person=most[0]["person"])[: asking.MOST_ARTIFACTS])
     for name, chosen in (("several people", several), ("one person", of_one)):
         ids = urlencode([("id", artifact.pk) for artifact in chosen])
         yield f"panel:compare {name}", f"{reverse('panel:compare')}?{ids}"

@@ -19,6 +19,7 @@ from alignapp.adapters.models import (
     AlignmentVersion,
     Artifact,
     Job,
+    Judgement,
     KnownModel,
     MethodInfo,
     OptionChange,
@@ -30,10 +31,16 @@ from alignapp.audit.services import record
 from alignapp.campaigns.models import Campaign, Enrolment
 from alignapp.chat.models import Conversation, Reply, Turn
 from alignapp.feedback.models import Feedback
-from alignapp.panel.measures import EDGES
+from alignapp.panel.measures import EDGES, WHOLE
 from alignapp.panel.models import Measure, Worker
 from alignapp.studies.models import Arm, Study
 
+SHARE = {"value": 0.6, "n": 40, "low": 0.45, "high": 0.74}
+RESULTS = {
+    "accuracy": {"base": SHARE, "artifact": SHARE},
+    "difference": {"value": 0.05, "n": 40, "low": -0.05, "high": 0.15},
+    "safety": {"objection": ""},
+}
 SPREAD = "now() - (g.i % 86400 * 30) * interval '1 second'"  # over 30 days
 ID = "gen_random_uuid()"
 
@@ -69,6 +76,7 @@ def make(people: int, adapters: int, feedback: int, events: int) -> dict[str, in
         Job,
         Artifact,
         ReportCard,
+        Judgement,
         Alignment,
         Conversation,
         Reply,
@@ -96,9 +104,7 @@ def _learned(person: Person, people: int, adapters: int) -> None:
         size_bytes=4_000_000,
         model_revision="made@1",
     )  # fmt: skip
-    card = ReportCard.objects.create(
-        artifact=artifact, proven=True, verdict="v", results={"safety": {"objection": ""}}
-    )
+    card = ReportCard.objects.create(artifact=artifact, proven=True, verdict="v", results=RESULTS)
     whose = _one_of("someone", people)
     state = "CASE WHEN g.i % 50 = 0 THEN 'dead' ELSE 'done' END"
     reason = "CASE WHEN g.i % 50 = 0 THEN 'ValueError: it broke' ELSE '' END"
@@ -119,11 +125,13 @@ def _learned(person: Person, people: int, adapters: int) -> None:
     card.save(force_insert=True)
     _multiply(artifact, adapters - 1, state=kind, number="g.i + 1", **made)
     _number(Artifact, "some_artifact")
+    value = "to_jsonb(0.4 + g.i % 50 / 100.0)"
     _multiply(
         card,
         adapters - 1,
         id=ID,
         artifact_id="(SELECT id FROM some_artifact WHERE i = g.i + 1)",
+        results=f"jsonb_set(t.results, '{{accuracy,artifact,value}}', {value})",
         created_at=SPREAD,
     )
     version = AlignmentVersion.objects.create(person=person, number=1, adapter=artifact, change="c")
@@ -168,13 +176,20 @@ def _operated(people: int) -> None:
         campaign, 99, id=ID, name="'campaign ' || g.i", method="'m' || g.i", state="'done'", created_at=SPREAD
     )
     _number(Campaign, "some_campaign", "name <> 'everybody'")
-    enrolment = Enrolment(campaign=campaign, state="moved", before=0.6, after=0.62, wave=1)
+    enrolment = Enrolment(campaign=campaign, state="moved", before=0.6, after=0.62, after_low=0.5, wave=1)
     enrolment.person = Person.objects.get(email="template@example.org")
     enrolment.save()
     states = "(ARRAY['moved','not_proven','lost','learning','waiting'])[1 + g.i % 5]"
     everyone = "(SELECT id FROM someone WHERE i = g.i + 1)"
-    placed = {"state": states, "wave": "1 + g.i % 20", "created_at": SPREAD}
-    _multiply(enrolment, people - 1, id=ID, person_id=everyone, **placed)
+    placed = {
+        "state": states,
+        "wave": "1 + g.i % 20",
+        "created_at": SPREAD,
+        "after": "0.5 + g.i % 30 / 100.0",
+    }
+    theirs = f"SELECT id FROM adapters_job WHERE person_id = {everyone} AND state = 'done' LIMIT 1"
+    _multiply(enrolment, people - 1, id=ID, person_id=everyone, job_id=f"({theirs})", **placed)
+    _compared(people)
     whose = "(SELECT id FROM some_campaign WHERE i = g.i % 99 + 1)"
     others = f"(SELECT id FROM someone WHERE i = g.i % {people} + 1)"
     _multiply(enrolment, 5 * min(people, 1980), id=ID, person_id=others, campaign_id=whose, **placed)
@@ -182,6 +197,19 @@ def _operated(people: int) -> None:
         name="jobs.per_day", number=1, value=12, before=None, by_label="terminal", reason="busy"
     )
     _multiply(change, 2000, number="g.i + 1", created_at=SPREAD)
+
+
+def _compared(people: int) -> None:
+    """Make blind comparisons, eight of each, of some hundred versions that are not the campaign's."""
+    free = Artifact.objects.filter(job__enrolment=None, state="proven").order_by("-created_at").first()
+    assert free is not None
+    one = Judgement.objects.create(artifact=free, position=0, answer="artifact", artifact_first=True)
+    outside = "job_id NOT IN (SELECT job_id FROM campaigns_enrolment WHERE job_id IS NOT NULL)"
+    _number(Artifact, "not_enrolled", f"state = 'proven' AND id <> '{free.pk}' AND {outside}")
+    whose = "(SELECT id FROM not_enrolled WHERE i = (g.i + 7) / 8)"
+    answers = "(ARRAY['artifact','base','artifact'])[1 + (g.i + 7) / 8 * g.i % 3]"
+    count = 8 * min(people // 10, 600)
+    _multiply(one, count, id=ID, artifact_id=whose, position="g.i % 8", answer=answers)
 
 
 def _studied(person: Person, people: int) -> None:
@@ -203,7 +231,8 @@ def _measures() -> None:
     now = timezone.now().replace(second=0, microsecond=0)
     names = [
         *("replies", "tokens", "first_token_ms", "people", "people_aligned", "jobs_queued", "jobs_running"),
-        *("workers", "resident", "disk_used_percent", "artifacts_proven", "queue_train", "gate_failures"),
+        *("workers", "resident", "disk_used_percent", "queue_train", "gate_failures"),
+        *(WHOLE - {"people", "people_aligned"}),
     ]
     many = ((Measure.Period.MINUTE, 2880), (Measure.Period.HOUR, 1440), (Measure.Period.DAY, 365))
     Measure.objects.bulk_create(

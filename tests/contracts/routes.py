@@ -224,6 +224,7 @@ ROUTES = [
     _project("studies:page", "managed", "GET"),
     _project("studies:start", "managed", "POST"),
     _project("studies:stop", "managed", "POST", "study_id=study"),
+    _project("studies:judge", "managed", "GET POST", "study_id=study"),
     _project("studies:report", "managed", "GET", "study_id=study"),
     _panel("panel:overview", roles="operator auditor support"),
     _panel("panel:methods"),

@@ -88,7 +88,8 @@ def test_the_web_imports_no_torch_and_is_quick():
         "os.environ['DJANGO_SETTINGS_MODULE'] = 'alignapp.settings'\n"
         "import django; django.setup(); import alignapp.urls, alignapp.asgi, sys\n"
         "heavy = {'torch', 'transformers', 'peft', 'safetensors'} & set(sys.modules)\n"
-        "assert not heavy, heavy\nprint(time.process_time())"  # not the wall's: other tests run beside
+        "assert not heavy, heavy\nprint(time.process_time())\n"  # not the wall's: other tests run beside
+        "import gc\nassert len(gc.get_objects()) < gc.get_freeze_count() / 10"  # else collections are slow
     )
     seconds = [
         float(subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True).stdout)
@@ -101,6 +102,14 @@ def test_nothing_is_unpickled_from_the_broker():
     assert "JsonSerializer" in settings.CACHES["default"]["OPTIONS"]["serializer"]
     assert settings.SESSION_SERIALIZER.endswith("JSONSerializer")
     assert set(app.conf.accept_content) == {"json"}
+
+
+def test_whatever_the_web_or_the_clock_sends_a_worker_knows():
+    app.loader.import_default_modules()
+    sent = set(re.findall(r'"(workers\.\w+)"', (ROOT / "alignapp/adapters/dispatch.py").read_text()))
+    sent |= {entry["task"] for entry in app.conf.beat_schedule.values()}
+    assert len(sent) > 15
+    assert sent <= set(app.tasks), sent - set(app.tasks)
 
 
 def test_the_import_rules_hold():

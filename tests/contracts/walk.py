@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import uuid
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.http import HttpResponseBase
@@ -12,7 +13,9 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from tests.contracts.routes import Route
-from tests.web.everything import Everything
+
+if TYPE_CHECKING:  # it makes artifacts, and so imports torch; what only walks stays as light as the web
+    from tests.web.everything import Everything
 
 
 def route_names(resolver: URLResolver | None = None, space: str = "") -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -128,3 +129,57 @@ def test_who_is_promoted_does_not_depend_on_the_order(new, old, level, rng):
     first = set(promoted_by_best(new, rows, good, level=level))
     again = promoted_by_best([new[i] for i in order], rows, good, level=level)
     assert {order[j] for j in again} == first
+
+
+def by_definition(
+    scores: list[list[float]], known: list[list[float]], good: list[bool], level: float
+) -> list[int]:
+    """Return the same as `promoted_by_best`, word for word as it says, one candidate after the other."""
+    if not scores:
+        return []
+    sizes, stay = [], []
+    for j, own in enumerate(scores):
+        of_kinds = []
+        for kind in range(len(own)):
+            column = [row[kind] for row in scores]
+            bad = [row[kind] for row, g in zip(known, good, strict=True) if not g]
+            others = [sum(b >= s for b in (*bad, own[kind])) / (1 + len(known)) for s in column]
+            others[j] = 0.0
+            ranked = sorted(others)
+            fits = [k for k, p in enumerate(ranked, 1) if p <= level * k / len(ranked)]
+            of_kinds.append((max(fits), (1 + sum(b >= own[kind] for b in bad)) / (1 + len(known))))
+        size, p = max(of_kinds, key=lambda one: one[0])
+        sizes.append(size)
+        if p <= level * size / len(scores):
+            stay.append(j)
+    most = max((r for r in range(1, len(stay) + 1) if sum(sizes[j] <= r for j in stay) >= r), default=0)
+    return [j for j in stay if sizes[j] <= most]
+
+
+coarse = st.integers(-3, 3).map(float)  # so that many scores are alike
+some = st.floats(-5, 5) | coarse
+
+
+@given(
+    st.lists(st.tuples(some, some), max_size=14),
+    st.lists(st.tuples(some, some, st.booleans()), max_size=30),
+    levels,
+)
+def test_all_candidates_at_once_are_promoted_as_one_after_the_other(new, old, level):
+    rows, known, good = [list(row) for row in new], [[a, b] for a, b, _ in old], [g for *_, g in old]
+    found = promoted_by_best(rows, known, good, level=level)
+    assert found == by_definition(rows, known, good, level)
+
+
+def test_ten_thousand_candidates_take_a_moment():
+    rng = np.random.default_rng(4)
+    good, score = crowd(rng, (2.0, 0.5), 10_600)
+    begun = time.process_time()
+    chosen = promoted_by_best(score[600:], score[:600], good[:600].tolist(), level=0.2)
+    assert time.process_time() - begun < 1
+    assert sum(not good[600 + j] for j in chosen) / len(chosen) < 0.25
+
+
+def test_known_ones_without_a_truth_are_refused():
+    with pytest.raises(ValueError, match="2 known scores and 1 truths"):
+        promoted_by_best([[1.0]], [[1.0], [0.0]], [True], level=0.2)

@@ -18,6 +18,7 @@ from personalization.statistics import (
     comparisons_needed,
     effective_count,
     holm,
+    mean_of,
     p_value,
     share_p_value,
     sign_flip_p_value,
@@ -94,6 +95,17 @@ def test_one_cluster_says_nothing_about_others():
 def test_values_without_clusters_are_refused(values, clusters):
     with pytest.raises(ValueError, match="both must be equal and not 0"):
         clustered_mean(values, clusters)
+
+
+def test_the_mean_of_independent_values_has_students_interval():
+    """Student 1908, table of the hours of sleep gained by ten patients; R: t.test(extra, group 2)."""
+    sleep = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
+    found = mean_of(10, float(np.mean(sleep)), float(np.mean(np.square(sleep))))
+    assert (found.low, found.high) == (pytest.approx(0.8976775), pytest.approx(3.7623225))
+    assert (found.value, found.n) == (pytest.approx(2.33), 10)
+    assert mean_of(1, 0.3, 0.09) == Estimate(0.3, 1, -math.inf, math.inf)
+    with pytest.raises(ValueError, match="0 values have no mean"):
+        mean_of(0, 0.0, 0.0)
 
 
 def test_a_few_right_answers_from_a_few_conversations_prove_nothing():

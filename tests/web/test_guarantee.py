@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import json
+from io import StringIO
 
 import pytest
+from django.core.management import call_command
 from django.urls import reverse
 
 from alignapp.accounts.models import Person
@@ -43,7 +46,8 @@ def campaign(**states: tuple[str, float]) -> Campaign:
     made = Campaign.objects.create(name="Anew", method="dpo", started_by="terminal")
     for name, (state, rate) in states.items():
         artifact = version(name, rate)
-        made.enrolments.create(person=artifact.person, state=state, job=artifact.job, wave=1)
+        rates = {"after": rate, "after_low": rate - 0.1}
+        made.enrolments.create(person=artifact.person, state=state, job=artifact.job, wave=1, **rates)
     return made
 
 
@@ -69,6 +73,16 @@ def test_a_campaigns_own_versions_and_other_kinds_do_not_count_as_known():
     assert (found.known, found.is_told, found.named) == (0, False, [])
 
 
+def test_a_version_that_was_deleted_since_is_named_no_more():
+    for i in range(10):
+        judge(version(f"known{i}", 0.8 if i % 2 else 0.45), helps=bool(i % 2))
+    made = campaign(anna=(Of.MOVED, 0.85), bert=(Of.READY, 0.86))
+    gone = made.enrolments.get(person__email="anna@example.org")
+    gone.job.artifact.delete()
+    found = guaranteed(made)
+    assert ([row.person.email for row in found.named], found.candidates) == (["bert@example.org"], 1)
+
+
 def test_the_page_says_who_or_what_it_takes_and_tells_no_address(django_assert_max_num_queries):
     operator = signed_in_with("operator", Person.objects.create_user("op@example.org", "a long pass phrase"))
     made = campaign(anna=(Of.MOVED, 0.85), bert=(Of.LOST, 0.3))
@@ -76,10 +90,31 @@ def test_the_page_says_who_or_what_it_takes_and_tells_no_address(django_assert_m
     assert "at least 4 other versions" in operator.get(url).content.decode()
     for i in range(10):
         judge(version(f"known{i}", 0.8 if i % 2 else 0.45), helps=bool(i % 2))
-    with django_assert_max_num_queries(3):
+    with django_assert_max_num_queries(5):
         (named,) = guaranteed(made).named
+    first = guaranteed(made, 0)
+    assert (first.named, first.promoted, first.candidates) == ([], 1, 2)
     page = operator.get(url).content.decode()
     assert "Of 2 new versions that passed the safety gate, 1 can be said to help its person." in page
     section = page[page.index('id="guarantee"') :]
     assert section.count(named.person.pseudonym) == 1
     assert "anna@example.org" not in page
+
+
+def test_the_page_lists_the_first_ones_and_the_terminal_all(monkeypatch):
+    for i in range(10):
+        judge(version(f"known{i}", 0.8 if i % 2 else 0.45), helps=bool(i % 2))
+    made = campaign(anna=(Of.MOVED, 0.85), bert=(Of.READY, 0.86), carl=(Of.LOST, 0.3))
+    monkeypatch.setattr("alignapp.panel.pages.campaigns.NAMED", 1)
+    operator = signed_in_with("operator", Person.objects.create_user("op@example.org", "a long pass phrase"))
+    page = operator.get(reverse("panel:campaign", args=[made.pk])).content.decode()
+    section = page[page.index('id="guarantee"') :]
+    assert "Of 3 new versions that passed the safety gate, 2 can be said to help their people." in section
+    assert "These are the first 1." in section
+    out = StringIO()
+    call_command("campaigns", "helped", str(made.pk)[:8], "--json", stdout=out)
+    told = json.loads(out.getvalue())
+    helped = made.enrolments.exclude(state=Of.LOST).values_list("person__pseudonym", flat=True)
+    assert (set(told.pop("people")), told) == (set(helped), {"candidates": 3, "known": 10, "level": 0.2})
+    call_command("campaigns", "helped", str(made.pk), stdout=out)
+    assert "2 of 3 new versions can be said to help" in out.getvalue()

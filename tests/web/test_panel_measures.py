@@ -11,6 +11,8 @@ from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alignapp.accounts.models import Person
+from alignapp.adapters.models import Job
 from alignapp.chat.models import Reply
 from alignapp.panel import measures
 from alignapp.panel.models import Measure, Worker
@@ -37,6 +39,27 @@ def test_a_minute_is_measured_once_however_often_it_is_asked_for(owner):
     assert [row.total for row in of("replies")] == [1]
     assert [row.total for row in of("tokens")] == [7]
     assert [row.total for row in of("people")] == [1]
+
+
+def test_levels_take_counts_of_whole_tables_from_the_last_minute_and_count_what_moves(
+    owner, django_assert_max_num_queries
+):
+    assert measures.levels(NOON)["people"] == 1  # nothing was measured yet
+    measures.measure(NOON)
+    assert set(measures.levels(NOON)) == set(Measure.objects.values_list("name", flat=True)) - {
+        *measures.COUNTED,
+        measures.FIRST_TOKEN,
+    }
+    Person.objects.create_user("late@example.org")
+    Job.objects.create(person=owner, method="dpo")
+    soon = NOON + timedelta(minutes=2)
+    with django_assert_max_num_queries(6):
+        now = measures.levels(soon)
+    assert (now["people"], now["jobs_queued"]) == (1, 1)
+    assert now["oldest_job_seconds"] != 0
+    assert measures.levels(NOON + timedelta(hours=1))["people"] == 2  # the housekeeping stands still
+    measures.measure(soon)
+    assert measures.levels(soon)["people"] == 2
 
 
 def test_what_ended_while_nobody_measured_is_caught_up(owner):

@@ -11,8 +11,9 @@ from alignapp.adapters.models import Artifact, Job
 from alignapp.adapters.services import switch_on
 from alignapp.annotation.models import Annotation, Candidate, Item
 from alignapp.annotation.services import generation, items, projects, writers
+from alignapp.chat import streams
 from alignapp.chat.models import Reply
-from alignapp.studies import judges, services
+from alignapp.studies import judges, services, trying
 from alignapp.studies.models import RewardModel, Study
 from personalization.artifacts import path_of
 from personalization.engine.requests import GenerationRequest, Sampling
@@ -23,6 +24,7 @@ from tests.workers.test_merging import parent
 from workers import rewarding
 from workers.engines import base_for_process
 from workers.tasks.generate import generate_reply
+from workers.tasks.judge import judge_tried
 from workers.tasks.train import run_job
 
 pytestmark = [pytest.mark.broker, pytest.mark.django_db(transaction=True)]
@@ -114,6 +116,49 @@ def test_it_chooses_the_best_of_four_and_a_lent_adapter_writes_as_it_does_in_its
     assert not anna.person.conversations.exists()
     projects.leave(anna)
     assert [one.key for one in writers.offered(project) if one.member] == []
+
+
+def test_it_judges_pasted_answers_as_it_judges_those_it_chooses_among(study, engine):
+    reward, owner = learned(study), study.project.owner
+    asked = Message("user", "Say item 3")
+    answers = ["item 3.", "item 3 at some length, indeed", "no"]
+    tried = trying.begin(owner, reward, asked.content, answers)
+    judge_tried(tried.id)
+    judge_tried(tried.id)  # the message comes again
+    assert [event for event, _ in streams.events(f"tried:{tried.id}")] == ["tried", *["read"] * 3, "done"]
+    _, found = trying.find(tried.id, owner, reward)
+    assert (found.error, found.read) == ("", 3)
+    head = kept.read(store.folder_of(reward), reward.way, reward.results["rewards"][reward.way])
+    rewards = head.of(np.stack([engine.read((asked,), text).means for text in answers]))
+    assert np.allclose(found.log_odds, head.scale * (rewards - rewards.mean()))
+    assert sum(found.log_odds) == pytest.approx(0, abs=1e-9)
+    assert found.beats(1, 0) == pytest.approx(head.beats(rewards[1] - rewards[0]))
+    assert found.beats(1, 0) > 0.5  # these people like the longer one
+
+
+def test_what_cannot_be_judged_says_why(study, settings):
+    reward, owner = learned(study), study.project.owner
+
+    def error(*answers: str) -> str:
+        tried = trying.begin(owner, reward, "Say hello", list(answers))
+        judge_tried(tried.id)
+        return trying.find(tried.id, owner, reward)[1].error
+
+    long = trying.begin(owner, reward, "word " * 4000, ["yes", "no"])
+    judge_tried(long.id)
+    assert "no room for an answer" in trying.find(long.id, owner, reward)[1].error
+    RewardModel.objects.filter(pk=reward.pk).update(model_revision="another@1")
+    assert "another base model" in error("yes", "no")
+    RewardModel.objects.filter(pk=reward.pk).update(model_revision=base_for_process().revision)
+    file = store.folder_of(reward) / kept.FILE
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    assert "were changed" in error("yes", "no")
+    tried = trying.begin(owner, reward, "Say hello", ["yes", "no"])
+    bert = study.project.memberships.get(person__email="bert@example.org")
+    projects.agree(bert, may_train=False)
+    assert streams.events(f"tried:{tried.id}") == []  # it went with the reward model
+    judge_tried(tried.id)
+    assert streams.events(f"tried:{tried.id}") == []
 
 
 def test_who_takes_it_back_takes_the_reward_models_along(study):

@@ -114,7 +114,8 @@ def _begin(engine: Engine, request: GenerationRequest, reply: Reply, revision: s
     """Start the answer, or several of which the one that the person would like best is kept."""
     if reply.attempts == 1:
         return engine.submit(request)
-    reward = rewarding.head_for(reply, revision) if reply.decoding.get("reward") else _own(reply, revision)
+    of_project = reply.decoding.get("reward")
+    reward = rewarding.head_for(of_project, revision) if of_project else _own(reply, revision)
     if reward is None:
         reply.note_decoding(best_of=1, reason=NO_JUDGE)
         return engine.submit(request)

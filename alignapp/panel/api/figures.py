@@ -21,7 +21,7 @@ router = Router(auth=READ, tags=["figures"])
 
 @router.get("/overview", response=responses(shapes.Overview))
 def overview(request: TokenRequest, over: Literal["hour", "day", "month"] = "hour") -> dict[str, Any]:  # noqa: ARG001
-    """Tell every number now, and over an hour (by the minute), a day (by hours) or a month (by days)."""
+    """Tell every number, and how it was: an hour by the minute, a day by hours or a month by days."""
     now = timezone.now()
     span = next(each for each in SPANS if each.name == over)
     trend: dict[str, list[dict[str, Any]]] = defaultdict(list)

@@ -178,7 +178,10 @@ class Point(Schema):
 
 
 class Overview(Schema):
-    """How everything is (`levels`), what was ever counted (`totals`), and how it was (`trend`)."""
+    """How everything is (`levels`), what was ever counted (`totals`), and how it was (`trend`).
+
+    Of the levels people, artifacts and jobs that ended are those of the last minute that was measured.
+    """
 
     at: datetime
     levels: dict[str, float]

@@ -18,6 +18,7 @@ from alignapp.panel.pages.listing import listing
 from personalization.errors import AlignError
 
 PLOTTED = 20  # waves, the latest
+NAMED = 50  # of those whose version can be said to help; the terminal lists all
 State = Campaign.State
 
 
@@ -45,7 +46,7 @@ def plan_page(query: QueryDict, start_form: forms.Form | None = None) -> dict[st
 
 
 def campaign_page(campaign: Campaign, query: QueryDict) -> dict[str, Any]:
-    """Return the context of one campaign. At most twelve queries, however many people."""
+    """Return the context of one campaign. At most fifteen queries, however many people."""
     state = query.get("state", "")
     rows = campaign.enrolments.select_related("person", "job")
     if state in Enrolment.State.values:
@@ -58,14 +59,14 @@ def campaign_page(campaign: Campaign, query: QueryDict) -> dict[str, Any]:
         "query": kept.urlencode(),
         "wanted_state": state,
         "states": Enrolment.State.choices,
-        "guarantee": guarantee.guaranteed(campaign),
+        "guarantee": guarantee.guaranteed(campaign, NAMED),
         "events": AuditEvent.objects.filter(object_id=str(campaign.pk)).order_by("-id")[:20],
         **possible(campaign),
     }
 
 
 def moving_part(campaign: Campaign) -> dict[str, Any]:
-    """Return the context of the part that moves: progress, outcomes, waves, plot. Two queries."""
+    """Return the context of the part that moves: progress, outcomes, waves, plot. Three queries."""
     counted = campaign.enrolments.order_by().values("state").annotate(count=Count("pk"))
     counts = {row["state"]: row["count"] for row in counted}
     people = sum(counts.values())

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import random
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from django.utils import timezone
 
 from alignapp.accounts.consent import withdraw_consent
+from alignapp.accounts.models import Person
 from alignapp.adapters import services
 from alignapp.adapters.models import Artifact, Job, KnownModel
 from alignapp.audit.models import AuditEvent
-from alignapp.campaigns import planning, running
+from alignapp.campaigns import outcomes, planning, running
 from alignapp.campaigns.models import Campaign, Enrolment
 from alignapp.panel.models import Worker
 from personalization.errors import AlignError
+from personalization.statistics import Estimate
 from tests.web import learned
 from tests.web.campaigned import begin, open_jobs, people, states, through, tick, wanted
 
@@ -77,7 +81,8 @@ def test_waves_follow_each_other_behind_peoples_own_jobs_and_prove_on_the_same_c
     assert (campaign.state, campaign.wave, states(campaign)) == ("done", 2, {Of.MOVED: 3})
     for person in everybody:
         assert services.current_alignment(person).adapter.job.enrolment.campaign == campaign
-    assert Enrolment.objects.first().before == pytest.approx(0.675)
+    first = Enrolment.objects.first()
+    assert (first.before, first.after, first.after_low) == pytest.approx((0.675, 0.675, 0.52))
 
 
 def test_the_old_version_stays_unless_the_new_one_is_proven_and_loses_nothing():
@@ -257,3 +262,21 @@ def test_no_order_of_events_does_anybody_twice():
         assert sorted(jobs.values_list("person", flat=True)) == sorted(person.pk for person in everybody)
         assert set(jobs.values_list("state", flat=True)) == {"done"}
         assert Job.objects.exclude(state="done").count() == 0
+
+
+def test_a_wave_has_its_outcomes_and_the_mean_change_of_whom_both_rates_are_known():
+    rates = [(1, "moved", 0.5, 0.6), (1, "moved", 0.5, 0.7), (1, "lost", 0.6, 0.5), (1, "failed", 0.6, None),
+             (2, "moved", 0.5, 0.75), (3, "learning", None, None), (0, "waiting", 0.5, None)]  # fmt: skip
+    campaign = Campaign.objects.create(name="Anew", method="dpo", started_by="terminal", wave=3)
+    for i, (wave, state, before, after) in enumerate(rates):
+        person = Person.objects.create(email=f"w{i}@example.org")
+        campaign.enrolments.create(person=person, wave=wave, state=state, before=before, after=after)
+    first, second, third = outcomes.waves_of(campaign, 5)
+    assert (first.people, first.counts) == (4, {"moved": 2, "lost": 1, "failed": 1})
+    assert first.change is not None
+    assert (first.change.n, first.change.value) == (3, pytest.approx(0.2 / 3))
+    half = 4.302653 * np.std([0.1, 0.2, -0.1], ddof=1) / np.sqrt(3)  # Student's t of two degrees of freedom
+    assert first.change.high - first.change.value == pytest.approx(half)
+    assert second.change == Estimate(0.25, 1, -math.inf, math.inf)
+    assert (third.number, third.change) == (3, None)
+    assert [wave.number for wave in outcomes.waves_of(campaign, 2)] == [2, 3]

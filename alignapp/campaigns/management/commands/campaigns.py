@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from alignapp.campaigns import outcomes, planning, running
+from alignapp.campaigns.guarantee import Guarantee, guaranteed
 from alignapp.campaigns.models import Campaign
 from personalization.errors import AlignError
 
@@ -17,7 +18,7 @@ TERMINAL = "terminal"  # who did it, in the audit record
 class Command(BaseCommand):
     """Plan changes nothing; start, pause, resume and cancel need a reason and are on record."""
 
-    help = "campaigns plan METHOD … | start METHOD … --reason WHY | list | show|pause|resume|cancel ID"
+    help = "campaigns plan METHOD … | start METHOD … --reason WHY | list | show|helped|pause|resume|cancel ID"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the acts; each takes --json."""
@@ -39,7 +40,8 @@ class Command(BaseCommand):
             if name == "start":
                 one.add_argument("--reason", required=True)
         acts.add_parser("list")
-        acts.add_parser("show").add_argument("campaign", help="id, or its beginning")
+        for name in ("show", "helped"):
+            acts.add_parser(name).add_argument("campaign", help="id, or its beginning")
         for name in running.BY_NAME:
             one = acts.add_parser(name)
             one.add_argument("campaign", help="id, or its beginning")
@@ -57,6 +59,8 @@ class Command(BaseCommand):
                 self._tell(running.start(TERMINAL, _wanted(options), options["reason"]))
             elif act == "list":
                 self._tell_all(outcomes.as_dicts(list(Campaign.objects.all()[:100])))
+            elif act == "helped":
+                self._tell_helped(guaranteed(_found(options["campaign"])))
             else:
                 campaign = _found(options["campaign"])
                 if act in running.BY_NAME:
@@ -78,6 +82,18 @@ class Command(BaseCommand):
         if plan.start_worker:
             self.stdout.write(f"No worker would take its jobs. Start one: {plan.start_worker}")
         self.stdout.write("Nothing was changed.")
+
+    def _tell_helped(self, found: Guarantee) -> None:
+        people = [row.person.pseudonym for row in found.named]
+        if self.as_json:
+            counts = {"candidates": found.candidates, "known": found.known, "level": found.level}
+            self.stdout.write(json.dumps({"people": people, **counts}))
+            return
+        self.stdout.writelines(f"{pseudonym}\n" for pseudonym in people)
+        self.stdout.write(
+            f"{len(people)} of {found.candidates} new versions can be said to help, on average at most "
+            f"{found.level:.0%} of them wrongly, by {found.known} others of known truth."
+        )
 
     def _tell(self, campaign: Campaign) -> None:
         row = outcomes.as_dict(campaign)
