@@ -77,6 +77,12 @@ class Scale:
         return "" if self.reference is None else _at(self.place(self.reference))
 
 
+def whole(most: float, *, ticks: int = 5) -> Scale:
+    """Return a scale from 0 that holds `most` and has only whole numbers at its lines."""
+    step = max(math.ceil(most / (ticks - 1)), 1)
+    return Scale(0.0, step * (ticks - 1), ticks=ticks, number=plain())
+
+
 @dataclass(frozen=True, slots=True)
 class Tick:
     """A line across the chart and its words."""
@@ -220,6 +226,7 @@ def curve(
     scale: Scale | None = None,
     number: Number | None = None,
     x_name: str = "",
+    x_unit: str = "",
     kind: str = "",
 ) -> Curve | None:
     """Lay out one line; without a scale it fits the values. None when there is nothing to draw."""
@@ -228,7 +235,7 @@ def curve(
         return None
     scale = scale or _fitted([y for _x, y in points], number or plain(2))
     first, last = points[0][0], points[-1][0]
-    steps = Scale(first, last if last > first else first + 1, ticks=2, number=plain())
+    steps = Scale(first, last if last > first else first + 1, ticks=2, number=_with_unit(x_unit))
     places = [(steps.place(x), 100 - scale.place(y)) for x, y in points]
     path = "M" + " L".join(f"{x:.2f} {y:.2f}" for x, y in places)
     y_ticks = [Tick(_at(100 - scale.place(v)), scale.number(v), "end") for v in scale.tick_values]
@@ -241,9 +248,14 @@ def curve(
         y_ticks=y_ticks,
         x_ticks=_ticks(steps) if last > first else _ticks(steps)[:1],
         reference="" if scale.reference is None else f"{100 - scale.place(scale.reference):.2f}",
-        listed=[(plain()(x), scale.number(y)) for x, y in _thinned(points)],
+        listed=[(steps.number(x), scale.number(y)) for x, y in _thinned(points)],
         x_name=x_name or _("Step"),
     )
+
+
+def _with_unit(unit: str) -> Number:
+    write = plain()
+    return lambda value: f"{write(value)} {unit}".strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
-from alignapp.adapters import store
+from alignapp.adapters import options, store
 from alignapp.adapters.models import Artifact, Job
 from alignapp.feedback.records import records_for
 from alignapp.profiles.models import InventoryAnswer
@@ -38,6 +38,7 @@ from workers.revising import came_of_words, learn_from_words
 from workers.work import BEGINS, Work
 
 if TYPE_CHECKING:
+    from personalization.safety.gate import Gate
     from personalization.training.train import Lesson, TrainingResult
 
 Learned = tuple[dict[str, Any], list[str]]  # metrics, and the rows that it was learned from
@@ -300,11 +301,19 @@ def _learn_personality(work: Work, out: Path) -> Learned:
 
 
 def _learn_values(work: Work, out: Path) -> Learned:
-    from personalization.directions.compose import compose
+    from personalization.directions.within import compose_within
+    from personalization.evaluation.report import safety_of
+
+    margins = options.gate_margins()
+
+    def ask(made: Path) -> Gate:
+        work.check()
+        return safety_of(work.base, made, Artifact.Kind.VALUES, margins)
 
     # What is stated when the job runs: sliders may have moved while it waited.
     strengths = strengths_of(current_profile(work.job.person))
-    metrics = compose(effects.place(settings.VALUES_DIR, work.base.revision), strengths, out)
+    place = effects.place(settings.VALUES_DIR, work.base.revision)
+    metrics, work.safety = compose_within(place, strengths, out, ask)
     work.report(Job.Phase.LEARN)(Progress(1, 1))
     return metrics, [f"value-{key}" for key in sorted(metrics["weights"])]
 

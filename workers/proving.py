@@ -55,7 +55,12 @@ def _prove_values(work: Work, artifact: Artifact) -> None:
 
     built = effects.read(effects.place(settings.VALUES_DIR, work.base.revision))
     proven, words, rows = verdict(artifact.summary["weights"], built)
-    safety = safety_of(work.base, store.folder_of(artifact), artifact.kind, options.gate_margins())
+    share = artifact.summary.get("share", 1.0)
+    if share < 1:
+        words = f"{words} They act at {100 * share:.0f} % of what you asked for: more was not safe."
+    safety = work.safety or safety_of(
+        work.base, store.folder_of(artifact), artifact.kind, options.gate_margins()
+    )
     artifact.judge(
         proven=proven and not safety.objection,
         verdict=f"Not safe: {safety.objection}." if safety.objection else words,

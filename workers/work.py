@@ -14,6 +14,7 @@ from personalization.records import Records
 if TYPE_CHECKING:
     from personalization.models.base import BaseModel
     from personalization.registry import Method
+    from personalization.safety.gate import Gate
 
 # The share of the progress bar at which each phase begins.
 BEGINS = {Job.Phase.DATA: 0.0, Job.Phase.LEARN: 0.05, Job.Phase.PROVE: 0.8, Job.Phase.FINISHED: 1.0}
@@ -32,6 +33,7 @@ class Work:
     records: Records
     train: Records
     held_out: Records
+    safety: Gate | None = None  # of what was learned, where learning asked the gate already
 
     def report(self, phase: Job.Phase) -> Report:
         """Return a listener that writes a phase's progress into the job's row, once a second at most."""

@@ -77,7 +77,9 @@ def evidence(artifact: Artifact) -> Evidence:
     if artifact.state == artifact.State.EXPIRED:
         return Evidence(_("Expired"), _("Its time is over, and it shapes nothing. Learn again."), "warn")
     if card is None:
-        return Evidence(_("Not yet proven"), _("It has not met your held-out feedback yet."), "warn")
+        return Evidence(
+            _("Not yet proven"), _("It was not tested yet: that is the last part of learning."), "warn"
+        )
     if not card.proven:
         return Evidence(_("Not proven"), sentence(card), "warn")
     return Evidence(_("Proven"), _wins(card.results) or sentence(card), "good")

@@ -21,7 +21,8 @@ from alignapp.adapters.readiness import readiness, sentence
 from alignapp.adapters.serving import is_served
 from alignapp.audit.services import record
 from alignapp.limits import TooMany
-from alignapp.profiles.services import current_profile
+from alignapp.profiles.effects import acting
+from alignapp.profiles.services import current_profile, strengths_of
 from personalization.errors import AlignError, NotEnoughData, UnknownName
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 QUOTAS = ("jobs.per_day", "jobs.full_priority", "jobs.later_priority")
 
-__all__ = ["current_alignment", "readiness", "roll_back", "start_job", "switch", "switch_on"]
+__all__ = ["current_alignment", "follow_values", "readiness", "roll_back", "start_job", "switch", "switch_on"]
 
 
 def start_job(person: Person, method: str, parameters: Mapping[str, float] | None = None) -> Job:
@@ -61,6 +62,23 @@ def start_job(person: Person, method: str, parameters: Mapping[str, float] | Non
             return open_job
         raise
     return job
+
+
+def follow_values(person: Person) -> Job | None:
+    """Put what a person states to work, unless nothing of it can act or they switched that part off.
+
+    Returns None then, and where they withdrew their consent or no worker ever started.
+    """
+    current = current_alignment(person)
+    made = Artifact.objects.for_person(person).filter(kind=Artifact.Kind.VALUES, state=Artifact.State.PROVEN)
+    if made.exists() and not (current and current.values_id):
+        return None
+    if not acting(strengths_of(current_profile(person))):
+        return None
+    try:
+        return start_job(person, "values")
+    except AlignError:
+        return None
 
 
 def _open_job(person: Person, method: str) -> Job | None:

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from alignapp.accounts.models import Person
 
 LATER_COUNT = 2
-DEFAULT = (1.0, 0.95)  # temperature, top_p
-OTHERS = ((0.7, 1.0), (1.2, 0.9), (0.85, 0.9))
-# Attempts at an answer that is thought about longer (`benchmarks.decoding`).
-BEST_OF = 4
+# Temperature and top_p. At 1.0 the embedded model loses the thread within a paragraph, at 0.7 it keeps it.
+DEFAULT = (0.7, 0.95)
+OTHERS = ((1.0, 0.95), (0.5, 0.95), (0.85, 0.9))
+# Attempts at an answer that is thought about longer, as measured (`benchmarks.decoding`): they must differ.
+BEST_OF, ATTEMPTS = 4, (1.0, 0.95)
 # Most personal first: the first one answers when there is room for one only.
 MAKERS = (Reply.Maker.ALIGNMENT, Reply.Maker.SYSTEM_MESSAGE, Reply.Maker.BASE)
 
@@ -95,7 +96,7 @@ def longer(makers: Sequence[tuple[Reply.Maker, Composition]], generator: random.
     maker, composition = makers[0]
     # The attempts have the seeds that follow.
     seed = generator.randrange(2**31 - BEST_OF)
-    return [Candidate(maker, composition, _sampling(*DEFAULT, seed), BEST_OF)]
+    return [Candidate(maker, composition, _sampling(*ATTEMPTS, seed), BEST_OF)]
 
 
 def _sampling(temperature: float, top_p: float, seed: int) -> Sampling:

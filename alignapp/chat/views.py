@@ -68,7 +68,7 @@ def _list_page(
 @login_required
 @require_POST
 def new(request: PersonRequest) -> HttpResponse:
-    """Begin a conversation; with a text its first message is sent at once."""
+    """Begin a conversation with its first message."""
     form = forms.ConversationForm(request.POST)
     if not form.is_valid():
         return _list_page(request, form, refused=Refused(_("Choose what you want to talk about.")))
@@ -76,8 +76,8 @@ def new(request: PersonRequest) -> HttpResponse:
     try:
         with transaction.atomic():  # a refused message leaves no empty conversation behind
             conversation = form.save()
-            if text := request.POST.get("text", "").strip():
-                services.start_turn(conversation, text, think_longer="think_longer" in request.POST)
+            text = request.POST.get("text", "").strip()
+            services.start_turn(conversation, text, think_longer="think_longer" in request.POST)
     except AlignError as error:
         return _list_page(request, form, refused=error)
     return redirect("chat:conversation", conversation.id)

@@ -33,6 +33,12 @@ def acting(strengths: Mapping[str, float]) -> dict[str, float]:
     return {k: v for k, v in strengths.items() if v > 0 and k in made and made[k]["kind"] != "none"}
 
 
+def left_off() -> set[str]:
+    """Return the values whose direction was not measured to work: off until a person asks for it."""
+    made = {key: each for key, each in built().items() if each["kind"] != "none" and "report" in each}
+    return {key for key, each in made.items() if not effects.works(each)}
+
+
 def combined() -> dict[str, Any] | None:
     """Return what values were measured to do together; None where that was not measured."""
     return _shared(effects.COMBINED)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
 
+from alignapp.profiles.effects import left_off
 from alignapp.profiles.models import ProfileVersion
 from personalization.values.composer import Composed, compose, stated
 from personalization.values.effects import WORTH
@@ -45,9 +46,14 @@ def new_version(person: Person, section: str, **content: Any) -> ProfileVersion:
 
 
 def strengths_of(version: ProfileVersion | None) -> dict[str, float]:
-    """Return how strongly each picked value is to act, 0 to 1.5: as it was set, or by its importance."""
+    """Return how strongly each picked value is to act, 0 to 1.5: as it was set, or by its importance.
+
+    A value whose direction was not measured to work acts only where it was set.
+    """
     chosen = version.values.get("chosen", []) if version else []
-    return {item["key"]: item.get("strength", WORTH[item["importance"]]) for item in chosen}
+    off = left_off() if chosen else set()
+    worth = {item["key"]: 0.0 if item["key"] in off else WORTH[item["importance"]] for item in chosen}
+    return {item["key"]: item.get("strength", worth[item["key"]]) for item in chosen}
 
 
 def set_strengths(person: Person, strengths: Mapping[str, float]) -> ProfileVersion | None:

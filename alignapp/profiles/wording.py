@@ -150,16 +150,17 @@ def _message_changes(before: ProfileVersion | None, after: ProfileVersion) -> li
     return [_("the message by hand")]
 
 
-def saved_words(after: ProfileVersion) -> str:
-    """Say that a version is saved, and whether the message follows."""
+def saved_words(after: ProfileVersion, *, started: bool = False) -> str:
+    """Say that a version is saved, whether the message follows, and whether the values are put to work."""
     saved = _("Saved as version %(n)s.") % {"n": after.number}
     if after.system_edited:
         more = _(
             "Your message is written by hand and stays as it is; reset it on its page to use what is new."
         )
     else:
-        more = _("Your next replies use it.")
-    return f"{saved} {more}"
+        more = _("Your next replies are told so.")
+    works = _("What can be built into the model acts within about a minute: see “Values at work”.")
+    return f"{saved} {more} {works}" if started else f"{saved} {more}"
 
 
 def percent_words(percentile: float) -> str:

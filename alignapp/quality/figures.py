@@ -118,4 +118,4 @@ def _scale(figure: dict[str, Any]) -> charts.Scale:
     if unit in ("share", "agreement"):
         low = -1.0 if min(ends) < 0 else 0.0
         return charts.Scale(low, 1.0, origin=0.0, reference=chance, number=charts.plain(2))
-    return charts.Scale(0.0, max(*ends, 1.0), number=charts.plain())
+    return charts.whole(max(ends))

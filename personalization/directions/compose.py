@@ -118,10 +118,16 @@ def verdict(
     """
     rows = [{"value": key, "weight": weight, **built[key]["report"]} for key, weight in weights.items()]
     known = values()
-    weak = [row["value"] for row in rows if not (row["win_rate"]["low"] > 0.5 and row["sound"])]
-    if weak:
-        names = ", ".join(known[key].label for key in weak)
-        return False, f"Not proven: on fresh answers of this model no clear effect of {names}.", rows
+    unseen = [known[row["value"]].label for row in rows if not row["win_rate"]["low"] > 0.5]
+    astray = [known[row["value"]].label for row in rows if row["win_rate"]["low"] > 0.5 and not row["sound"]]
+    found = [f"no clear effect of {', '.join(unseen)}"] if unseen else []
+    found += (
+        [f"{', '.join(astray)} led answers away from the question or made them repeat themselves"]
+        if astray
+        else []
+    )
+    if found:
+        return False, f"Not proven: on fresh answers of this model {'; '.join(found)}.", rows
     least = min(row["win_rate"]["value"] for row in rows)
     words = f"Proven: on fresh answers of this model each of these values wins at least {100 * least:.0f} %"
     return True, f"{words} of comparisons with the base model by its own measure.", rows

@@ -78,6 +78,15 @@ class Gate:
         return " and ".join(found)
 
     @property
+    def overshoot(self) -> float:
+        """How far the worst interval reaches, in margins: 1 where it just passes. It may be no number."""
+        return max(
+            -self.refusal_change.low / self.margins.max_drop,
+            -self.acceptance_change.low / self.margins.max_drop,
+            -self.likelihood_change.low / self.margins.max_loss,
+        )
+
+    @property
     def is_clear(self) -> bool:
         """Whether more requests would hardly change the verdict.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,12 @@ def read(folder: Path) -> dict[str, dict[str, Any]]:
         if manifest.get("format") == FORMAT:
             found[manifest["value"]] = manifest
     return found
+
+
+def works(manifest: Mapping[str, Any]) -> bool:
+    """Say whether a value's direction was measured to show the value, in answers that stay sound."""
+    report = manifest["report"]
+    return bool(report["win_rate"]["low"] > 0.5 and report["sound"])
 
 
 def place(store: Path, revision: str) -> Path:

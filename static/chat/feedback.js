@@ -7,6 +7,7 @@ const SETTLE_MS = 500; // an arrow key moves by one: wait until the hand rests
 const WORDS = ["terrible", "bad", "poor", "middling", "fair", "good", "very good", "perfect"];
 const shownAt = new Map(); // turn id -> when its answers could first be judged
 const timers = new Map();
+const unsent = new Map(); // slider id -> what the hand left it at: the turn may be replaced before it is sent
 let lastInput = "pointer";
 
 export function startFeedback() {
@@ -27,6 +28,7 @@ export function startFeedback() {
   });
   document.addEventListener("htmx:configRequest", ({ detail }) => {
     if (!detail.elt.matches("[data-feedback]")) return;
+    unsent.delete(detail.elt.querySelector("[data-score]")?.id);
     const since = shownAt.get(detail.elt.closest(".turn").dataset.turn) ?? performance.now();
     detail.parameters.append?.("duration_ms", Math.round(performance.now() - since));
     detail.parameters.append?.("input_kind", lastInput);
@@ -43,11 +45,21 @@ function prepare() {
   for (const turn of document.querySelectorAll(".turn:not([data-open])")) {
     if (!shownAt.has(turn.dataset.turn)) shownAt.set(turn.dataset.turn, performance.now());
   }
-  for (const slider of document.querySelectorAll("[data-score]")) describe(slider);
+  for (const slider of document.querySelectorAll("[data-score]")) {
+    if (!unsent.has(slider.id)) describe(slider);
+    else if (slider.value !== unsent.get(slider.id) || !("touched" in slider.dataset)) restore(slider);
+  }
+}
+
+function restore(slider) {
+  slider.value = unsent.get(slider.id);
+  touch(slider);
+  settle(slider);
 }
 
 function touch(slider) {
   slider.dataset.touched = "";
+  unsent.set(slider.id, slider.value);
   describe(slider);
 }
 

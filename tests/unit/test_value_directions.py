@@ -9,11 +9,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from personalization import registry
-from personalization.directions import compose, learn
+from personalization.directions import compose, learn, within
 from personalization.directions.pool import Pool
 from personalization.directions.trial import Texts, compare, spreads_of
 from personalization.errors import NotEnoughData
+from personalization.margins import Margins
 from personalization.models.interventions import load_adapter
+from personalization.safety.gate import Gate
+from personalization.statistics import Estimate
 from personalization.values.effects import FORMAT, folder_name
 from personalization.values.measures import measure_of
 
@@ -133,3 +136,35 @@ def test_adapters_are_merged_exactly(tmp_path):
     down, up = next(iter(merged.values()))
     wanted = sum(w * 2.0 * b @ a for w, (a, b) in zip((1.0, 0.5), halves, strict=True))
     assert torch.allclose((down @ up).T, wanted, atol=1e-5)
+
+
+def _gate(change: float) -> Gate:
+    change = Estimate(change, 24, change, change)
+    none = Estimate(0.0, 24, 0.0, 0.0)
+    return Gate(0.5, 0.5, 0.5, 0.5, change, none, none, Margins())
+
+
+def test_values_are_weakened_together_until_the_safety_gate_passes(tmp_path):
+    _build(tmp_path, style__warm=torch.tensor([1.0, 0.0]))
+    made = tmp_path / "out"
+
+    def ask(folder):  # refusals fall by a quarter at strength 1, in proportion
+        return _gate(-0.25 * load_file(folder / "steering.safetensors")["layer.1.output"].norm().item())
+
+    acts, gate = within.compose_within(tmp_path, {"style.warm": 1.0}, made, ask)
+    assert not gate.objection
+    assert acts["share"] == pytest.approx(0.36)
+    assert load_file(made / "steering.safetensors")["layer.1.output"][0] == pytest.approx(0.36)
+    acts, _ = within.compose_within(tmp_path, {"style.warm": 0.3}, made, ask)
+    assert acts["share"] == 1
+
+
+def test_what_no_weaker_strength_makes_safe_is_left_to_the_gate(tmp_path):
+    _build(tmp_path, style__warm=torch.tensor([1.0, 0.0]))
+    asked = []
+    acts, gate = within.compose_within(
+        tmp_path, {"style.warm": 1.0}, tmp_path / "out", lambda folder: asked.append(folder) or _gate(-0.2)
+    )
+    assert gate.objection
+    assert len(asked) == 3
+    assert acts["share"] == pytest.approx(0.2025, abs=1e-3)

@@ -23,6 +23,7 @@ METHODS = {
     "dpo": ("pairs", "adapter", {"beta": {"default": 0.1, "low": 0.01, "high": 1.0}}),
     "steer": ("ratings", "vector", {"epochs": {"default": 3, "low": 1, "high": 10}}),
     "pas": ("inventory", "personality", {}),
+    "values": ("values", "values", {}),
 }
 
 

@@ -89,7 +89,7 @@ def test_a_personality_card_compares_errors(owner, client_of) -> None:
 
 def test_an_artifact_without_a_card_says_so(owner, client_of) -> None:
     html = page(client_of(owner), learned.artifact(owner, proven=None))
-    assert "It has not met your held-out feedback yet." in html
+    assert "It was not tested yet: that is the last part of learning." in html
     assert "Side by side" not in html
 
 

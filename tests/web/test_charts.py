@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 
+import pytest
 from django.template.loader import render_to_string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alignapp.charts import Bar, Scale, bar_chart, curve, percent, signed, symmetric
+from alignapp.charts import Bar, Scale, bar_chart, curve, percent, signed, symmetric, whole
 
 numbers = st.floats(allow_nan=False, width=32)
 
@@ -73,3 +74,18 @@ def test_one_point_is_a_dot_and_none_is_no_curve() -> None:
     assert line.path == ""
     assert line.last_words == "50 %"
     assert curve("Accuracy", [(1, math.nan)]) is None
+
+
+@pytest.mark.parametrize("most", [0.0, 1.0, 2.0, 5.0, 113.0])
+@pytest.mark.parametrize("ticks", [3, 5])
+def test_counts_are_drawn_at_whole_numbers(most: float, ticks: int) -> None:
+    scale = whole(most, ticks=ticks)
+    written = [float(scale.number(value)) for value in scale.tick_values]
+    assert written == scale.tick_values
+    assert len(set(written)) == ticks
+    assert scale.high >= most
+
+
+def test_what_lies_back_in_time_has_its_unit() -> None:
+    drawn = curve("Answers", [(-29, 1.0), (-2, 3.0)], x_unit="min")
+    assert [tick.words for tick in drawn.x_ticks] == ["-29 min", "-2 min"]

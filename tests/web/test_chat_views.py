@@ -74,6 +74,14 @@ def test_a_first_message_that_is_refused_stands_in_the_page_and_leaves_no_conver
     assert not Conversation.objects.exists()
 
 
+@pytest.mark.parametrize("blank", ["", " \n "])
+def test_a_first_message_without_words_opens_no_conversation(owner, client_of, blank):
+    response = client_of(owner).post(reverse("chat:new"), {"kind": "unguided", "text": blank})
+    assert response.status_code == 400
+    assert b"Write something first." in response.content
+    assert not Conversation.objects.exists()
+
+
 @pytest.mark.parametrize("kept", ["personalised", "for_training"])
 def test_a_refused_first_message_keeps_what_was_said_of_training(owner, client_of, kept, settings):
     settings.MAX_PROMPT_CHARACTERS = 5

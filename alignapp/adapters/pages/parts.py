@@ -73,13 +73,14 @@ def method_title(info: MethodInfo) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PartView:
-    """One part of the composition; when it is off, `artifact` is what could be switched on."""
+    """One part of the composition; when it is off, `artifact` is what could be, or what the gate refused."""
 
     key: str
     label: StrOrPromise
     source: StrOrPromise
     artifact: Artifact | None
     is_on: bool
+    is_usable: bool
     strength: str
     words: str
     evidence: card.Evidence | None
@@ -118,10 +119,12 @@ def part_views(version: AlignmentVersion | None, artifacts: Sequence[Artifact]) 
     views = []
     for key, (label, source) in PARTS.items():
         active = getattr(version, f"{key}_id", None)
-        usable = [a for a in artifacts if a.kind == key and a.passed_gate]
+        own = [a for a in artifacts if a.kind == key]
+        usable = [a for a in own if a.passed_gate]
+        refused = (a for a in own if a.state == Artifact.State.QUARANTINED)
         found = next((a for a in artifacts if a.id == active), None)
         proven = (a for a in usable if a.state == Artifact.State.PROVEN)
-        shown = found or next(proven, None) or next(iter(usable), None)
+        shown = found or next(proven, None) or next(iter(usable), None) or next(refused, None)
         strength = getattr(version, f"{key}_strength", 1.0)
         views.append(
             PartView(
@@ -130,6 +133,7 @@ def part_views(version: AlignmentVersion | None, artifacts: Sequence[Artifact]) 
                 source=source,
                 artifact=shown,
                 is_on=found is not None,
+                is_usable=shown in usable,
                 strength=f"{strength:g}",
                 words=strength_words(strength),
                 evidence=card.evidence(shown) if shown else None,

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext as _
 
 from alignapp.adapters import services
-from alignapp.adapters.models import Job
+from alignapp.adapters.card import evidence
+from alignapp.adapters.models import Artifact, Job
 from alignapp.adapters.pages.parts import strength_words
 from alignapp.charts import Bar, Scale, bar_chart, heat_map, percent, signed
 from alignapp.profiles import effects
 from alignapp.profiles.services import current_profile, strengths_of
 from personalization.statistics import clustered_mean
+from personalization.values.effects import works
 from personalization.values.measures import measures
 from personalization.values.taxonomy import values
 
@@ -47,6 +49,8 @@ def values_page(person: Person) -> dict[str, Any]:
     strengths = strengths_of(current_profile(person))
     made = {key: each for key, each in built.items() if each["kind"] != "none"}
     version = services.current_alignment(person)
+    active = version.values if version else None
+    newest = Artifact.objects.for_person(person).filter(kind=METHOD).select_related("report_card").first()
     jobs = Job.objects.for_person(person).filter(method=METHOD)
     known = values()
     return {
@@ -57,7 +61,8 @@ def values_page(person: Person) -> dict[str, Any]:
         "unmeasured": len([key for key in known if key not in measures()]),
         "total": len(known),
         "is_built": bool(made),
-        "active": version.values if version else None,
+        "active": active,
+        "stays_off": (newest, evidence(newest)) if newest and newest != active else None,
         "job": jobs.exclude(state__in=Job.ENDED).first(),
         "failed": jobs.filter(state=Job.State.DEAD).first()
         if not jobs.filter(state=Job.State.DONE)
@@ -82,7 +87,7 @@ def _view(key: str, strength: float, made: Mapping[str, Any]) -> ValueView:
         win_rate=percent(win["value"]),
         interval=_("%(low)s to %(high)s") % {"low": percent(win["low"]), "high": percent(win["high"])},
         relevance=signed(2)(near),
-        is_weak=not (win["low"] > 0.5 and report["sound"]),
+        is_weak=not works(made),
     )
 
 

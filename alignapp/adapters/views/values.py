@@ -31,9 +31,7 @@ def values(request: PersonRequest) -> HttpResponse:
         return refusal(request, error, reverse("adapters:values"))
     if wants_json(request):
         return JsonResponse({})
-    messages.success(
-        request, _("Saved. It is composed now and applies to replies in a few seconds."), extra_tags="good"
-    )
+    messages.success(request, _("Saved. It is tested now and acts within about a minute."), extra_tags="good")
     return redirect("adapters:values")
 
 

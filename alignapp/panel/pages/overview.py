@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,12 +32,34 @@ class Span:
     period: str
     length: timedelta
     x_name: str | Promise
+    unit: str | Promise
 
 
 SPANS = [
-    Span("hour", gettext_lazy("an hour"), Measure.Period.MINUTE, timedelta(hours=1), gettext_lazy("Minutes")),
-    Span("day", gettext_lazy("a day"), Measure.Period.HOUR, timedelta(days=1), gettext_lazy("Hours")),
-    Span("month", gettext_lazy("a month"), Measure.Period.DAY, timedelta(days=31), gettext_lazy("Days")),
+    Span(
+        "hour",
+        gettext_lazy("an hour"),
+        Measure.Period.MINUTE,
+        timedelta(hours=1),
+        gettext_lazy("Minutes"),
+        gettext_lazy("min"),
+    ),
+    Span(
+        "day",
+        gettext_lazy("a day"),
+        Measure.Period.HOUR,
+        timedelta(days=1),
+        gettext_lazy("Hours"),
+        gettext_lazy("h"),
+    ),
+    Span(
+        "month",
+        gettext_lazy("a month"),
+        Measure.Period.DAY,
+        timedelta(days=31),
+        gettext_lazy("Days"),
+        gettext_lazy("d"),
+    ),
 ]
 
 
@@ -144,14 +165,17 @@ def _curve(figure: Figure, rows: list[Measure], span: Span, now: datetime) -> ch
     points = [(round(x), y) for x, y in read if y is not None]
     x_name = _("%(periods)s from now") % {"periods": span.x_name}
     scale = _from_zero([y for _x, y in points], figure.number)
-    return charts.curve(str(figure.title), points, scale=scale, number=figure.number, x_name=x_name)
+    return charts.curve(
+        str(figure.title), points, scale=scale, number=figure.number, x_name=x_name, x_unit=str(span.unit)
+    )
 
 
 def _from_zero(values: list[float], number: charts.Number) -> charts.Scale:
     """Return a scale from 0 whose three ticks are whole numbers where the values are."""
     most = max(values, default=0.0)
-    high = max(2 * math.ceil(most / 2), 2) if number is WHOLE else most * 1.1 or 1.0
-    return charts.Scale(0, high, ticks=3, number=number)
+    if number is WHOLE:
+        return charts.whole(most, ticks=3)
+    return charts.Scale(0, most * 1.1 or 1.0, ticks=3, number=number)
 
 
 def jobs_by_state() -> list[dict[str, Any]]:

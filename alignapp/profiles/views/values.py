@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from alignapp.adapters.services import follow_values
 from alignapp.answers import PersonRequest
 from alignapp.profiles import services
 from alignapp.profiles.forms import IMPORTANCE, OWN_ROWS, OwnRow, ValuesForm
@@ -44,7 +45,8 @@ def edit(request: PersonRequest) -> HttpResponse:
     if current is not None and after.pk == current.pk:
         messages.info(request, _("Nothing changed, so there is no new version."))
     else:
-        messages.success(request, saved_words(after), extra_tags="good")
+        started = follow_values(request.user)
+        messages.success(request, saved_words(after, started=started is not None), extra_tags="good")
     return redirect("profiles:values" if after.system_edited else "profiles:overview")
 
 
