@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -301,20 +302,20 @@ def _learn_personality(work: Work, out: Path) -> Learned:
 
 
 def _learn_values(work: Work, out: Path) -> Learned:
-    from personalization.directions.within import compose_within
+    from personalization.directions.within import TRIES, compose_within
     from personalization.evaluation.report import safety_of
 
-    margins = options.gate_margins()
+    margins, tried, report = options.gate_margins(), count(1), work.report(Job.Phase.LEARN)
 
     def ask(made: Path) -> Gate:
-        work.check()
+        report(Progress(next(tried), TRIES + 1))
         return safety_of(work.base, made, Artifact.Kind.VALUES, margins)
 
     # What is stated when the job runs: sliders may have moved while it waited.
     strengths = strengths_of(current_profile(work.job.person))
     place = effects.place(settings.VALUES_DIR, work.base.revision)
     metrics, work.safety = compose_within(place, strengths, out, ask)
-    work.report(Job.Phase.LEARN)(Progress(1, 1))
+    report(Progress(1, 1))
     return metrics, [f"value-{key}" for key in sorted(metrics["weights"])]
 
 

@@ -29,6 +29,8 @@ STOP_SECONDS = 30
 RESTARTS = 5  # of one service; a service that dies more often stays down and is reported
 _PR_SET_PDEATHSIG = 1
 _NOTEWORTHY = ("WARNING", "ERROR", "CRITICAL", "Traceback")
+# What an embedded Valkey says at every start; it matters to one with gigabytes.
+_ORDINARY = "Memory overcommit must be enabled"
 
 
 def _before_the_command() -> None:
@@ -75,7 +77,7 @@ class Child:
                 if self.service.ready_line in line:
                     self._give_way()
                     self._ready.set()
-                if any(word in line for word in _NOTEWORTHY):
+                if any(word in line for word in _NOTEWORTHY) and _ORDINARY not in line:
                     self._tell(f"{self.service.name}: {line.rstrip()}")
 
     def _give_way(self) -> None:

@@ -12,7 +12,8 @@ let lastInput = "pointer";
 
 export function startFeedback() {
   prepare();
-  document.addEventListener("htmx:afterSettle", prepare);
+  // Once more when htmx has given a swapped element its new attributes.
+  for (const event of ["htmx:afterSwap", "htmx:afterSettle"]) document.addEventListener(event, prepare);
   document.addEventListener("keydown", () => (lastInput = "keyboard"), true);
   document.addEventListener("pointerdown", (event) => {
     lastInput = event.pointerType === "touch" ? "touch" : "pointer";
@@ -71,7 +72,14 @@ function describe(slider) {
 function settle(slider) {
   clearTimeout(timers.get(slider.id));
   const wait = lastInput === "keyboard" ? SETTLE_MS : 0;
-  timers.set(slider.id, setTimeout(() => document.getElementById(slider.id)?.form.requestSubmit(), wait));
+  timers.set(slider.id, setTimeout(() => send(slider.id), wait));
+}
+
+function send(id) {
+  const form = document.getElementById(id)?.form; // the turn may have been replaced since
+  if (!form) return;
+  window.htmx.process(form); // one just swapped in would leave the page: htmx does not know it for a moment
+  form.requestSubmit();
 }
 
 function movePlace(button) {

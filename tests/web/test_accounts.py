@@ -62,6 +62,18 @@ def test_the_sign_up_page_says_what_is_trained(client):
     assert "What is trained" in client.get(reverse("account_signup")).content.decode()
 
 
+def test_who_is_new_and_was_invited_comes_back_to_the_invitation(client, db):
+    invitation = "/annotate/join/abc"
+    sign_in = client.get(invitation, follow=True)
+    html = sign_in.content.decode()
+    assert "You are invited to a project." in html
+    links = set(re.findall(r'href="(/accounts/signup/[^"]*)"', html))
+    assert links == {f"/accounts/signup/?next={invitation}"}
+    form = client.get(links.pop()).content.decode()
+    assert f'href="/accounts/login/?next={invitation}"' in form
+    assert f'name="next" value="{invitation}"' in form
+
+
 def test_the_first_page_differs_for_visitors_and_people(client, owner, client_of):
     assert "Sign up" in client.get(reverse("home")).content.decode()
     assert "What comes next" in client_of(owner).get(reverse("home")).content.decode()

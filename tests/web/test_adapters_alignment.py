@@ -28,6 +28,7 @@ def test_a_new_person_reads_what_to_do_next(owner, client_of) -> None:
     assert "0 of at least 16" in html
     assert "16 more of 16 comparisons are needed" in html
     assert "Answer the inventory" in html
+    assert "dpo, p" not in html  # the method's name and paper are for who opens “Advanced”
 
 
 def test_without_methods_the_page_says_that_the_worker_has_not_started(owner, client_of) -> None:

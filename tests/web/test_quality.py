@@ -217,6 +217,8 @@ def test_an_empty_project_says_what_is_missing(owner, client):
     page = client.get(reverse("quality:quality", args=[empty.id])).content.decode()
     assert "Nothing has been judged yet" in page
     assert "bar-chart" not in page
+    assert page.count("<article") == 0  # one list for each part, not a card for each figure
+    assert page.count("Nothing to show yet") == 4
 
 
 def test_every_table_is_exported_as_csv_and_json(project, owner, client):

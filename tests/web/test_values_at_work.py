@@ -6,6 +6,7 @@ import pytest
 from django.urls import reverse
 
 from alignapp.accounts.consent import give_consent
+from alignapp.accounts.steps import steps_for
 from alignapp.adapters.models import Artifact, Job
 from alignapp.adapters.services import current_alignment, switch, switch_on
 from alignapp.profiles.services import current_profile, new_version, set_strengths, strengths_of
@@ -70,3 +71,23 @@ def test_what_the_gate_refused_is_said_where_one_looks_for_it(owner, client_of) 
     assert "Quarantined" in part
     assert "Learn again" in part
     assert "Not learned yet" not in part
+
+
+def test_a_card_of_values_says_what_each_does_and_nothing_of_what_was_not_asked(owner, client_of) -> None:
+    report = {"win_rate": learned.estimate(0.97, 0.84, 0.99, n=32), "sound": True}
+    card = {"safety": learned.results()["safety"], "values": [{"value": PLAIN, "weight": 0.7, **report}]}
+    artifact = learned.artifact(owner, "values", card=card)
+    html = client_of(owner).get(reverse("adapters:artifact", args=[artifact.id])).content.decode()
+    assert "How often it shows more of the value" in html
+    assert "Plain words" in html
+    assert "97 %" in html
+    assert "Seven kinds of metric" not in html
+
+
+@pytest.mark.parametrize(
+    ("method", "safe", "done"), [("values", True, 1), ("dpo", False, 1), ("dpo", True, 2)]
+)
+def test_learning_is_done_when_something_of_ratings_may_act(owner, method, safe, done) -> None:
+    new_version(owner, "values", values={"chosen": [{"key": PLAIN, "importance": 3}], "own": []})
+    learned.artifact(owner, method, proven=safe, safe=safe)
+    assert sum(step.done for step in steps_for(owner, None)) == done

@@ -59,7 +59,9 @@ def test_up_serves_and_leaves_nothing_running(tmp_path, tiny_model, how):
         lines.append(line)
         if "Ctrl-C stops everything" in line:
             break
+    assert lines[0].startswith("Starting"), lines  # nothing of a broker's warnings before
     assert any("alignapp is ready" in line for line in lines), lines
+    assert str(tmp_path) in lines[-1]  # where the logs are
     assert time.monotonic() - begun < 60
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz") as answer:
         assert json.load(answer) == {"database": "ok", "broker": "ok"}

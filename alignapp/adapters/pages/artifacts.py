@@ -9,6 +9,7 @@ from alignapp.adapters import card, duels, kinds, services, store
 from alignapp.adapters.headline import headline
 from alignapp.adapters.models import Artifact, MethodInfo
 from alignapp.adapters.pages.parts import artifact_view
+from alignapp.adapters.pages.values import acting_chart
 from alignapp.adapters.together import findings
 from alignapp.charts import BarChart
 from alignapp.feedback import repeats
@@ -44,7 +45,8 @@ def artifact_page(artifact: Artifact) -> dict[str, Any]:
         "calibration": kinds.calibration_plot(results),
         "calibration_figures": kinds.calibration_figures(results),
         "tests": findings(results),
-        "kinds": kinds.kinds(artifact, results),
+        "values_chart": acting_chart(results),
+        "kinds": kinds.kinds(artifact, results) if results.get("accuracy") else [],
         "summary": summary(artifact.summary),
         "samples": results.get("samples", []),
         "n_pairs": results.get("n_pairs"),

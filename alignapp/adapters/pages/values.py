@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -96,16 +96,26 @@ def _ordered(made: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _chart(made: Mapping[str, Mapping[str, Any]]) -> Any:
+    return _measured([(key, made[key]["report"]) for key in _ordered(made)])
+
+
+def acting_chart(results: Mapping[str, Any]) -> Any:
+    """Return what the values in an artifact were measured to do; None on a card without any."""
+    rows = results.get("values")
+    return _measured([(row["value"], row) for row in rows]) if rows else None
+
+
+def _measured(reports: Iterable[tuple[str, Mapping[str, Any]]]) -> Any:
     bars = [
         Bar(
             values()[key].label,
-            (win := made[key]["report"]["win_rate"])["value"],
+            (win := report["win_rate"])["value"],
             win["low"],
             win["high"],
             win["n"],
-            kind="" if made[key]["report"]["sound"] else "warn",
+            kind="" if report["sound"] else "warn",
         )
-        for key in _ordered(made)
+        for key, report in reports
     ]
     note = _(
         "Fresh answers to questions that nothing was chosen by, against the base model's. The dashed line is "

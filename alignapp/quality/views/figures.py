@@ -27,7 +27,10 @@ def quality(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
     """Show every figure of a project; HTMX asks for the figures alone, again and again."""
     project = managed_project(request, project_id)
     by_key = {one["key"]: shown(one) for one in figures_of(project)}
-    parts = [(part, [by_key[key] for key in keys]) for part, keys in PARTS]
+    parts = []
+    for part, keys in PARTS:
+        figures = [by_key[key] for key in keys]
+        parts.append((part, [f for f in figures if f.chart], [f for f in figures if not f.chart]))
     template = "quality/_figures.html" if wants_fragment(request) else "quality/quality.html"
     response = render(request, template, {"project": project, "parts": parts})
     response["Vary"] = "HX-Request, Cookie"

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from alignapp.processes.stack import running_stack
@@ -31,6 +32,8 @@ class Command(BaseCommand):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupt)
         begun = time.monotonic()
+        self.stdout.write("Starting, about half a minute …")
+        self.stdout.flush()
         try:
             with running_stack(self._tell, workers=not no_workers, host=host, port=port) as stack:
                 self._announce(stack, host, port, time.monotonic() - begun)
@@ -49,7 +52,7 @@ class Command(BaseCommand):
         self.stdout.write(f"alignapp is ready after {seconds:.0f} s: http://{host}:{port}")
         for child in stack.children:
             self.stdout.write(f"  {child.service.name:13} {child.service.purpose}")
-        self.stdout.write("Logs are in var/log. Ctrl-C stops everything.")
+        self.stdout.write(f"Logs are in {settings.VAR_DIR / 'log'}. Ctrl-C stops everything.")
         self.stdout.flush()
 
 
