@@ -303,13 +303,14 @@ def _learn_personality(work: Work, out: Path) -> Learned:
 
 def _learn_values(work: Work, out: Path) -> Learned:
     from personalization.directions.within import TRIES, compose_within
-    from personalization.evaluation.report import safety_of
+    from personalization.evaluation.report import plain_ask, safety_of
 
+    plain = plain_ask(work.base)
     margins, tried, report = options.gate_margins(), count(1), work.report(Job.Phase.LEARN)
 
     def ask(made: Path) -> Gate:
         report(Progress(next(tried), TRIES + 1))
-        return safety_of(work.base, made, Artifact.Kind.VALUES, margins)
+        return safety_of(work.base, made, Artifact.Kind.VALUES, margins, plain=plain)
 
     # What is stated when the job runs: sliders may have moved while it waited.
     strengths = strengths_of(current_profile(work.job.person))

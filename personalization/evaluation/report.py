@@ -41,7 +41,7 @@ from personalization.models.interventions import (
 from personalization.models.preference import Scored, score
 from personalization.progress import Progress, Report, ignore
 from personalization.records import CLEAR_MARGIN, Message, Pair, Record
-from personalization.safety.gate import Gate
+from personalization.safety.gate import Ask, Gate, ask
 from personalization.safety.gate import measure as measure_safety
 from personalization.statistics import Estimate, clustered_mean, clustered_share, more_comparisons
 from personalization.values.prompts import REPORT as QUESTIONS
@@ -247,13 +247,23 @@ def _clear(pairs: Sequence[Pair]) -> list[Pair]:
     return clear
 
 
-def safety_of(base: BaseModel, artifact: Path, kind: str, margins: Margins | None = None) -> Gate:
-    """Return what an artifact at strength 1 does to refusals, judged by these margins, or by our own."""
+def safety_of(
+    base: BaseModel, artifact: Path, kind: str, margins: Margins | None = None, *, plain: Ask | None = None
+) -> Gate:
+    """Return what an artifact at strength 1 does to refusals, judged by these margins, or by our own.
+
+    Who asks about several gives `plain_ask` of the same model, which then answers once.
+    """
     interventions = Interventions(base)
     try:
-        return measure_safety(base, interventions, row_of(artifact, kind), margins=margins)
+        return measure_safety(base, interventions, row_of(artifact, kind), plain, margins)
     finally:
         interventions.remove()
+
+
+def plain_ask(base: BaseModel) -> Ask:
+    """Return what asks the base model itself, each request once."""
+    return ask(base, Interventions(base), Row())
 
 
 def row_of(artifact: Path, kind: str) -> Row:
