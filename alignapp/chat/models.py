@@ -142,6 +142,16 @@ class Reply(OwnedModel, LeasedModel):
         """Say whether nothing more will be added to the text."""
         return self.status in self.ENDED
 
+    @property
+    def first_token_seconds(self) -> float | None:
+        """Return how long its first token took, from when a worker had it."""
+        return None if self.first_token_ms is None else self.first_token_ms / 1000
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """Return how long all of it took."""
+        return None if self.duration_ms is None else self.duration_ms / 1000
+
     @classmethod
     def claim(cls, reply_id: UUID | str, owner: str) -> Reply | None:
         """Take a queued reply for the length of a lease; None when it is not there to be taken.

@@ -149,8 +149,11 @@ def test_a_blind_turn_never_tells_who_made_what(turn, owner, client_of):
 
 def test_what_shaped_an_answer_is_shown_once_it_is_revealed(turn, owner, client_of):
     turn.reveal()
+    turn.replies.update(first_token_ms=1234, duration_ms=50_360)
     text = client_of(owner).get(_address("conversation", turn)).content.decode()
     assert "What shaped this" in text
+    assert "after 1.23 s" in text
+    assert "50.4 s" in text
     assert "seed 0" in text
     assert "Be brief." in text
 
