@@ -30,10 +30,13 @@ def follow(trials: Sequence[Trial], *, current: str | None = None) -> list[Follo
 
     `trials` are of one kind and amount of feedback. The best of several noisy means would look better than
     it is, so it is chosen on all parts but one and judged on that: parts are seeds, or, of one seed, the
-    fresh prompts with even and with odd numbers. Fewer than three people, or one method, give nothing.
+    fresh prompts with even and with odd numbers. Who lacks a method is left out: in hindsight nobody knows
+    theirs. Fewer than three people, or one method, give nothing.
     """
-    people = sorted({trial.person for trial in trials})
     methods = sorted({trial.method for trial in trials})
+    measured = {(trial.method, trial.person) for trial in trials}
+    every = sorted({trial.person for trial in trials})
+    people = [person for person in every if all((method, person) in measured for method in methods)]
     if len(people) < 3 or len(methods) < 2:
         return []
     kind, amount = trials[0].data, trials[0].amount

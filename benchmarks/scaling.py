@@ -36,7 +36,7 @@ class Measured:
     trained_tokens_per_second: float  # many people together, the preference loss alone
     times_trl: float  # as fast as TRL, one after the other
     fit_seconds: float  # one person's personality vectors, a thousand in one call
-    loaded_megabytes: float | None  # of memory for each active person; None: this part was not run
+    loaded_megabytes: float | None  # of memory for each active person; None: not measured
 
     @classmethod
     def read(cls, folder: Path) -> Measured:
@@ -52,7 +52,7 @@ class Measured:
             trained_tokens_per_second=speed(together)[0],
             times_trl=speed(together)[0] / speed(training["ways"]["trl"])[0],
             fit_seconds=crowd["median"] / crowd["people"],
-            loaded_megabytes=_for_each_active(serving["people"]["rows"]) if "people" in serving else None,
+            loaded_megabytes=_for_each_active(serving.get("people", {}).get("rows", ())),
         )
 
 
@@ -76,7 +76,9 @@ class Assumed:
     writes_a_reply: int = 6  # rows made or changed, feedback included
 
 
-def _for_each_active(rows: Sequence[Mapping[str, float]]) -> float:
+def _for_each_active(rows: Sequence[Mapping[str, float]]) -> float | None:
+    if not rows or "megabytes" not in rows[0]:
+        return None
     few, many = rows[0], rows[-1]
     return (many["megabytes"] - few["megabytes"]) / (many["active"] - few["active"])
 

@@ -90,9 +90,7 @@ def _parts(model: Model, options: argparse.Namespace) -> dict[str, Callable[[], 
         "rows": lambda: growth.by_rows(model, group, (1, 4, 16, 32, 64), repeats),
         "ranks": lambda: growth.by_rank(model, folder, (4, 8, 16, 32, 64), PEOPLE, repeats),
         "prompts": lambda: growth.by_prompt(model, group, (64, 128, 256, 512), repeats),
-        "people": lambda: in_a_process(
-            partial(growth.by_people, model, folder, known=1000, active=(1, 10, 30, 100))
-        ),
+        "people": lambda: growth.by_people(model, folder, known=1000, active=(1, 10, 30, 100)),
         "int8_speed": lambda: quality.speeds(model, group, (1, 4, 16), repeats),
         "int8_loss": lambda: in_a_process(partial(quality.losses, model, half[0])),
     }

@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.serving.apart import timed
+from benchmarks.serving.apart import in_a_process, timed
 from benchmarks.serving.arms import ours, written
 from benchmarks.serving.people import Model, Person, people, requests
 from benchmarks.timing import by_turns
@@ -64,29 +64,33 @@ def by_prompt(
 def by_people(model: Model, folder: Path, *, known: int, active: Sequence[int]) -> dict[str, Any]:
     """Return memory and time for each number of active people, of so many whose artifacts lie on disk.
 
-    Adapters as the application trains them (the upper half of the layers). Everybody active asks at
-    random; batches of sixteen, the same number for each size. The first touch of each adapter is counted.
+    Adapters as the application trains them (the upper half of the layers). Everybody active asks at random;
+    batches of sixteen, the same number for each size, in a process of its own: what one size freed, the next
+    would use again, and its memory would not be seen to grow. The first touch of each adapter is counted.
     """
-    everybody, process = people(model, folder, known, share=0.5), psutil.Process()
-    base, rows = model.base(), []
-    for count in active:
-        chosen = random.Random(count)  # noqa: S311 - reproducible people
-        batches = [
-            requests(
-                base, [person.acting() for person in chosen.choices(everybody[:count], k=16)],
-                prompt_tokens=64, new_tokens=NEW_TOKENS, first_seed=200_000 + 16 * batch,
-            )
-            for batch in range(_BATCHES)
-        ]  # fmt: skip
-        engine, before = model.engine(base, 16), process.memory_info().rss
-        try:
-            times = by_turns({"batch": partial(_next, engine, iter(batches))}, repeats=_BATCHES)["batch"]
-            grown = (process.memory_info().rss - before) / 2**20
-        finally:
-            engine.close()
-        rows.append({"active": count, "batch_seconds": times.as_dict(), "megabytes": grown})
+    everybody = people(model, folder, known, share=0.5)
+    rows = [in_a_process(partial(_of_active, model, everybody[:count])) for count in active]
     size = (everybody[0].adapter / "adapter_model.safetensors").stat().st_size
     return {"known": known, "adapter_bytes": size, "rows": rows}
+
+
+def _of_active(model: Model, group: Sequence[Person]) -> dict[str, Any]:
+    base, process = model.base(), psutil.Process()
+    chosen = random.Random(len(group))  # noqa: S311 - reproducible people
+    batches = [
+        requests(
+            base, [person.acting() for person in chosen.choices(group, k=16)],
+            prompt_tokens=64, new_tokens=NEW_TOKENS, first_seed=200_000 + 16 * batch,
+        )
+        for batch in range(_BATCHES)
+    ]  # fmt: skip
+    engine, before = model.engine(base, 16), process.memory_info().rss
+    try:
+        times = by_turns({"batch": partial(_next, engine, iter(batches))}, repeats=_BATCHES)["batch"]
+        grown = (process.memory_info().rss - before) / 2**20
+    finally:
+        engine.close()
+    return {"active": len(group), "batch_seconds": times.as_dict(), "megabytes": grown}
 
 
 def _next(engine: LocalEngine, batches: Iterator[list[GenerationRequest]]) -> None:

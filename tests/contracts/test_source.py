@@ -142,3 +142,15 @@ def test_production_refuses_to_start_without_a_secret_key(tmp_path):
 @pytest.mark.parametrize("name", ["make run", "make test", "make install"])
 def test_the_readme_names_the_commands(name):
     assert name in (ROOT / "README.md").read_text()
+
+
+def test_what_the_readme_says_was_found_stands_on_the_pages():
+    lines = (ROOT / "README.md").read_text().splitlines()
+    rows = [line.split(" | ") for line in lines if "](docs/benchmarks/" in line and line.count(" | ") == 2]
+    assert len(rows) > 10
+    for name, _asks, found in rows:
+        pages = re.findall(r"\]\((docs/benchmarks/\w+\.md)\)", name)
+        text = "\n".join((ROOT / page).read_text() for page in pages)
+        said = re.findall(r"\d+(?:\.\d+)?", found)
+        missing = [one for one in said if not re.search(rf"(?<![\d.]){re.escape(one)}(?!\d)", text)]
+        assert not missing, f"{pages} do not say {missing}"

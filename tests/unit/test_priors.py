@@ -61,6 +61,12 @@ def test_following_the_adviser_loses_nothing_where_one_method_is_everybodys_best
     assert regret(left).value == pytest.approx(0)
 
 
+def test_whoever_lacks_a_method_is_left_out_of_the_regret():
+    trials = [trial(who, method, [1.0, 0.0]) for who in PEOPLE for method in ("dpo", "ipo")]
+    missing = [one for one in trials if (one.person, one.method) != (PEOPLE[0], "ipo")]
+    assert {one.person for one in follow(missing)} == set(PEOPLE[1:])
+
+
 def test_of_one_method_or_two_people_no_regret_is_told():
     assert follow([trial(who, "dpo", [1.0]) for who in PEOPLE]) == []
     assert follow([trial(who, m, [1.0]) for who in PEOPLE[:2] for m in ("dpo", "ipo")]) == []
