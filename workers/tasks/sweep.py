@@ -83,10 +83,16 @@ def wake_waiting_jobs() -> None:
         (queues.TRAIN, waiting.filter(base_revision="")),
         (queues.OTHER_BASE, waiting.exclude(base_revision="")),  # perhaps nobody is there to take them
     ):
-        # Any message wakes a worker for any job. One more for each at every sweep would pile up for hours.
-        lacking = max(0, jobs.count() - held[queue])
-        for job in jobs[: min(lacking, 100)]:
+        for job in jobs[: _lacking(jobs.count(), held[queue], most=100)]:
             dispatch.wake_for_job(job)
+
+
+def _lacking(waiting: int, messages: int, *, most: int) -> int:
+    """Return how many messages are to be sent again: any message wakes a worker for any row of its kind.
+
+    One more for each that waits, at every sweep, would pile up without bound while workers are busy.
+    """
+    return min(max(0, waiting - messages), most)
 
 
 def rescue_imports() -> None:
@@ -123,11 +129,9 @@ def rescue_replies() -> None:
         if ended:
             streams.publish(reply.id, "done", status=Reply.Status.FAILED, error=GONE)
     waiting = Reply.objects.filter(status=Reply.Status.QUEUED)
-    # Any message wakes a worker for any reply. One more for each that waits, at every sweep, would pile up
-    # without bound while workers are busy.
-    lacking = max(0, waiting.count() - dispatch.messages_to_generation())
+    lacking = _lacking(waiting.count(), dispatch.messages_to_generation(), most=200)
     unheard = waiting.filter(created_at__lt=now - PATIENCE).order_by("created_at")
-    for reply in unheard[: min(lacking, 200)]:
+    for reply in unheard[:lacking]:
         dispatch.wake_for_reply(reply)
 
 
