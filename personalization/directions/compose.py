@@ -120,12 +120,11 @@ def verdict(
     known = values()
     unseen = [known[row["value"]].label for row in rows if not row["win_rate"]["low"] > 0.5]
     astray = [known[row["value"]].label for row in rows if row["win_rate"]["low"] > 0.5 and not row["sound"]]
-    found = [f"no clear effect of {', '.join(unseen)}"] if unseen else []
-    found += (
-        [f"{', '.join(astray)} led answers away from the question or made them repeat themselves"]
-        if astray
-        else []
-    )
+    found = []
+    if unseen:
+        found.append(f"no clear effect of {', '.join(unseen)}")
+    if astray:
+        found.append(f"{', '.join(astray)} led answers away from the question or made them repeat themselves")
     if found:
         return False, f"Not proven: on fresh answers of this model {'; '.join(found)}.", rows
     least = min(row["win_rate"]["value"] for row in rows)
