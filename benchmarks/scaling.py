@@ -24,6 +24,7 @@ LOADS, STREAMS = (
 )
 ROWS, TRAINING = "share of one PostgreSQL, rows written", "cores that train, embedded model"
 _HARDWARE_CORES = 2  # of the machine that measured
+BATCH = 16  # people who are answered together in the serving benchmark
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Measured:
     trained_tokens_per_second: float  # many people together, the preference loss alone
     times_trl: float  # as fast as TRL, one after the other
     fit_seconds: float  # one person's personality vectors, a thousand in one call
-    loaded_megabytes: float | None  # of memory for each active person; None: not measured
+    loaded_megabytes: float  # of memory for each active person
 
     @classmethod
     def read(cls, folder: Path) -> Measured:
@@ -52,7 +53,7 @@ class Measured:
             trained_tokens_per_second=speed(together)[0],
             times_trl=speed(together)[0] / speed(training["ways"]["trl"])[0],
             fit_seconds=crowd["median"] / crowd["people"],
-            loaded_megabytes=_for_each_active(serving.get("people", {}).get("rows", ())),
+            loaded_megabytes=_for_each_active(serving["people"]["rows"]),
         )
 
 
@@ -76,10 +77,10 @@ class Assumed:
     writes_a_reply: int = 6  # rows made or changed, feedback included
 
 
-def _for_each_active(rows: Sequence[Mapping[str, float]]) -> float | None:
-    if not rows or "megabytes" not in rows[0]:
-        return None
-    few, many = rows[0], rows[-1]
+def _for_each_active(rows: Sequence[Mapping[str, float]]) -> float:
+    """Return how much more memory one more person takes, of sizes that fill a batch with different people."""
+    full = [row for row in rows if row["active"] >= BATCH]
+    few, many = full[0], full[-1]
     return (many["megabytes"] - few["megabytes"]) / (many["active"] - few["active"])
 
 
@@ -110,8 +111,6 @@ def needs(people: int, measured: Measured, assumed: Assumed) -> dict[str, float]
 def page(measured: Measured, assumed: Assumed) -> str:
     """Return the page as Markdown."""
     small, large = (needs(people, measured, assumed) for people in (10_000, 1_000_000))
-    megabytes = measured.loaded_megabytes
-    loaded = "not measured yet" if megabytes is None else f"{megabytes:.1f}"
     table = "\n".join(f"| {name} | {small[name]:,.1f} | {large[name]:,.0f} |" for name in small)
     guesses = "\n".join(
         f"| {name.replace('_', ' ')} | {getattr(assumed, name):,g} |" for name in Assumed.__slots__
@@ -133,7 +132,7 @@ By [serving](benchmarks/serving.md), [people](benchmarks/people.md), [training](
 | tokens trained a second | {measured.trained_tokens_per_second:.0f} |
 | as many times as TRL trains | {measured.times_trl:.1f} |
 | one person's personality vectors, of 1,000 in one call, ms | {measured.fit_seconds * 1e3:.2f} |
-| memory for each active person on a worker, MB | {loaded} |
+| memory for each active person on a worker, MB | {measured.loaded_megabytes:.1f} |
 
 ## Assumed (not measured by us; change `Assumed` and run again)
 

@@ -122,7 +122,7 @@ def _side_by_side(
         ways[LLAMA] = partial(llama_cpp, options.llama_server, model, group, chats, tokens)
     times = timed(ways, repeats)
     return {
-        "same_texts": same,
+        "same_texts": same, "repeats": repeats,
         "tokens_per_second": {name: each.rates(PEOPLE * tokens) for name, each in times.items()},
         "prompt_tokens": PROMPT, "new_tokens": tokens, "rank": RANK, "people": PEOPLE,
         "adapter_bytes": (group[0].adapter / "adapter_model.safetensors").stat().st_size,

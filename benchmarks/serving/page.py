@@ -104,8 +104,8 @@ def _words(found: Mapping[str, Any]) -> str:
 {found["model"]}, float32, greedy; {side["people"]} people, each with a LoRA of rank {side["rank"]} in all
 seven projections of every layer and vectors at two places; {side["prompt_tokens"]} tokens read and
 {side["new_tokens"]} written by each, reading included. Before anything was timed, {side["same_texts"]} of
-{side["people"]} texts equalled what PEFT and hooks write for that person alone. The arms took turns, each in
-a process of its own.
+{side["people"]} texts equalled what PEFT and hooks write for that person alone. The arms took turns,
+{side["repeats"]} times, each in a process of its own.
 
 {headline(found)}
 
