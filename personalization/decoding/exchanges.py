@@ -83,11 +83,15 @@ def chosen(
     reasons = [([e.liked for e in exchanges], 1.0), (near, NEAR), (helps or [0.0] * len(exchanges), HELPFUL)]
     worth = [sum(weight * z for z, weight in row) for row in _standardised(reasons)]
     taken: list[int] = []
+
+    def order(i: int) -> tuple[float, float, str]:
+        repeats = max((alike[i][j] for j in taken), default=0.0)
+        # Of two exchanges one may be liked more and the other be nearer, by one deviation each: a tie, which
+        # rounding must not decide by the order in which they are given.
+        return round(worth[i] - REPEATED * repeats, 4), round(near[i], 4), exchanges[i].question
+
     while len(taken) < min(count, len(exchanges)):
-        left = [i for i in range(len(exchanges)) if i not in taken]
-        taken.append(
-            max(left, key=lambda i: worth[i] - REPEATED * max((alike[i][j] for j in taken), default=0.0))
-        )
+        taken.append(max((i for i in range(len(exchanges)) if i not in taken), key=order))
     return [exchanges[i] for i in sorted(taken, key=lambda i: near[i])]
 
 
