@@ -16,6 +16,7 @@ from personalization.threads import in_a_thread_that_ends
 
 if TYPE_CHECKING:
     from personalization.engine.requests import Engine
+    from personalization.evaluation.plain import Plain
     from personalization.models.base import BaseModel
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,12 @@ def base_for_process() -> BaseModel:
     """Return the base model, loaded once. Raises ModelError with what to do."""
     with _making:
         return _base()
+
+
+def plain_for_process() -> Plain:
+    """Return what the base model itself answers where every artifact is asked the same."""
+    with _making:
+        return _plain()
 
 
 def engine_for_process() -> Engine:
@@ -60,6 +67,13 @@ def _base() -> BaseModel:
     )
     log.info("base model %s on %s in %.1f s", base.revision, base.device, time.monotonic() - begun)
     return base
+
+
+@cache
+def _plain() -> Plain:
+    from personalization.evaluation.plain import Plain
+
+    return Plain(_base())
 
 
 @cache

@@ -32,7 +32,7 @@ from personalization.values import effects
 from workers import shutdown, studying
 from workers.attempt import Attempt
 from workers.batch import Batch
-from workers.engines import base_for_process
+from workers.engines import base_for_process, plain_for_process
 from workers.judging import judge_for
 from workers.proving import prove
 from workers.revising import came_of_words, learn_from_words
@@ -303,14 +303,14 @@ def _learn_personality(work: Work, out: Path) -> Learned:
 
 def _learn_values(work: Work, out: Path) -> Learned:
     from personalization.directions.within import TRIES, compose_within
-    from personalization.evaluation.report import plain_ask, safety_of
+    from personalization.evaluation.report import safety_of
 
-    plain = plain_ask(work.base)
+    plain = plain_for_process()
     margins, tried, report = options.gate_margins(), count(1), work.report(Job.Phase.LEARN)
 
     def ask(made: Path) -> Gate:
         report(Progress(next(tried), TRIES + 1))
-        return safety_of(work.base, made, Artifact.Kind.VALUES, margins, plain=plain)
+        return safety_of(work.base, made, Artifact.Kind.VALUES, margins, plain)
 
     # What is stated when the job runs: sliders may have moved while it waited.
     strengths = strengths_of(current_profile(work.job.person))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.conf import settings
 
 from alignapp.adapters import options, store
 from alignapp.adapters.models import Artifact, Job
 from alignapp.adapters.services import switch_on
 from personalization.values import effects
+from workers.engines import plain_for_process
 from workers.work import BEGINS, Work
+
+if TYPE_CHECKING:
+    from personalization.safety.gate import Gate
 
 
 def prove(work: Work, artifact: Artifact) -> None:
@@ -20,7 +26,7 @@ def prove(work: Work, artifact: Artifact) -> None:
     store.check(artifact)
     if artifact.kind == Artifact.Kind.PERSONALITY:
         evidence = artifact.summary["proof"]  # on items that were held out while it was learned
-        safety = report.safety_of(work.base, store.folder_of(artifact), artifact.kind, options.gate_margins())
+        safety = _safety_of(work, artifact)
         verdict = f"Not safe: {safety.objection}." if safety.objection else evidence["verdict"]
         artifact.judge(
             proven=evidence["proven"] and not safety.objection,
@@ -40,6 +46,7 @@ def prove(work: Work, artifact: Artifact) -> None:
         learned_from=work.train.every,
         report=work.report(Job.Phase.PROVE),
         margins=options.gate_margins(),
+        plain=plain_for_process(),
     )
     learned = {"pairs": len(work.train.pairs), "conversations": len(work.train.conversations)}
     results = {**card.as_dict(), "learned_from": learned, "ties": work.records.ties}
@@ -51,16 +58,13 @@ def prove(work: Work, artifact: Artifact) -> None:
 def _prove_values(work: Work, artifact: Artifact) -> None:
     """Judge by what each value's direction was measured to do once, and by the safety gate here and now."""
     from personalization.directions.compose import verdict
-    from personalization.evaluation.report import safety_of
 
     built = effects.read(effects.place(settings.VALUES_DIR, work.base.revision))
     proven, words, rows = verdict(artifact.summary["weights"], built)
     share = artifact.summary.get("share", 1.0)
     if share < 1:
         words = f"{words} They act at {100 * share:.0f} % of what you asked for: more was not safe."
-    safety = work.safety or safety_of(
-        work.base, store.folder_of(artifact), artifact.kind, options.gate_margins()
-    )
+    safety = work.safety or _safety_of(work, artifact)
     artifact.judge(
         proven=proven and not safety.objection,
         verdict=f"Not safe: {safety.objection}." if safety.objection else words,
@@ -68,3 +72,10 @@ def _prove_values(work: Work, artifact: Artifact) -> None:
     )
     if artifact.state == Artifact.State.PROVEN and not work.job.base_revision:
         switch_on(work.job.person, artifact)  # the person asked for it by moving a slider
+
+
+def _safety_of(work: Work, artifact: Artifact) -> Gate:
+    from personalization.evaluation.report import safety_of
+
+    folder, margins = store.folder_of(artifact), options.gate_margins()
+    return safety_of(work.base, folder, artifact.kind, margins, plain_for_process())

@@ -20,6 +20,7 @@ from personalization.errors import NotEnoughData
 from personalization.evaluation.calibration import Calibration, calibration
 from personalization.evaluation.controls import Comparison, clearest_of_each, compare
 from personalization.evaluation.evenness import Evenness, evenness
+from personalization.evaluation.plain import Plain
 from personalization.evaluation.robustness import robustness
 from personalization.evaluation.samples import side_by_side
 from personalization.evaluation.split import alike, check_apart
@@ -41,7 +42,7 @@ from personalization.models.interventions import (
 from personalization.models.preference import Scored, score
 from personalization.progress import Progress, Report, ignore
 from personalization.records import CLEAR_MARGIN, Message, Pair, Record
-from personalization.safety.gate import Ask, Gate, ask
+from personalization.safety.gate import Gate
 from personalization.safety.gate import measure as measure_safety
 from personalization.statistics import Estimate, clustered_mean, clustered_share, more_comparisons
 from personalization.values.prompts import REPORT as QUESTIONS
@@ -187,23 +188,24 @@ def prove(
     seed: int = 0,
     report: Report = ignore,
     margins: Margins | None = None,
+    plain: Plain | None = None,
 ) -> ReportCard:
     """Measure an artifact ("adapter", or a vector) on held-out pairs, as it will be served.
 
     Only clear preferences count (`CLEAR_MARGIN`). The artifact acts at strength 1 under the person's
     system message. Conversations that hold the same count as one. What else could be made of the pairs in
-    `learned_from` is compared with it. Raises Leak where a pair holds what is in `learned_from`, and
-    NotEnoughData without pairs.
+    `learned_from` is compared with it. Who proves several gives one `plain` of the same model. Raises Leak
+    where a pair holds what is in `learned_from`, and NotEnoughData without pairs.
     """
     check_apart(learned_from, pairs)
-    pairs = _clear(pairs)
+    pairs, plain = _clear(pairs), plain or Plain(base)
     row = row_of(artifact, kind)
     interventions = Interventions(base)
     try:
         arms = _arms(base, interventions, pairs, row, system_message, report)
         taught = [record for record in learned_from if isinstance(record, Pair)]
         compared = compare(base, interventions, pairs, taught, row, system_message=system_message, seed=seed)
-        clearest, plain = clearest_of_each(pairs), plain_logps(base)
+        clearest, neutral = clearest_of_each(pairs), plain_logps(base)
         reward = dict(zip(pairs, arms["artifact"].implicit_reward(_context(arms)), strict=True))
         usual = [reward[pair] for pair in clearest]
         robust = robustness(
@@ -211,15 +213,15 @@ def prove(
         )
         report(Progress(4, 7))
         tradeoff = measure_tradeoff(
-            base, interventions, clearest, row, system_message=system_message, seed=seed, neutral=plain
+            base, interventions, clearest, row, system_message=system_message, seed=seed, neutral=neutral
         )
         report(Progress(5, 7))
-        cost = measure_cost(base, interventions, row, plain)
-        ability = measure_ability(base, interventions, row, seed=seed)
-        safety = measure_safety(base, interventions, row, margins=margins)
+        cost = measure_cost(base, interventions, row, neutral)
+        ability = measure_ability(base, interventions, row, plain.right, seed=seed)
+        safety = measure_safety(base, interventions, row, plain.ask, margins)
         report(Progress(6, 7))
-        neutral = [(Message("user", question),) for question in QUESTIONS]
-        prompts = list(dict.fromkeys([*(pair.prompt for pair in pairs), *neutral]))[:WRITTEN]
+        usual_prompts = [(Message("user", question),) for question in QUESTIONS]
+        prompts = list(dict.fromkeys([*(pair.prompt for pair in pairs), *usual_prompts]))[:WRITTEN]
         written = side_by_side(
             base, interventions, prompts, row=row, system_message=system_message, seed=seed
         )
@@ -247,23 +249,13 @@ def _clear(pairs: Sequence[Pair]) -> list[Pair]:
     return clear
 
 
-def safety_of(
-    base: BaseModel, artifact: Path, kind: str, margins: Margins | None = None, *, plain: Ask | None = None
-) -> Gate:
-    """Return what an artifact at strength 1 does to refusals, judged by these margins, or by our own.
-
-    Who asks about several gives `plain_ask` of the same model, which then answers once.
-    """
+def safety_of(base: BaseModel, artifact: Path, kind: str, margins: Margins | None, plain: Plain) -> Gate:
+    """Return what an artifact at strength 1 does to refusals, beside the same model's `plain` answers."""
     interventions = Interventions(base)
     try:
-        return measure_safety(base, interventions, row_of(artifact, kind), plain, margins)
+        return measure_safety(base, interventions, row_of(artifact, kind), plain.ask, margins)
     finally:
         interventions.remove()
-
-
-def plain_ask(base: BaseModel) -> Ask:
-    """Return what asks the base model itself, each request once."""
-    return ask(base, Interventions(base), Row())
 
 
 def row_of(artifact: Path, kind: str) -> Row:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from personalization.models.base import BaseModel
-from personalization.models.generate import short_answers
+from personalization.models.generate import answers_of_arms
 from personalization.models.interventions import Interventions, Row
 from personalization.records import Message
 
@@ -19,12 +19,10 @@ def side_by_side(
     system_message: str,
     seed: int,
 ) -> list[dict[str, str]]:
-    """Return one {"prompt", "base", "artifact"} for each prompt; both arms draw with the same seed."""
+    """Return one {"prompt", "base", "artifact"} for each prompt; both arms draw with the same noise."""
     head = (Message("system", system_message),) if system_message else ()
-    with interventions.everywhere(Row()):
-        plain = short_answers(base, prompts, seed=seed)
-    with interventions.everywhere(row):
-        own = short_answers(base, [head + prompt for prompt in prompts], seed=seed)
+    arms = (Row(), prompts), (row, [head + prompt for prompt in prompts])
+    plain, own = answers_of_arms(base, interventions, arms, seed=seed)
     return [
         {"prompt": prompt[-1].content, "base": before, "artifact": after}
         for prompt, before, after in zip(prompts, plain, own, strict=True)

@@ -17,7 +17,7 @@ from personalization.models.cost import measure_cost
 from personalization.models.interventions import Interventions, Row
 from personalization.models.preference import score
 from personalization.records import Pair
-from personalization.steering.soundness import text_with
+from personalization.steering.soundness import texts_with
 
 STRENGTHS = (0.5, 1.0, 1.5)  # of what was learned; the slider ends at the last
 MOST_PAIRS = 8
@@ -99,17 +99,17 @@ def measure_tradeoff(
     """
     used = list(pairs)[:MOST_PAIRS]
     plain = score(base, interventions, used, row=Row(), system_message=system_message)
-    usual = text_with(base, interventions, Row(), seed=seed)
+    arms = [scaled(row, strength) for strength in STRENGTHS]
+    usual, *texts = texts_with(base, interventions, [Row(), *arms], seed=seed)
     points = []
-    for strength in STRENGTHS:
-        acting = scaled(row, strength)
+    for strength, acting, text in zip(STRENGTHS, arms, texts, strict=True):
         own = score(base, interventions, used, row=acting, system_message=system_message)
         points.append(
             Point(
                 strength,
                 own.reward_margins(plain).mean().item(),
                 measure_cost(base, interventions, acting, neutral).kl_to_base,
-                text_with(base, interventions, acting, seed=seed).is_sound(usual),
+                text.is_sound(usual),
             )
         )
     return TradeOff.of(points)

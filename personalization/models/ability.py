@@ -6,6 +6,7 @@ The questions were written for this project, easy enough that a small model know
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -75,10 +76,13 @@ class Ability:
         return asdict(self)
 
 
-def measure_ability(base: BaseModel, interventions: Interventions, row: Row, *, seed: int = 0) -> Ability:
-    """Return what `row` does to the share of right answers; the interval resamples questions."""
-    with interventions.everywhere(Row()):
-        before = right_answers(base)
+def measure_ability(
+    base: BaseModel, interventions: Interventions, row: Row, before: Sequence[float], *, seed: int = 0
+) -> Ability:
+    """Return what `row` does to the share of right answers; the interval resamples questions.
+
+    `before` are the base model's own (`right_answers`).
+    """
     with interventions.everywhere(row):
         after = right_answers(base)
     gains = [mine - theirs for theirs, mine in zip(before, after, strict=True)]

@@ -27,7 +27,7 @@ from personalization.records import Message, Pair, RatedGroup
 from personalization.registry import Method
 from personalization.steering.capture import mean_states
 from personalization.steering.instant import LIMIT, Array, beside_subject, layers_of, read_subject
-from personalization.steering.soundness import text_with
+from personalization.steering.soundness import texts_with
 
 FOLDS = 4
 # Strengths tried, as shares of the greatest one, and the pairs that each is tried on.
@@ -188,14 +188,15 @@ def _choose_strength(
         plain = [score(base, interventions, f, row=Row(), system_message=system_message) for f in folds]
         directions = [ratings.fit_without(method, fold) for fold in used]
         whole = method.function(ratings.states, ratings.scores, ratings.groups)
-        usual = text_with(base, interventions, Row(), seed=seed)
-        for strength in (share * ceiling for share in SHARES):
+        strengths = [share * ceiling for share in SHARES]
+        acting = [_row(placed.vectors(whole, strength)) for strength in strengths]
+        usual, *texts = texts_with(base, interventions, [Row(), *acting], seed=seed)
+        for strength, text in zip(strengths, texts, strict=True):
             right: list[float] = []
             for pairs, before, direction in zip(folds, plain, directions, strict=True):
                 row = _row(placed.vectors(direction, strength))
                 after = score(base, interventions, pairs, row=row, system_message=system_message)
                 right += after.implicit_reward(before)
-            text = text_with(base, interventions, _row(placed.vectors(whole, strength)), seed=seed)
             trials.append(
                 {
                     "strength": strength,

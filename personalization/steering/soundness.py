@@ -5,10 +5,11 @@ Knows nothing of how a vector was learned. Judged on a few fixed prompts, agains
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from personalization.models.base import BaseModel
-from personalization.models.generate import short_answers
+from personalization.models.generate import answers_of_arms
 from personalization.models.interventions import Interventions, Row
 from personalization.models.relevance import relevance
 from personalization.records import Message
@@ -49,9 +50,16 @@ class Text:
         )
 
 
-def text_with(base: BaseModel, interventions: Interventions, row: Row, *, seed: int) -> Text:
-    """Return what answers to the fixed prompts are like with `row` acting."""
+def texts_with(
+    base: BaseModel, interventions: Interventions, rows: Sequence[Row], *, seed: int
+) -> list[Text]:
+    """Return what answers to the fixed prompts are like with each of the rows acting."""
     chats = [[Message("user", prompt)] for prompt in PROMPTS]
-    with interventions.everywhere(row):
-        answers = short_answers(base, chats, seed=seed, max_new_tokens=TOKENS, temperature=TEMPERATURE)
-    return Text(sum(map(repetition, answers)) / len(answers), sum(relevance(PROMPTS, answers)) / len(answers))
+    arms = [(row, chats) for row in rows]
+    found = answers_of_arms(
+        base, interventions, arms, seed=seed, max_new_tokens=TOKENS, temperature=TEMPERATURE
+    )
+    return [
+        Text(sum(map(repetition, answers)) / len(answers), sum(relevance(PROMPTS, answers)) / len(answers))
+        for answers in found
+    ]

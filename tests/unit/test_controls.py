@@ -99,12 +99,12 @@ def test_an_artifact_compared_with_itself_is_neither_ahead_nor_behind():
 
 def test_general_ability_is_measured_with_the_artifact_and_without():
     base = tiny.base()
-    interventions = Interventions(base)
+    interventions, before = Interventions(base), right_answers(base)
     try:
-        same = measure_ability(base, interventions, Row())
-        other = measure_ability(base, interventions, vector(30 * torch.randn(tiny.HIDDEN)))
+        same = measure_ability(base, interventions, Row(), before)
+        other = measure_ability(base, interventions, vector(30 * torch.randn(tiny.HIDDEN)), before)
     finally:
         interventions.remove()
-    assert same.base == same.artifact == sum(right_answers(base)) / len(QUESTIONS)
+    assert same.base == same.artifact == sum(before) / len(QUESTIONS)
     assert (same.change.value, other.base) == (0.0, same.base)
     assert all(len(set(four)) == 4 for _, four in QUESTIONS)
