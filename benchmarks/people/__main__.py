@@ -46,7 +46,7 @@ def main() -> None:
         options.rated = options.fresh = 8
         options.folder = options.folder / "quick"
         options.people, options.seeds, options.prompts = 2, 1, [8]
-        options.arms = [arm for arm in options.arms if arm not in ("adapter", "both")]
+        options.arms = [arm for arm in options.arms if arm not in arms.TRAINED]
     begun = time.monotonic()
     folder, dtype = draw(options)
     spawned = get_context("spawn")

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks import plots
 from benchmarks.people.results import MOST_PERPLEXITY_RATIO, MOST_RELEVANCE_LOST, table
 
-CURVES = ("system_message", "in_context", "vector", "adapter", "both")
+CURVES = ("system_message", "in_context", "vector", "adapter", "both", "eased_both")
 
 
 def write_page(folder: Path, found: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from benchmarks.people.results import Cell, Cells
 from personalization.engine.local import LocalEngine
 from personalization.engine.requests import Intervention
 from personalization.evaluation.report import row_of
+from personalization.evaluation.tradeoff import scaled
 from personalization.models.base import BaseModel, load
 from personalization.models.cost import measure_cost, plain_logps
 from personalization.models.interventions import Interventions, Row
@@ -73,6 +74,10 @@ class Study:
             "adapter": lambda r: arms.adapter(r, self._base, prompts, self._folder, subject),
         }
         made["both"] = lambda r: arms.both(made["adapter"](r), made["vector"](r))
+        made["eased"] = lambda r: arms.eased(made["adapter"](r), arms.EASED_ADAPTER)
+        made["eased_both"] = lambda r: arms.both(
+            made["eased"](r), arms.eased(made["vector"](r), arms.EASED_VECTOR)
+        )
         for arm in wanted:
             due = [
                 r
@@ -80,7 +85,7 @@ class Study:
                 if (r.person.description, seed, prompts, arm) not in self.cells
             ]
             # Adapters take minutes each, so each is kept when it is done; the others share one batch.
-            for some in [[r] for r in due] if arm in ("adapter", "both") else [due] if due else []:
+            for some in [[r] for r in due] if arm in arms.TRAINED else [due] if due else []:
                 self._add(arm, prompts, some, [made[arm](rated) for rated in some])
                 _tell(
                     f"seed {seed}, {prompts} prompts, {arm}: {', '.join(r.person.description for r in some)}"
@@ -130,7 +135,7 @@ class Study:
     def _perplexity_ratio(self, shape: Shape) -> float | None:
         if not shape.interventions:
             return None
-        rows = [row_of(each.path, each.kind) for each in shape.interventions]
+        rows = [scaled(row_of(each.path, each.kind), each.strength) for each in shape.interventions]
         row = Row(
             adapters=tuple(a for r in rows for a in r.adapters),
             vectors=tuple(v for r in rows for v in r.vectors),
