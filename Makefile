@@ -21,8 +21,10 @@ run: install                 ## serve on http://127.0.0.1:8000; Ctrl-C stops eve
 # server is named (DATABASE_URL, REDIS_URL) they would share it, so only the library's tests, which need neither, do.
 BESIDE := tests/unit $(if $(DATABASE_URL)$(REDIS_URL),,tests/web)
 
-test: install-dev check      ## the checks and the whole test suite
-	@$(BIN)/python -m tests.prepare
+test: install-dev            ## the checks and the whole test suite
+	@log=$$(mktemp); $(BIN)/python -m tests.prepare > $$log 2>&1 & prepare=$$!; \
+	$(MAKE) --no-print-directory check; checked=$$?; \
+	wait $$prepare && test $$checked = 0 || { cat $$log; exit 1; }; rm -f $$log
 	@log=$$(mktemp); nice env OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(BESIDE) > $$log 2>&1 & beside=$$!; \
 	$(BIN)/python -m pytest $(addprefix --ignore ,$(BESIDE)); rest=$$?; \
 	wait $$beside; also=$$?; cat $$log; rm -f $$log; exit $$((rest + also))
