@@ -72,10 +72,11 @@ def load_of(about: Mapping[str, Any]) -> float:
     return float(about["strength"]) * len(about["layers"]) ** 0.5
 
 
-def compose(folder: Path, strengths: Mapping[str, float], out: Path) -> dict[str, Any]:
+def compose(folder: Path, strengths: Mapping[str, float], out: Path, **parameters: float) -> dict[str, Any]:
     """Write one artifact for these values to `out` and return what acts.
 
-    `folder` is the model's folder of value directions. Raises NotEnoughData when none of the values has
+    `folder` is the model's folder of value directions, `parameters` the method's where not the usual ones;
+    `max_load` follows from what was built. Raises NotEnoughData when none of the values has
     a direction, or all cancel.
     """
     built = effects.read(folder)
@@ -90,12 +91,12 @@ def compose(folder: Path, strengths: Mapping[str, float], out: Path) -> dict[str
         else:
             adapters.append((place, weight))
     norms = {f"layer.{i}.output": norm for i, norm in enumerate(load_norms(folder))}
-    most = limit(built)
+    given = {"max_load": limit(built)} | parameters
     out.mkdir(parents=True, exist_ok=True)
     factor = 1.0
     if vectors:
         function = registry.get("values").function
-        total, factor = function([v for v, _ in vectors], [w for _, w in vectors], norms, max_load=most)
+        total, factor = function([v for v, _ in vectors], [w for _, w in vectors], norms, **given)
         save_file({name: tensor.contiguous() for name, tensor in total.items()}, out / "steering.safetensors")
     if adapters:
         merge_adapters(adapters, out)
@@ -103,7 +104,7 @@ def compose(folder: Path, strengths: Mapping[str, float], out: Path) -> dict[str
         "weights": dict(weighed.weights),
         "cancelled": list(weighed.cancelled),
         "without_direction": list(weighed.without),
-        "max_load": most,
+        "max_load": given["max_load"],
         "scaled_by": factor,
     }
 

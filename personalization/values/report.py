@@ -123,9 +123,10 @@ def _together(combined: Mapping[str, Any] | None) -> list[str]:
     lines = ["## Together", ""]
     if "limit" in combined:
         lines += [
-            f"A sum of directions is scaled down to a load of at most {combined['limit']:.2f} (the root of "
-            "the sum over layers of the squared share of the hidden norm), the greatest at which four in "
-            "five tried vectors kept relevance.",
+            f"These sums were scaled down to a load of at most {combined['limit']:.2f} (the root of the sum "
+            "over layers of the squared share of the hidden norm), the greatest at which four in five tried "
+            "vectors kept relevance. What acts for a person is scaled down further "
+            "(`python -m benchmarks.values_together`).",
             "",
         ]
     lines += [

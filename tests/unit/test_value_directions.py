@@ -6,6 +6,8 @@ import json
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from personalization import registry
@@ -86,6 +88,25 @@ def test_a_sum_that_is_too_long_is_scaled_down_and_others_are_kept():
     total, factor = function([one, other], [0.5, 0.0], {"layer.0.output": 10.0}, max_load=0.25)
     assert factor == 1.0
     assert total["layer.0.output"].tolist() == pytest.approx([1.5, 0.0])
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.01, 0.5), st.floats(0.1, 1.5)), min_size=1, max_size=5),
+    st.floats(0.05, 0.6),
+)
+def test_a_sum_bears_less_than_one_alone_and_never_less_than_its_longest_part(parts, most):
+    draws = torch.Generator().manual_seed(1)
+    units = [torch.nn.functional.normalize(torch.randn(8, generator=draws), dim=0) for _ in parts]
+    directions = [{"layer.0.output": 10 * size * unit} for (size, _), unit in zip(parts, units, strict=True)]
+    weights = [weight for _, weight in parts]
+    total, factor = registry.get("values").function(
+        directions, weights, {"layer.0.output": 10.0}, max_load=most
+    )
+    load, longest = float(total["layer.0.output"].norm()) / 10, max(size * weight for size, weight in parts)
+    assert load <= min(most, max(0.8 * most, longest)) + 1e-5
+    assert 0 < factor <= 1
+    if len(parts) == 1 and longest < most:
+        assert factor > 1 - 1e-5
 
 
 def _build(folder, **tensors):
