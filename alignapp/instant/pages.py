@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from alignapp.adapters.composition import PARTS
 from alignapp.instant import services
 from alignapp.instant.models import InstantChoice, InstantVector
-from personalization.steering.instant import LIMIT
+from personalization.steering.instant import BESIDE, LIMIT
 
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
@@ -21,7 +21,7 @@ class InstantView:
 
     choice: InstantChoice
     vector: InstantVector | None
-    has_chosen: bool  # something learned is switched on
+    has_chosen: bool  # something else is switched on
     share: int  # the slider
     evidence: int  # how much of the limit the ratings carry
     limit: int  # the limit itself, as a share of the hidden norm
@@ -29,7 +29,16 @@ class InstantView:
     @property
     def acting(self) -> int:
         """How much of the limit acts on the next reply."""
-        return round(self.evidence * self.share / 100) if self.is_acting else 0
+        return round(self.evidence * self._share) if self.is_acting else 0
+
+    @property
+    def beside(self) -> int:
+        """How much of it acts beside something else, in percent."""
+        return round(100 * BESIDE)
+
+    @property
+    def _share(self) -> float:
+        return services.share_of(self.choice, has_chosen=self.has_chosen)
 
     @property
     def is_acting(self) -> bool:
@@ -37,8 +46,7 @@ class InstantView:
         return (
             self.vector is not None
             and not self.is_quarantined
-            and services.acts(self.choice)
-            and (self.choice.beside or not self.has_chosen)
+            and self._share > 0
         )
 
     @property

@@ -24,7 +24,7 @@ from alignapp.chat.models import Reply
 from alignapp.instant.evidence import Evidence, gather
 from alignapp.instant.models import InstantChoice, InstantVector, PersonalReward
 from personalization import artifacts
-from personalization.steering.instant import write_vector
+from personalization.steering.instant import BESIDE, write_vector
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -170,14 +170,21 @@ def acts(choice: InstantChoice) -> bool:
     return choice.on and choice.share > 0
 
 
+def share_of(choice: InstantChoice, *, has_chosen: bool) -> float:
+    """Return how much of what the ratings carry acts, 0 to 1: less beside something else, or nothing."""
+    if not acts(choice) or (has_chosen and not choice.beside):
+        return 0.0
+    return choice.share * (BESIDE if has_chosen else 1.0)
+
+
 def part_for(person: Person, *, has_chosen: bool) -> dict[str, Any] | None:
     """Return the vector as a part of a composition; None where it does not act.
 
-    `has_chosen`: the person chose something that was learned; then it acts only if asked to. At most three
-    queries.
+    `has_chosen`: something else is switched on, too. At most three queries.
     """
     choice = InstantChoice.of(person)
-    if not acts(choice) or (has_chosen and not choice.beside):
+    share = share_of(choice, has_chosen=has_chosen)
+    if share == 0:
         return None
     vector = current(person)
     if vector is None or vector.state == InstantVector.State.QUARANTINED:
@@ -186,7 +193,7 @@ def part_for(person: Person, *, has_chosen: bool) -> dict[str, Any] | None:
         "artifact": str(vector.id),
         "digest": vector.digest,
         "kind": METHOD,
-        "strength": choice.share,
+        "strength": share,
         "ratings": vector.ratings,
     }
 

@@ -25,7 +25,7 @@ from alignapp.feedback.models import Feedback
 from alignapp.feedback.services import record_feedback
 from alignapp.instant import services
 from alignapp.instant.models import InstantChoice, InstantVector, ReplyStates
-from personalization.steering.instant import unpack
+from personalization.steering.instant import BESIDE, unpack
 from tests.web import learned
 from tests.web.rows import answered_turn, conversation_of, states_of
 
@@ -154,12 +154,16 @@ def test_forgetting_can_be_taken_back_and_new_ratings_count_alone(person, client
     assert services.current(person).weights != before.weights
 
 
-def test_beside_a_chosen_alignment_it_acts_only_when_asked(person, client_of):
+def test_beside_a_chosen_alignment_it_acts_weakly_or_where_that_is_not_wanted_not_at_all(person, client_of):
     rated_turn(person)
     alignment.switch_on(person, learned.artifact(person, "steer"))
-    assert [part["kind"] for part in parts(person)] == ["vector"]
+    assert [(p["kind"], p["strength"]) for p in parts(person)] == [("vector", 1.0), ("instant", BESIDE)]
     client_of(person).post(reverse("instant:choose"), {"on": "on", "beside": "on", "share": 60})
-    assert [(p["kind"], p["strength"]) for p in parts(person)] == [("vector", 1.0), ("instant", 0.6)]
+    assert [(p["kind"], p["strength"]) for p in parts(person)] == [("vector", 1.0), ("instant", 0.6 * BESIDE)]
+    page = client_of(person).get(reverse("adapters:alignment")).content.decode()
+    assert "Acts on the next reply" in page
+    client_of(person).post(reverse("instant:choose"), {"on": "on", "share": 60})
+    assert [part["kind"] for part in parts(person)] == ["vector"]
     alignment.switch(person, change="off", vector=None)
     client_of(person).post(reverse("instant:choose"), {"on": "on", "share": 60})
     assert [part["kind"] for part in parts(person)] == ["instant"]
