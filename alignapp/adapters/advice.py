@@ -21,7 +21,6 @@ from django.db.models import Count, Exists, OuterRef, Q
 
 from alignapp.accounts.models import Consent
 from alignapp.adapters import services
-from alignapp.adapters.composition import PARTS
 from alignapp.adapters.headline import estimate
 from alignapp.adapters.models import Artifact, Job, Judgement, ReportCard
 from alignapp.adapters.readiness import Given
@@ -103,8 +102,7 @@ def acting(person: Person, version: AlignmentVersion | None) -> str | None:
     used = [part for part in chosen if part.passed_gate]
     methods = dict(Job.objects.filter(artifact__in=used).values_list("artifact", "method"))
     names = [methods[part.pk] for part in used]
-    has_chosen = any(getattr(version, f"{part}_id", None) for part in PARTS)
-    if part_for(person, has_chosen=has_chosen):
+    if part_for(person, version.parts if version else ()):
         names.append(INSTANT)
     return "+".join(names) or None
 

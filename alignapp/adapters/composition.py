@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from alignapp.adapters.models import Alignment, AlignmentVersion
+from alignapp.adapters.models import PARTS, Alignment, AlignmentVersion
 from alignapp.instant.services import METHOD, part_for
 from alignapp.profiles.services import current_profile
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from alignapp.accounts.models import Person
     from alignapp.profiles.models import ProfileVersion
 
-PARTS = ("adapter", "vector", "personality", "values")
 # A version with its artifacts and their report cards, which say whether an artifact may act: one query. And
 # the pointer with its current version.
 CARDS = tuple(f"{part}__report_card" for part in PARTS)
@@ -51,8 +50,7 @@ def compose(person: Person, *, maker: str) -> Composition:
     pointer = Alignment.objects.filter(person=person).select_related(*WITH_CARDS)
     alignment = pointer.first()
     version = alignment.current if alignment else None
-    has_chosen = version is not None and any(getattr(version, f"{part}_id") for part in PARTS)
-    instant = part_for(person, has_chosen=has_chosen)
+    instant = part_for(person, version.parts if version else ())
     return Composition(
         message if version is None or version.use_system_message else "",
         (*(interventions_of(version) if version else ()), *((instant,) if instant else ())),

@@ -22,8 +22,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from alignapp.adapters import acts, options, services
-from alignapp.adapters.composition import PARTS
 from alignapp.adapters.models import (
+    PARTS,
     WORTH,
     Alignment,
     AlignmentVersion,

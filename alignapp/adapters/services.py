@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from alignapp.accounts.consent import has_consent
 from alignapp.adapters import dispatch, options
-from alignapp.adapters.composition import PARTS, WITH_CARDS
-from alignapp.adapters.models import Alignment, AlignmentVersion, Artifact, Job, MethodInfo
+from alignapp.adapters.composition import WITH_CARDS
+from alignapp.adapters.models import PARTS, Alignment, AlignmentVersion, Artifact, Job, MethodInfo
 from alignapp.adapters.readiness import readiness, sentence
 from alignapp.adapters.serving import is_served
 from alignapp.audit.services import record

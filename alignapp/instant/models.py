@@ -52,7 +52,7 @@ class ReplyStates(OwnedModel):
 
 
 class InstantChoice(models.Model):
-    """A person's switch. Without a row it is on, alone and beside other parts, at the full share."""
+    """A person's switch. Without a row it is on, alone or beside stated values, at the full share."""
 
     owner_path = "person"
 
@@ -60,7 +60,7 @@ class InstantChoice(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="instant_choice"
     )
     on = models.BooleanField(default=True)
-    beside = models.BooleanField(default=True)  # also next to what else is switched on, weaker (`BESIDE`)
+    beside = models.BooleanField(default=False)  # also next to what was learned and is switched on
     # How much of what the evidence carries acts.
     share = models.FloatField(default=1.0, validators=[MinValueValidator(0.0), MaxValueValidator(1.0)])
     since = models.DateTimeField(null=True, blank=True)  # older ratings were put aside ("forget")

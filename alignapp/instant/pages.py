@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from alignapp.adapters.composition import PARTS
 from alignapp.instant import services
 from alignapp.instant.models import InstantChoice, InstantVector
 from personalization.steering.instant import BESIDE, LIMIT
@@ -21,7 +20,7 @@ class InstantView:
 
     choice: InstantChoice
     vector: InstantVector | None
-    has_chosen: bool  # something else is switched on
+    others: tuple[str, ...]  # the other parts that are switched on
     share: int  # the slider
     evidence: int  # how much of the limit the ratings carry
     limit: int  # the limit itself, as a share of the hidden norm
@@ -38,16 +37,12 @@ class InstantView:
 
     @property
     def _share(self) -> float:
-        return services.share_of(self.choice, has_chosen=self.has_chosen)
+        return services.share_of(self.choice, self.others)
 
     @property
     def is_acting(self) -> bool:
         """Say whether the next reply uses it, as far as the safety gate lets it."""
-        return (
-            self.vector is not None
-            and not self.is_quarantined
-            and self._share > 0
-        )
+        return self.vector is not None and not self.is_quarantined and self._share > 0
 
     @property
     def is_quarantined(self) -> bool:
@@ -66,7 +61,7 @@ def instant_view(person: Person, version: AlignmentVersion | None) -> InstantVie
     return InstantView(
         choice=choice,
         vector=vector,
-        has_chosen=version is not None and any(getattr(version, f"{part}_id") for part in PARTS),
+        others=version.parts if version else (),
         share=round(100 * choice.share),
         evidence=round(100 * vector.strength) if vector else 0,
         limit=round(100 * LIMIT),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -170,20 +171,23 @@ def acts(choice: InstantChoice) -> bool:
     return choice.on and choice.share > 0
 
 
-def share_of(choice: InstantChoice, *, has_chosen: bool) -> float:
-    """Return how much of what the ratings carry acts, 0 to 1: less beside something else, or nothing."""
-    if not acts(choice) or (has_chosen and not choice.beside):
+def share_of(choice: InstantChoice, acting: Collection[str]) -> float:
+    """Return how much of what the ratings carry acts, 0 to 1, beside these parts of the composition.
+
+    Alone all that the person asks for; beside another part less; beside a learned one only if asked to.
+    """
+    learned = set(acting) - {"values"}
+    if not acts(choice) or (learned and not choice.beside):
         return 0.0
-    return choice.share * (BESIDE if has_chosen else 1.0)
+    return choice.share * (BESIDE if acting else 1.0)
 
 
-def part_for(person: Person, *, has_chosen: bool) -> dict[str, Any] | None:
+def part_for(person: Person, acting: Collection[str]) -> dict[str, Any] | None:
     """Return the vector as a part of a composition; None where it does not act.
 
-    `has_chosen`: something else is switched on, too. At most three queries.
+    `acting`: the other parts that are switched on. At most three queries.
     """
-    choice = InstantChoice.of(person)
-    share = share_of(choice, has_chosen=has_chosen)
+    share = share_of(InstantChoice.of(person), acting)
     if share == 0:
         return None
     vector = current(person)

@@ -26,8 +26,8 @@ DEPTHS = (0.33, 0.47, 0.6, 0.73)
 # layer at 0.2: 0.76 with relevance -0.08; four at 0.08: 0.88 and -0.18 without the way to the subject, 0.80
 # and -0.03 with it.
 LIMIT, SUBJECT = 0.08, 0.6
-# How much of it acts beside something else that was learned or stated: both at full strength leave the question
-# (`benchmarks.people`: `both` and `eased_both`).
+# How much of it acts beside an adapter or stated values: both at full strength leave the question
+# (`benchmarks.people`: `both`; `benchmarks.values_together`).
 BESIDE = 0.3
 # The cosine with the true taste, as far as the ratings tell, from which the limit is reached.
 FULL = 0.8

@@ -154,19 +154,23 @@ def test_forgetting_can_be_taken_back_and_new_ratings_count_alone(person, client
     assert services.current(person).weights != before.weights
 
 
-def test_beside_a_chosen_alignment_it_acts_weakly_or_where_that_is_not_wanted_not_at_all(person, client_of):
+def test_beside_what_was_learned_it_acts_weakly_and_only_when_asked(person, client_of):
     rated_turn(person)
     alignment.switch_on(person, learned.artifact(person, "steer"))
-    assert [(p["kind"], p["strength"]) for p in parts(person)] == [("vector", 1.0), ("instant", BESIDE)]
+    assert [part["kind"] for part in parts(person)] == ["vector"]
     client_of(person).post(reverse("instant:choose"), {"on": "on", "beside": "on", "share": 60})
     assert [(p["kind"], p["strength"]) for p in parts(person)] == [("vector", 1.0), ("instant", 0.6 * BESIDE)]
-    page = client_of(person).get(reverse("adapters:alignment")).content.decode()
-    assert "Acts on the next reply" in page
-    client_of(person).post(reverse("instant:choose"), {"on": "on", "share": 60})
-    assert [part["kind"] for part in parts(person)] == ["vector"]
     alignment.switch(person, change="off", vector=None)
     client_of(person).post(reverse("instant:choose"), {"on": "on", "share": 60})
     assert [part["kind"] for part in parts(person)] == ["instant"]
+
+
+def test_beside_stated_values_it_acts_weakly_without_being_asked(person, client_of):
+    rated_turn(person)
+    alignment.switch_on(person, learned.artifact(person, "values"))
+    assert [(p["kind"], p["strength"]) for p in parts(person)] == [("values", 1.0), ("instant", BESIDE)]
+    page = client_of(person).get(reverse("adapters:alignment")).content.decode()
+    assert "Acts on the next reply" in page
 
 
 @pytest.mark.parametrize("share", ["", "-1", "101", "x"])

@@ -100,7 +100,7 @@ def test_the_vector_really_acts_and_is_within_the_limit(engine, person, lenient)
     assert list(sites) == [(layer, "output") for layer in vector.summary["layers"]]
     for tensor, norm in zip(sites.values(), vector.summary["hidden_norms"], strict=True):
         assert 0 < tensor.norm().item() <= LIMIT * norm * 1.001
-    parts = [services.part_for(person, has_chosen=False)]
+    parts = [services.part_for(person, ())]
     plain, steered = queued(person, seed=3), queued(person, seed=3, interventions=parts)
     for reply in (plain, steered):
         generate_reply(str(reply.id))
@@ -111,7 +111,7 @@ def test_the_vector_really_acts_and_is_within_the_limit(engine, person, lenient)
 
 def test_states_are_the_base_models_own_whatever_shaped_the_answer(engine, person, lenient):
     rate(write(asked(person, "Hello")))
-    part = services.part_for(person, has_chosen=False)
+    part = services.part_for(person, ())
     reply = queued(person, seed=5, interventions=[part], system_message="Shout.")
     generate_reply(str(reply.id))
     reply.refresh_from_db()

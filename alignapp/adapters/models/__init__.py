@@ -1,7 +1,7 @@
 """Jobs that learn, artifacts that were learned, and the alignment that is switched on."""
 
 from .alarm import LiveAlarm
-from .alignment import Alignment, AlignmentVersion
+from .alignment import PARTS, Alignment, AlignmentVersion
 from .artifact import Artifact, ReportCard
 from .base_model import KnownModel
 from .job import Job
@@ -10,6 +10,7 @@ from .method import MergeWay, MethodInfo
 from .option import OptionChange
 
 __all__ = [
+    "PARTS",
     "WORTH",
     "Alignment",
     "AlignmentVersion",

@@ -15,7 +15,7 @@ from .artifact import Artifact
 
 STRENGTH: dict[str, Any] = {"default": 1.0, "validators": [MinValueValidator(0.0), MaxValueValidator(1.5)]}
 
-
+PARTS = ("adapter", "vector", "personality", "values")
 COMPOSITION = (
     "use_system_message",
     "adapter",
@@ -61,6 +61,11 @@ class AlignmentVersion(OwnedModel):
 
     def __str__(self) -> str:
         return f"alignment v{self.number}"
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts that an artifact was chosen for."""
+        return tuple(part for part in PARTS if getattr(self, f"{part}_id"))
 
     def composition(self) -> dict[str, Any]:
         """Return the fields that a next version starts from."""
