@@ -26,7 +26,7 @@ ASKED = (("", _("not asked")), ("optional", _("optional")), ("required", _("requ
 # Beyond these a number is a slip of the hand; what the columns hold differs between databases.
 MOST = {"overlap": 1_000, "candidates_shown": MOST_CANDIDATES, "time_limit_seconds": 24 * 3600}
 MOST_INVITED = 100
-FIRST = ("name", "guidelines", "overlap", "invited")
+FIRST, WHO = ("name", "guidelines"), ("overlap", "invited")
 GROUPS: tuple[tuple[str, str | Promise, str | Promise, tuple[str, ...]], ...] = (
     (
         "told", _("What people are told"), _("description, consent, payment, languages"),
@@ -65,6 +65,16 @@ class Way:
     field: forms.BoundField
     lists: Sequence[forms.BoundField]
     is_open: bool
+
+
+class LinesField(forms.CharField):
+    """A list, one a line. A browser ends lines by another sign than we do, which is no change."""
+
+    widget = forms.Textarea(attrs={"rows": 4})
+
+    def to_python(self, value: Any) -> str:
+        """Return the lines with our ends."""
+        return str(super().to_python(value)).replace("\r\n", "\n")
 
 
 def ask_field(name: str) -> str:
@@ -168,11 +178,8 @@ class ProjectForm(forms.ModelForm):
             )
             for key, (label, default) in protocol.lists.items():
                 lines = (now or {}).get(key) or default
-                self.fields[list_name := f"{ask_field(name)}_{key}"] = forms.CharField(
-                    label=str(label),
-                    required=False,
-                    widget=forms.Textarea(attrs={"rows": 4}),
-                    initial="\n".join(lines),
+                self.fields[list_name := f"{ask_field(name)}_{key}"] = LinesField(
+                    label=str(label), required=False, initial="\n".join(lines)
                 )
                 if tuple(lines) != default:
                     self._unusual.add(list_name)
@@ -237,8 +244,12 @@ class ProjectForm(forms.ModelForm):
         return found
 
     def first_fields(self) -> Iterator[forms.BoundField]:
-        """Yield what every project needs."""
+        """Yield what a project is about."""
         yield from (self[name] for name in FIRST if name in self.fields)
+
+    def who_fields(self) -> Iterator[forms.BoundField]:
+        """Yield who judges."""
+        yield from (self[name] for name in WHO if name in self.fields)
 
     def groups(self) -> Iterator[Group]:
         """Yield the other settings, by what they are about."""

@@ -31,10 +31,8 @@ if TYPE_CHECKING:
 
 CHUNK = 500
 ITEM = ("pk", "key", "messages", "language", "source", "licence", "may_train", "extra")
-SUBMISSION = (
-    "assignment__item_id", "pk", "duration_ms", "shown", "assignment__annotator_id",
-    "assignment__submitted_at",
-)  # fmt: skip
+ASSIGNMENT = ("item_id", "pk", "annotator_id", "submitted_at", "state", "repeat_of_id")
+SUBMISSION = ("assignment_id", "pk", "duration_ms", "shown")
 ACT = (
     "submission_id", "candidate_id", "kind", "protocol", "attribute", "score", "thumb", "ranking", "text",
     "spans",
@@ -45,7 +43,7 @@ def of_project(project: Project) -> Iterator[Example]:
     """Yield a project's items as they came in, with the judgements that count.
 
     Attention checks and hidden repeats are left out. A person's judgements may be trained on while their
-    membership says so. Four queries for each chunk of items, and no instances: there may be a million.
+    membership says so. Five queries for each chunk of items, and no instances: there may be a million.
     """
     items = Item.objects.filter(project=project).exclude(purpose=Item.Purpose.ATTENTION)
     rows = items.order_by("created_at", "id").values_list(*ITEM, named=True)
@@ -79,23 +77,34 @@ class _People:
 
 
 def _examples(items: Sequence[Any], people: _People) -> Iterator[Example]:
+    """Yield the examples of one chunk of items.
+
+    Their rows are asked for by ids alone, which an index finds whatever a database knows of its tables (after
+    a large import that may be nothing yet); what does not count is left out here.
+    """
     ids = [item.pk for item in items]
     candidates = Candidate.objects.filter(item__in=ids).order_by("position")
     answers = _by(candidates.values_list("item_id", "pk", "text", "maker", "provider", "extra", named=True))
-    given = {"assignment__state": Assignment.State.SUBMITTED, "assignment__repeat_of": None}
-    current = Submission.objects.current().filter(assignment__item__in=ids, **given)
-    current = current.order_by("assignment__created_at", "assignment_id")
-    submissions = _by(current.values_list(*SUBMISSION, named=True))
-    said = Annotation.objects.filter(submission__in=current.order_by().values("pk"))
+    given = Assignment.objects.filter(item__in=ids).order_by("created_at", "id")
+    judged = _by(
+        one
+        for one in given.values_list(*ASSIGNMENT, named=True)
+        if one.state == Assignment.State.SUBMITTED and one.repeat_of_id is None
+    )
+    current = Submission.objects.current()
+    current = current.filter(assignment__in=[one.pk for of_item in judged.values() for one in of_item])
+    submissions = {one.assignment_id: one for one in current.values_list(*SUBMISSION, named=True)}
+    said = Annotation.objects.filter(submission__in=[one.pk for one in submissions.values()])
     acts = _by(said.order_by("created_at", "id").values_list(*ACT, named=True))
     for item in items:
         of_item = answers[item.pk]
         place = {str(answer.pk): i for i, answer in enumerate(of_item)}
+        pairs = ((one, submissions[one.pk]) for one in judged[item.pk] if one.pk in submissions)
         yield Example(
             item.key,
             tuple(Message(one["role"], one["content"]) for one in item.messages),
             tuple(Answer(one.text, one.maker, one.provider, one.extra) for one in of_item),
-            tuple(_judgement(one, acts[one.pk], place, people) for one in submissions[item.pk]),
+            tuple(_judgement(*pair, acts[pair[1].pk], place, people) for pair in pairs),
             item.extra.get("conversation", ""), item.extra.get("turn", 0), item.language, item.source,
             item.licence, item.may_train, item.extra.get("kept", {}),
         )  # fmt: skip
@@ -109,13 +118,15 @@ def _by(rows: Iterable[Any]) -> dict[uuid.UUID, list[Any]]:
     return found
 
 
-def _judgement(row: Any, acts: Sequence[Any], place: Mapping[str, int], people: _People) -> Judgement:
-    who, at = row.assignment__annotator_id, row.assignment__submitted_at
+def _judgement(
+    assignment: Any, submission: Any, acts: Sequence[Any], place: Mapping[str, int], people: _People
+) -> Judgement:
+    who, at = assignment.annotator_id, assignment.submitted_at
     return Judgement(
         people.name(who),
         tuple(_act(act, act.candidate_id, place) for act in acts),
-        tuple(place[one["candidate"]] for one in row.shown if one["candidate"] in place),
-        row.duration_ms,
+        tuple(place[one["candidate"]] for one in submission.shown if one["candidate"] in place),
+        submission.duration_ms,
         at.isoformat() if at else "",
         people.may_train(who),
     )

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from alignapp.accounts.erase import erase
+from alignapp.annotation import protocols
 from alignapp.annotation.models import Annotation, Assignment, Invitation, Item, Membership, Project
 from alignapp.annotation.services import answers
 from tests.web.annotated import claimed, member_of, pick, project_of
@@ -68,10 +69,11 @@ def test_a_new_project_shows_few_fields_and_the_rest_folded(owner, client_of):
     html = client_of(owner).get(reverse("annotation:new")).content.decode()
     groups = re.findall(r'<details class="card group" id="group-(\w+)" *(open)?', html)
     assert groups == [("told", ""), ("seen", ""), ("given", ""), ("written", "")]
-    shown = html.split("settings-form")[1].split("more-ways")[0]
+    before, after = html.split("settings-form")[1].split("more-ways")
+    shown = before + after.split("</fieldset>")[1].split("<details")[0]
     names = re.findall(r'name="(\w[\w-]*)"', shown)
     asked = ["ask_slider-1-100", "ask_thumb", "ask_pick-1-of-n", "ask_places-with-ties", "ask_free-comment"]
-    assert names[1:] == ["name", "guidelines", "overlap", "invited", *asked]
+    assert names[1:] == ["name", "guidelines", *asked, "overlap", "invited"]
     for name in Project._meta.get_fields():
         if name.name in ("repeat_share", "blind", "temperature", "payment"):
             assert f'name="{name.name}"' in html
@@ -86,6 +88,12 @@ def test_a_group_with_an_error_or_something_typed_stands_open(owner, client_of, 
     opened = re.findall(r'id="group-(\w+)" open', html)
     assert group in opened
     assert f'value="{value}"' in html
+
+
+def test_lists_that_a_browser_sends_back_as_they_came_stay_folded(owner, client_of):
+    types = "\r\n".join(str(one) for one in protocols.get("marked-spans").lists["types"][1])
+    html = new_project(client_of(owner), name="", **{"ask_marked-spans_types": types}).content.decode()
+    assert 'name="ask_marked-spans"' not in html.split("more-ways")[0]
 
 
 def test_settings_that_are_not_as_they_come_stand_open(owner, client_of):
