@@ -51,6 +51,14 @@ def insert(
     _write(f"{connection.ops.quote_name(table.db_table)} ({columns})", ready)
 
 
+def tell_sizes(*tables: type[models.Model]) -> None:
+    """Let PostgreSQL know of many new rows now; until it looks itself it may read whole tables for a few."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            for one in tables:
+                cursor.execute(f"ANALYZE {connection.ops.quote_name(one._meta.db_table)}")
+
+
 def _write(place: str, rows: list[list[Any]]) -> None:
     """Insert rows that are as the database keeps them; `place` is a table with its columns."""
     if not rows:

@@ -34,13 +34,14 @@ from alignapp.annotation.models import (
 from alignapp.annotation.protocols.base import DAY_MS
 from alignapp.annotation.services.items import NewCandidate, NewItem, Placed, places, write_items
 from alignapp.exchange.models import Import, ImportedPerson
-from alignapp.tables import insert, ordered_ids
+from alignapp.tables import insert, ordered_ids, tell_sizes
 from personalization.exchange.fields import scale_back
 from personalization.exchange.neutral import Act, Example, Judgement
 from personalization.exchange.source import LineError
 from personalization.exchange.transfer import Read
 
 BATCH = 500
+MANY = 10_000  # new rows, of which a database that plans by statistics should know at once
 NAMELESS = "somebody"  # who judged where the file does not say
 SEVEN = "scale-1-7"  # the one protocol whose ratings are not kept from 1 to 100
 ACT = ("kind", "protocol", "candidate_id", "attribute", "score", "thumb", "ranking", "text", "spans")
@@ -80,6 +81,8 @@ def commit(
             _store(project, people, list(_examples(batch, done)), done)
         if report:
             report(done)
+    if done.new + done.judgements >= MANY:
+        tell_sizes(Item, Candidate, Assignment, Submission, Annotation)
     return done
 
 

@@ -12,6 +12,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 from django.urls import reverse
 
 from alignapp.accounts.consent import give_consent
@@ -222,6 +223,15 @@ def test_a_batch_takes_as_many_queries_however_many_rows_it_has(project, django_
         bring(project, jsonl(*rows(400, 10)), "trl-preference")
     with django_assert_max_num_queries(10):
         assert len(list(records.of_project(project))) == 410
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite plans without statistics")
+def test_after_a_large_import_the_database_knows_its_sizes(project, monkeypatch):
+    monkeypatch.setattr("alignapp.exchange.rows.MANY", 1)
+    bring(project, jsonl(*({**PAIR, "id": str(n)} for n in range(20))), "trl-preference")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reltuples FROM pg_class WHERE relname = 'annotation_item'")
+        assert cursor.fetchone() == (20,)
 
 
 def test_the_ids_of_imported_answers_do_not_tell_which_came_first(project):
