@@ -307,6 +307,16 @@ def test_a_file_that_nobody_recognises_is_refused_and_leaves_nothing(owner, proj
     assert not list(Path(settings.UPLOAD_DIR).glob("*"))
 
 
+def test_prompts_alone_are_announced_to_be_answered_and_wait_for_it(owner, project, client_of):
+    client = client_of(owner)
+    response = upload(client, project, jsonl({"prompt": "Why?"}, {"prompt": "How?"}))
+    assert "Models write 2 answers to each" in client.get(response.url).content.decode()
+    row = Import.objects.get()
+    client.post(reverse("exchange:commit", args=[row.id]))
+    run_import(str(row.id))
+    assert list(project.items.values_list("is_ready", "taken", "wanted")) == [(False, 0, 1)] * 2
+
+
 def test_an_upload_can_be_thrown_away(owner, project, client_of):
     client = client_of(owner)
     upload(client, project, jsonl(PAIR))
