@@ -30,12 +30,13 @@ class Scope(models.TextChoices):
 
     CHAT = "chat", _("Ask for answers")
     MODELS = "models", _("List models")
+    PROJECTS = "projects", _("Import into and export from projects that you manage")
     # Of people with a role in the operators' panel, and made there (`alignapp.panel.tokens`).
     OPERATE_READ = "operate:read", _("Read what the panel shows")
     OPERATE_ACT = "operate:act", _("Act on artifacts and jobs")
 
 
-PERSONAL = (Scope.CHAT, Scope.MODELS)  # what everybody may give a token
+PERSONAL = (Scope.CHAT, Scope.MODELS, Scope.PROJECTS)  # what everybody may give a token
 
 
 class ApiToken(OwnedModel):

@@ -22,7 +22,7 @@ from alignapp.chat.models import Reply, Turn
 from alignapp.chat.services import delete, stop_turn
 from personalization.errors import AlignError
 
-View = Callable[[HttpRequest, ApiToken], Coroutine[Any, Any, HttpResponseBase]]
+View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]  # (request, token, **what the address names)
 
 
 def endpoint(
@@ -33,11 +33,11 @@ def endpoint(
     def decorate(view: View) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:
         @csrf_exempt
         @wraps(view)
-        async def answer(request: HttpRequest) -> HttpResponseBase:
+        async def answer(request: HttpRequest, **named: Any) -> HttpResponseBase:
             try:
                 if request.method != method:
                     raise ApiError(405, f"This address takes {method} only.")
-                return await view(request, await briefly(lambda: _token_of(request, scope)))
+                return await view(request, await briefly(lambda: _token_of(request, scope)), **named)
             except AlignError as error:
                 return as_response(error)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F
@@ -21,18 +22,29 @@ from django.utils.dateparse import parse_datetime
 
 from alignapp.accounts.models import Person
 from alignapp.annotation.access import Role
-from alignapp.annotation.models import Annotation, Assignment, Item, Membership, Project, Submission
+from alignapp.annotation.models import (
+    Annotation,
+    Assignment,
+    Candidate,
+    Item,
+    Membership,
+    Project,
+    Submission,
+)
 from alignapp.annotation.protocols.base import DAY_MS
-from alignapp.annotation.services.items import NewCandidate, NewItem, add_items
+from alignapp.annotation.services.items import NewCandidate, NewItem, Placed, places, write_items
 from alignapp.exchange.models import Import, ImportedPerson
+from alignapp.tables import insert, ordered_ids, tell_sizes
 from personalization.exchange.fields import scale_back
 from personalization.exchange.neutral import Act, Example, Judgement
 from personalization.exchange.source import LineError
 from personalization.exchange.transfer import Read
 
 BATCH = 500
+MANY = 10_000  # new rows, of which a database that plans by statistics should know at once
 NAMELESS = "somebody"  # who judged where the file does not say
 SEVEN = "scale-1-7"  # the one protocol whose ratings are not kept from 1 to 100
+ACT = ("kind", "protocol", "candidate_id", "attribute", "score", "thumb", "ranking", "text", "spans")
 
 
 @dataclass
@@ -69,6 +81,8 @@ def commit(
             _store(project, people, list(_examples(batch, done)), done)
         if report:
             report(done)
+    if done.new + done.judgements >= MANY:
+        tell_sizes(Item, Candidate, Assignment, Submission, Annotation)
     return done
 
 
@@ -89,39 +103,62 @@ def _examples(batch: Sequence[Read | LineError], done: Committed) -> Iterator[tu
 
 
 def _store(project: Project, people: _People, read: Sequence[tuple[int, Example]], done: Committed) -> None:
-    examples = [example for _line, example in read]
     first: dict[str, Example] = {}
-    for example in examples:
+    for _line, example in read:
         first.setdefault(example.key, example)  # what an item is, its first row says
-    added = add_items(project, map(_item, first.values()))
-    done.new += added.new
-    done.known += len(examples) - added.new
-    items = project.items.filter(key__in={example.key for example in examples})
-    by_key = {item.key: item for item in items.prefetch_related("candidates")}
+    by_key = _known(project, first)
+    new = {key: _item(example) for key, example in first.items() if key not in by_key}
+    known = {one.id for one in by_key.values()}
+    by_key |= zip(new, places(new.values()), strict=True)
+    done.new += len(new)
+    done.known += len(read) - len(new)
     examples = list(_fitted(read, by_key, done))
-    wanted: dict[tuple[uuid.UUID, uuid.UUID], tuple[Item, Judgement]] = {}
     persons = people.of({one.person: one.may_train for example in examples for one in example.judgements})
+    wanted: dict[tuple[str, str], tuple[Placed, Judgement]] = {}
     for example in examples:
+        item = by_key[example.key]
         for one in example.judgements:
-            wanted.setdefault((by_key[example.key].pk, persons[one.person]), (by_key[example.key], one))
+            wanted.setdefault((item.id, persons[one.person]), (item, one))
             done.judgements_known += 1
-    there = Assignment.objects.filter(item__in=by_key.values(), annotator__in=set(persons.values()))
-    for pair in there.values_list("item_id", "annotator_id"):
+    for pair in _judged(known, persons.values()):
         wanted.pop(pair, None)
     done.judgements += len(wanted)
     done.judgements_known -= len(wanted)
+    taken = Counter(item_id for item_id, _person_id in wanted)
+    write_items(project, [(item, by_key[key], taken[by_key[key].id]) for key, item in new.items()])
     _judge(wanted)
+    _take({item_id: count for item_id, count in taken.items() if item_id in known})
+
+
+def _known(project: Project, keys: Collection[str]) -> dict[str, Placed]:
+    """Return those of the items that the project has, by key."""
+    there = dict(project.items.filter(key__in=keys).values_list("pk", "key"))
+    answers: dict[uuid.UUID, list[tuple[str, str, str]]] = {item_id: [] for item_id in there}
+    found = Candidate.objects.filter(item__in=there).order_by(
+        "position"
+    )  # asks nothing when nothing is there
+    for item_id, candidate_id, text, maker in found.values_list("item_id", "pk", "text", "maker"):
+        answers[item_id].append((str(candidate_id), text, maker))
+    return {key: Placed(str(item_id), answers[item_id]) for item_id, key in there.items()}
+
+
+def _judged(items: Collection[str], people: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield which of these people judge which of these items already."""
+    if items:
+        there = Assignment.objects.filter(item_id__in=items, annotator_id__in=set(people))
+        for item_id, person_id in there.values_list("item_id", "annotator_id"):
+            yield str(item_id), str(person_id)
 
 
 def _fitted(
-    read: Sequence[tuple[int, Example]], by_key: Mapping[str, Item], done: Committed
+    read: Sequence[tuple[int, Example]], by_key: Mapping[str, Placed], done: Committed
 ) -> Iterator[Example]:
     """Yield examples whose judgements name the answers as their items have them; others are bad lines.
 
     One row may list the same answers in another order than the row before of the same item.
     """
     for line, example in read:
-        texts = [one.text for one in by_key[example.key].candidates.all()]
+        texts = [text for _id, text, _maker in by_key[example.key].candidates]
         given = [one.text for one in example.answers]
         if given == texts:
             yield example
@@ -164,42 +201,46 @@ def _item(example: Example) -> NewItem:
     )  # fmt: skip
 
 
-def _judge(wanted: dict[tuple[uuid.UUID, uuid.UUID], tuple[Item, Judgement]]) -> None:
-    assignments: list[Assignment] = []
-    submissions: list[Submission] = []
-    acts: list[Annotation] = []
-    places: dict[uuid.UUID, int] = defaultdict(int)
-    now = timezone.now()
+def _judge(wanted: Mapping[tuple[str, str], tuple[Placed, Judgement]]) -> None:
+    now, ids = timezone.now(), ordered_ids()
+    assignments: list[Sequence[Any]] = []
+    submissions: list[Sequence[Any]] = []
+    acts: list[Sequence[Any]] = []
     for (item_id, person_id), (item, judgement) in wanted.items():
+        assignment_id, submission_id = next(ids), next(ids)
         duration = judgement.duration_ms
         duration = None if duration is None else min(max(duration, 0), DAY_MS)
-        ids = [str(candidate.pk) for candidate in item.candidates.all()]
-        order = [ids[i] for i in judgement.order or range(len(ids)) if i < len(ids)]
-        assignment = Assignment(
-            item_id=item_id, annotator_id=person_id, state=Assignment.State.SUBMITTED, order=order,
-            strategy="import", lease_until=now, submitted_at=_moment(judgement.at) or now,
-            active_ms=duration or 0,
-        )  # fmt: skip
-        makers = {str(candidate.pk): candidate.maker for candidate in item.candidates.all()}
-        shown = [{"candidate": one, "maker": makers[one]} for one in order]
-        submission = Submission(assignment=assignment, number=1, duration_ms=duration, shown=shown)
-        assignments.append(assignment)
-        submissions.append(submission)
-        acts += _acts(submission, ids, judgement.acts)
-        places[item_id] += 1
-    Assignment.objects.bulk_create(assignments)
-    Submission.objects.bulk_create(submissions)
-    Annotation.objects.bulk_create(acts)
-    by_count: dict[int, list[uuid.UUID]] = defaultdict(list)
-    for item_id, count in places.items():
+        count = len(item.candidates)
+        shown = [item.candidates[i] for i in judgement.order or range(count) if i < count]
+        order = [candidate_id for candidate_id, _text, _maker in shown]
+        # Where the file does not say how they stood, the row does not either: no side was preferred.
+        known = shown if judgement.order else []
+        makers = [{"candidate": candidate_id, "maker": maker} for candidate_id, _text, maker in known]
+        at = _moment(judgement.at) or now
+        assignments.append((assignment_id, item_id, person_id, order, at, duration or 0))
+        submissions.append((submission_id, assignment_id, duration, makers))
+        answers = [candidate_id for candidate_id, _text, _maker in item.candidates]
+        acts += [(next(ids), submission_id, *act) for act in _acts(answers, judgement.acts)]
+    insert(
+        Assignment, ("id", "item_id", "annotator_id", "order", "submitted_at", "active_ms"), assignments,
+        created_at=now, lease_until=now, state=Assignment.State.SUBMITTED, strategy="import",
+    )  # fmt: skip
+    insert(Submission, ("id", "assignment_id", "duration_ms", "shown"), submissions, created_at=now, number=1)
+    insert(Annotation, ("id", "submission_id", *ACT), acts, created_at=now)
+
+
+def _take(places_of: Mapping[str, int]) -> None:
+    """Count the places that were taken of items that were there before."""
+    by_count: dict[int, list[str]] = defaultdict(list)
+    for item_id, count in places_of.items():
         by_count[count].append(item_id)
     for count, item_ids in by_count.items():
         taken = F("taken") + count
         Item.objects.filter(pk__in=item_ids).update(taken=taken, wanted=Greatest(F("wanted"), taken))
 
 
-def _acts(submission: Submission, ids: Sequence[str], acts: Sequence[Act]) -> Iterator[Annotation]:
-    """Yield the rows of a judgement; of two that say the same of the same, the first counts."""
+def _acts(ids: Sequence[str], acts: Sequence[Act]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a judgement, by `ACT`; of two that say the same of the same, the first counts."""
     said = set()
     for act in acts:
         protocol = act.protocol or act.kind
@@ -210,12 +251,11 @@ def _acts(submission: Submission, ids: Sequence[str], acts: Sequence[Act]) -> It
         score = act.score
         if score is not None and protocol == SEVEN:
             score = scale_back(score, 1, 7)
-        yield Annotation(
-            submission=submission, kind=act.kind, protocol=protocol[:40], candidate_id=about,
-            attribute=act.attribute[:40], score=None if score is None else round(score),
-            thumb=None if act.liked is None else 1 if act.liked else -1,
-            ranking=[[ids[i] for i in tie] for tie in act.ranking] or None,
-            text=act.text, spans=[asdict(span) for span in act.spans] or None,
+        yield (
+            act.kind, protocol[:40], about, act.attribute[:40], None if score is None else round(score),
+            None if act.liked is None else 1 if act.liked else -1,
+            [[ids[i] for i in tie] for tie in act.ranking] or None,
+            act.text, [asdict(span) for span in act.spans] or None,
         )  # fmt: skip
 
 
@@ -233,7 +273,7 @@ class _People:
     def __init__(self, project: Project) -> None:
         self._project = project
 
-    def of(self, agreed: dict[str, bool]) -> dict[str, uuid.UUID]:
+    def of(self, agreed: dict[str, bool]) -> dict[str, str]:
         """Return the accounts of these names; of a new one, whether they agreed to training is kept."""
         names = {name: (name or NAMELESS)[:200] for name in agreed}
         known = self._known(names.values())
@@ -249,9 +289,9 @@ class _People:
             Membership(project=self._project, person=people[name], role=Role.ANNOTATOR, may_train=may)
             for name, may in new.items()
         )
-        known |= {name: person.pk for name, person in people.items()}
+        known |= {name: str(person.pk) for name, person in people.items()}
         return {given: known[name] for given, name in names.items()}
 
-    def _known(self, names: Iterable[str]) -> dict[str, uuid.UUID]:
+    def _known(self, names: Iterable[str]) -> dict[str, str]:
         rows = ImportedPerson.objects.filter(project=self._project, name__in=set(names))
-        return dict(rows.values_list("name", "person_id"))
+        return {name: str(person_id) for name, person_id in rows.values_list("name", "person_id")}

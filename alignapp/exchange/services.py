@@ -17,11 +17,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from alignapp.adapters import dispatch
-from alignapp.annotation.models import Project, Submission
+from alignapp.annotation.models import Project
 from alignapp.exchange.errors import Refused
 from alignapp.exchange.models import Import
 from alignapp.exchange.rows import Committed, commit
-from alignapp.quality.judgements import judgements_of
+from alignapp.quality.judgements import MOST_ITEMS, judgements_of, sample_of
 from alignapp.zipping import Sink
 from personalization.exchange import registry, source, transfer
 from personalization.exchange.card import About, card
@@ -39,7 +39,6 @@ LOOKED_AT = 2_000  # records of a preview
 LOOKING_SECONDS = 5.0
 SHOWN = 5  # first records of a preview
 PIECE = 64 * 1024  # bytes
-AGREEMENT_OF = 5_000  # judgements at most of which a card says how far people agree: they are held in memory
 
 
 def recognise(file: IO[bytes]) -> Format:
@@ -61,7 +60,8 @@ def read(file: IO[bytes], form: Format, *, licence: str, may_train: bool) -> Ite
             record = one.record
             of_row = record.licence or licence
             allowed = record.may_train and may_train and not forbids_training(of_row)
-            one = replace(one, record=replace(record, licence=of_row, may_train=allowed))
+            if (of_row, allowed) != (record.licence, record.may_train):
+                one = replace(one, record=replace(record, licence=of_row, may_train=allowed))
         yield one
 
 
@@ -187,17 +187,17 @@ def about_project(project: Project) -> About:
 
 def _agreement(project: Project) -> dict[str, str]:
     """Return how far people agree with themselves and beyond chance, as the quality page says it."""
-    if Submission.objects.current().filter(assignment__item__project=project).count() > AGREEMENT_OF:
-        return {}
     from personalization.agreement.people import alpha_figure
     from personalization.agreement.repeats import consistency
 
-    asked = [one for one in judgements_of(project) if one.right is None]
+    within = sample_of(project)
+    asked = [one for one in judgements_of(project, within=within) if one.right is None]
     own = consistency(asked)  # of all together: rows of single people would carry their names
     found = {"With oneself, on hidden repeats": own} if own else {}
     found |= {f"Krippendorff's alpha, {row.label}": row.estimate for row in alpha_figure(asked, seed=0).rows}
+    where = "" if within is None else f", on a random sample of {MOST_ITEMS:,} items"
     return {
-        name: f"{one.value:.2f}, 95 % interval {one.low:.2f} to {one.high:.2f} (n = {one.n:,})"
+        name: f"{one.value:.2f}, 95 % interval {one.low:.2f} to {one.high:.2f} (n = {one.n:,}{where})"
         for name, one in found.items()
     }
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from alignapp.annotation.models import Item, Project
 from alignapp.audit.services import record
-from alignapp.quality.judgements import judgements_of
+from alignapp.quality.judgements import judgements_of, sample_of
 from alignapp.quality.models import Adjudication
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def _shares(project: Project) -> dict[str, tuple[float, int]]:
     from personalization.agreement.repeats import same
 
     said: dict[Any, dict[str, Any]] = defaultdict(dict)
-    for one in comparisons(one for one in judgements_of(project) if one.right is None):
+    judgements = judgements_of(project, within=sample_of(project))
+    for one in comparisons(one for one in judgements if one.right is None):
         said[one.judgement.item, one.judgement.name, one.first, one.second][one.judgement.person] = one
     apart: dict[str, list[float]] = defaultdict(list)
     people: dict[str, set[str]] = defaultdict(set)

@@ -15,8 +15,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from alignapp import charts
+from alignapp.annotation import protocols
 from alignapp.annotation.models import Annotation, Assignment, Project
-from alignapp.quality.judgements import judgements_of
+from alignapp.quality.judgements import judgements_of, sample_of, stored
 
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
@@ -48,14 +49,19 @@ class Shown:
     left_out: int
 
 
-def figures_of(project: Project) -> list[dict[str, Any]]:
-    """Return every figure of a project as plain data. Two queries where nothing is new since last time."""
+def figures_of(project: Project, *, in_words: bool = False) -> list[dict[str, Any]]:
+    """Return every figure of a project as plain data. Two queries where nothing is new since last time.
+
+    `in_words`: protocols are called as people call them; otherwise as they are stored, for exports.
+    """
     from personalization.agreement.report import figures
 
-    key = f"quality:{project.pk}:{state_of(project)}"
+    key = f"quality:{project.pk}:{state_of(project)}:{'words' if in_words else 'names'}"
     found: list[dict[str, Any]] | None = cache.get(key)
     if found is None:
-        found = [one.as_dict() for one in figures(judgements_of(project))]
+        call = protocols.label if in_words else stored
+        said = judgements_of(project, call=call, within=sample_of(project))
+        found = [one.as_dict() for one in figures(said)]
         cache.set(key, found, KEPT_SECONDS)
     return found
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+
+from django.db.models import QuerySet
 
 from alignapp.annotation import protocols
 from alignapp.annotation.models import Annotation, Assignment, Item, Project, Submission
@@ -20,12 +22,35 @@ if TYPE_CHECKING:
     from personalization.agreement.judgements import Form, Judgement
 
 BEST_WORST = "best-worst"  # its ranking's middle place holds answers that were not compared
+MOST_ITEMS = 5_000  # on which figures rest: their answers are held in memory
 WORD = re.compile(r"\w+")
 
 
-def judgements_of(project: Project, person: Person | None = None) -> list[Judgement]:
+def stored(protocol: str, attribute: str) -> str:
+    """Return what a protocol is called in tables that leave: its own name."""
+    return f"{protocol} ({attribute})" if attribute else protocol
+
+
+def sample_of(project: Project) -> QuerySet[Item] | None:
+    """Return the items on which figures rest: of very many a random sample that stays the same; None: all.
+
+    An item's id is by chance, so those with the lowest ids are as good as drawn. One query.
+    """
+    judged = project.items.filter(taken__gt=0).order_by("pk").values_list("pk", flat=True)
+    first_left_out = judged[MOST_ITEMS : MOST_ITEMS + 1].first()
+    return project.items.filter(pk__lt=first_left_out) if first_left_out else None
+
+
+def judgements_of(
+    project: Project,
+    person: Person | None = None,
+    *,
+    call: Callable[[str, str], str] = stored,
+    within: QuerySet[Item] | None = None,
+) -> list[Judgement]:
     """Return the current answers to a project's items, of one person or of all, and what was put aside.
 
+    `call` names a protocol and its attribute, if it has one. `within`: only of these items; None: of all.
     Three queries, whatever the number of answers. Free text and marked places are no judgements. A gold item
     counts with those protocols of which its answer is known, an attention check once for all of them.
     """
@@ -36,12 +61,13 @@ def judgements_of(project: Project, person: Person | None = None) -> list[Judgem
     aside = Assignment.objects.filter(item__project=project, state=Assignment.State.DISCARDED)
     if person is not None:
         rows, aside = rows.filter(submission__assignment__annotator=person), aside.filter(annotator=person)
+    if within is not None:
+        rows, aside = rows.filter(submission__assignment__item__in=within), aside.filter(item__in=within)
     rows = rows.select_related(
         "submission__assignment__annotator", "submission__assignment__item", "candidate"
     )
     for act in rows.prefetch_related("submission__assignment__item__candidates").order_by("created_at", "id"):
-        name = f"{act.protocol} ({act.attribute})" if act.attribute else act.protocol
-        acts[act.submission_id, name].append(act)
+        acts[act.submission_id, call(act.protocol, act.attribute)].append(act)
         submissions.setdefault(act.submission_id, act.submission)
     readers = {key: _Reader(one) for key, one in submissions.items()}
     found = [

@@ -24,7 +24,7 @@ PAIR = ({"name": "pick-1-of-n", "required": True}, {"name": "slider-1-100", "req
 FOUR = ({"name": "slider-1-100", "required": True},)
 GOLD = 10  # items of which the right answer is known, for everybody
 OVERLAP = 3
-SHARES = {"repeat_share": 0.05, "gold_share": 0.05}
+SHARES: dict[str, Any] = {"repeat_share": 0.05, "gold_share": 0.05}
 
 
 def make(people: int, items: int) -> dict[str, Any]:

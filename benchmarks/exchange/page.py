@@ -50,12 +50,12 @@ def verdict(found: Mapping[str, Any]) -> str:
 def _page(found: Mapping[str, Any]) -> str:
     rows = "\n".join(
         f"| {one['database']} | {WORDS[one['act']]} | {one['rows']:,} | {one['seconds']:.1f} | "
-        f"{one['rows'] / one['seconds']:,.0f} | {one['peak_mib']:.0f} | {one['idle_mib']:.0f} |"
+        f"{one['rows'] / one['seconds']:,.0f} | {one['peak_mib']:.0f} | {one['idle_mib']:.0f} | "
+        f"{one['load_average']:.1f} |"
         for one in found["measured"]
     )
     most = max(one["rows"] for one in found["measured"])
     where = f"{found['machine']}, commit {found['commit']}"
-    load = max(one["load_average"] for one in found["measured"])
     return f"""# Data in and out: {most:,} rows
 
 {verdict(found)}
@@ -66,25 +66,28 @@ item, two answers, an assignment, a submission and an act. Each act is a process
 rows and at all of them, from an empty database on: *read only* is the library without a database, *import*
 what a worker does, *export* the zip for training.
 
-| database | act | rows | seconds | rows a second | peak MiB | MiB before it began |
-|---|---|---|---|---|---|---|
+| database | act | rows | seconds | rows a second | peak MiB | MiB before it began | load |
+|---|---|---|---|---|---|---|---|
 {rows}
 
 ![Memory](exchange.svg)
 
-An export of at most 5,000 judgements also says how far people agree: that is numpy's and scipy's memory.
+An export also says how far people agree, on a random sample of at most 5,000 items: that is most of its
+memory.
 
-The load average of this machine was up to {load:.1f} meanwhile: with other programs beside, the seconds are
-more than they would be alone; the memory is not touched by that. At these speeds a million rows would take
-{_million(found)} (not measured).
+The load is the machine's average over the last minute of each act: above 1 other programs ran beside, and the
+seconds are more than they would be alone; the memory is not touched by that.{_million(found)}
 """
 
 
 def _million(found: Mapping[str, Any]) -> str:
+    """Return what a million rows would take where they were not measured; nothing where they were."""
     largest = {(one["database"], one["act"]): one for one in found["measured"]}
     said = [
         f"{1_000_000 / one['rows'] * one['seconds'] / 60:.0f} minutes to {act} with {database}"
         for (database, act), one in largest.items()
-        if act != "read"
+        if act != "read" and one["rows"] < 1_000_000
     ]
-    return ", ".join(said)
+    if not said:
+        return ""
+    return f" At these speeds a million rows would take {', '.join(said)} (not measured)."

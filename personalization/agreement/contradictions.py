@@ -65,8 +65,9 @@ def contradictions_figure(judgements: Sequence[Judgement]) -> Figure:
     most = max(overall, key=lambda one: one.disagree.value)
     flagged = [row.label.split(": ")[-1] for row in rows if row.flagged]
     who = f" and ask {listed(flagged)} how they rate" if flagged else ""
+    both = " and ".join(f"“{name}”" for name in most.protocols)
     words = (
-        f"{_between(most)} disagree in {percent(most.disagree)} (a published study found about "
+        f"{both} disagree in {percent(most.disagree)} (a published study found about "
         f"{100 * PUBLISHED:.0f} %), so keep the protocols apart in training{who}."
     )
     return Figure("contradictions", title, words, tuple(rows))

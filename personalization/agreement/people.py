@@ -63,15 +63,15 @@ def _alpha_words(rows: Sequence[Row]) -> str:
     value = decimals(worst.estimate)
     if worst.estimate.value >= RELIABLE:
         return (
-            f"The lowest alpha is {value} for {worst.label}: people judge alike, so fewer need to judge "
+            f"The lowest alpha is {value} for “{worst.label}”: people judge alike, so fewer need to judge "
             "each item."
         )
     if worst.estimate.value >= TENTATIVE:
         return (
-            f"The lowest alpha is {value} for {worst.label}: enough for tentative conclusions, so keep "
+            f"The lowest alpha is {value} for “{worst.label}”: enough for tentative conclusions, so keep "
             "the overlap."
         )
     return (
-        f"The lowest alpha is {value} for {worst.label}: people differ, so see below whether that is "
+        f"The lowest alpha is {value} for “{worst.label}”: people differ, so see below whether that is "
         "taste or noise before you train on all of them together or change the guidelines."
     )

@@ -40,8 +40,7 @@ def card(files: Mapping[str, Export], about: About) -> str:
     parts += [
         _section(
             "Agreement",
-            agreement
-            or ["Nothing tells: nobody was asked twice, no two judged the same, or there is too much."],
+            agreement or ["Nothing tells: nobody was asked twice, and no two judged the same."],
         )
     ]
     parts += [_section("Licences", _licences(files.values()))]

@@ -123,7 +123,8 @@ class Export:
                 self.left_out[NO_CONSENT] += len(record.judgements) - len(agreed)
                 if record.judgements and not agreed:
                     return None
-                record = replace(record, judgements=agreed)
+                if len(agreed) < len(record.judgements):
+                    record = replace(record, judgements=agreed)
             self.languages[record.language or "not said"] += 1
             self.sources[record.source or "not said"] += 1
             for judgement in record.judgements:

@@ -38,6 +38,11 @@ if (!location.pathname.startsWith("/accounts/")) {
   }
 }
 
+// What the browser finds wrong in a folded part could not be shown, and the form would seem to do nothing.
+document.addEventListener("invalid", ({ target }) => {
+  for (let part = target.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
+}, true);
+
 // On the window, so that whoever sends a form by script has said so before. A download leaves the page as it is.
 window.addEventListener("submit", (event) => {
   const form = event.target;

@@ -36,6 +36,7 @@ def make_project(page) -> Project:
     look(page, "annotation-none")
     page.get_by_role("link", name="New project").first.click()
     page.get_by_label("Name").fill("Eggs")
+    page.get_by_text("What people are told").click()
     page.get_by_label("Languages").fill("en")
     look(page, "annotation-settings")
     page.get_by_role("button", name="Make the project").click()

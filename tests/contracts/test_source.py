@@ -89,7 +89,8 @@ def test_the_web_imports_no_torch_and_is_quick():
         "import django; django.setup(); import alignapp.urls, alignapp.asgi, sys\n"
         "heavy = {'torch', 'transformers', 'peft', 'safetensors'} & set(sys.modules)\n"
         "assert not heavy, heavy\nprint(time.process_time())\n"  # not the wall's: other tests run beside
-        "import gc\nassert len(gc.get_objects()) < gc.get_freeze_count() / 10"  # else collections are slow
+        "import gc\nassert len(gc.get_objects()) < gc.get_freeze_count() / 10\n"  # else collections are slow
+        "assert os.environ['OPENBLAS_NUM_THREADS'] == '1'"
     )
     seconds = [
         float(subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True).stdout)

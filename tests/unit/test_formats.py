@@ -265,6 +265,17 @@ def test_thumbs_survive_and_the_wanted_answer_is_the_edit():
     assert [message["content"] for message in row["messages"]] == ["s", "Q", "Better."]
 
 
+def test_prompts_come_without_answers_and_rows_with_answers_are_no_prompts():
+    conversation = (Message("user", "Hi"), Message("assistant", "Hello"), Message("user", "And?"))
+    [back] = read(
+        write([Example("k", conversation, (Answer("A"),), licence="CC0-1.0")], "prompts")[0], "prompts"
+    )
+    assert (back.messages, back.answers, back.licence) == (conversation, (), "CC0-1.0")
+    assert registry.recognise({"prompt": "Why?"}).name == "prompts"
+    assert registry.recognise({"prompt": "Why?", "chosen": "So.", "rejected": "No."}).name == "trl-preference"
+    assert registry.recognise({"prompt": "Why?", "chosen": 3, "rejected": "No."}) is None
+
+
 def test_a_conversation_is_one_prism_row_and_one_tree():
     first = Example("c/0", (Message("user", "Hi"),), (Answer("Hello"), Answer("No")),
                     (Judgement("p", (Act("pick", 0, protocol="pick-1-of-n"),)),), "c", 0)  # fmt: skip

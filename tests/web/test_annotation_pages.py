@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from alignapp.accounts.erase import erase
+from alignapp.annotation import protocols
 from alignapp.annotation.models import Annotation, Assignment, Invitation, Item, Membership, Project
 from alignapp.annotation.services import answers
 from tests.web.annotated import claimed, member_of, pick, project_of
@@ -61,6 +63,72 @@ def test_a_wrong_setting_says_so_and_keeps_what_was_typed(owner, client_of):
     assert b"at least one way to ask" in answer.content
     assert b"Kept" in answer.content
     assert not Project.objects.exists()
+
+
+def test_a_new_project_shows_few_fields_and_the_rest_folded(owner, client_of):
+    html = client_of(owner).get(reverse("annotation:new")).content.decode()
+    groups = re.findall(r'<details class="card group" id="group-(\w+)" *(open)?', html)
+    assert groups == [("told", ""), ("seen", ""), ("given", ""), ("written", "")]
+    before, after = html.split("settings-form")[1].split("more-ways")
+    shown = before + after.split("</fieldset>")[1].split("<details")[0]
+    names = re.findall(r'name="(\w[\w-]*)"', shown)
+    asked = ["ask_slider-1-100", "ask_thumb", "ask_pick-1-of-n", "ask_places-with-ties", "ask_free-comment"]
+    assert names[1:] == ["name", "guidelines", *asked, "overlap", "invited"]
+    for name in Project._meta.get_fields():
+        if name.name in ("repeat_share", "blind", "temperature", "payment"):
+            assert f'name="{name.name}"' in html
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "group"),
+    [("repeat_share", "7", "given"), ("temperature", "0.5", "written"), ("payment", "10 €", "told")],
+)
+def test_a_group_with_an_error_or_something_typed_stands_open(owner, client_of, field, value, group):
+    html = new_project(client_of(owner), languages="", **{field: value, "name": ""}).content.decode()
+    opened = re.findall(r'id="group-(\w+)" open', html)
+    assert group in opened
+    assert f'value="{value}"' in html
+
+
+def test_lists_that_a_browser_sends_back_as_they_came_stay_folded(owner, client_of):
+    types = "\r\n".join(str(one) for one in protocols.get("marked-spans").lists["types"][1])
+    html = new_project(client_of(owner), name="", **{"ask_marked-spans_types": types}).content.decode()
+    assert 'name="ask_marked-spans"' not in html.split("more-ways")[0]
+
+
+def test_settings_that_are_not_as_they_come_stand_open(owner, client_of):
+    project = project_of(owner, blind=False, protocols=[{"name": "marked-spans", "types": ["rude"]}])
+    html = client_of(owner).get(reverse("annotation:settings", args=[project.id])).content.decode()
+    assert re.findall(r'id="group-(\w+)" open', html) == ["seen"]
+    asked = html.split("more-ways")[0]
+    assert 'name="ask_marked-spans"' in asked  # what is asked stands before “More ways to ask”
+    assert re.search(r"<details open>.*?ask_marked-spans_types.*?rude", asked, re.DOTALL)
+    assert "guidelines" not in re.findall(r'name="(\w+)"', html)  # they have versions, on a page of their own
+
+
+def test_guidelines_and_invitations_come_with_a_new_project(owner, client_of):
+    client = client_of(owner)
+    bad = new_project(client, invited="ann@example.org\nnobody")
+    assert bad.status_code == 400
+    assert "“nobody” is no e-mail address." in bad.content.decode()
+    made = new_project(
+        client, guidelines="# Be fair", invited="Ann@example.org, ann@example.org\nbob@example.org"
+    )
+    project = Project.objects.get()
+    assert made.headers["Location"] == reverse("annotation:people", args=[project.id])
+    assert project.guidelines.text == "# Be fair"
+    assert sorted(project.invitations.values_list("email", "role")) == [
+        ("ann@example.org", "annotator"), ("bob@example.org", "annotator"),
+    ]  # fmt: skip
+
+
+def test_people_read_how_it_was_asked_in_words(owner, client_of):
+    project = project_of(owner)
+    assignment = claimed(project.memberships.get())
+    answers.submit(assignment, pick(assignment))
+    html = client_of(owner).get(reverse("annotation:item", args=[assignment.item_id])).content.decode()
+    assert "Pick the best" in html
+    assert "pick-1-of-n" not in html
 
 
 def test_a_queue_without_items_says_so(owner, client_of):

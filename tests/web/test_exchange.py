@@ -12,6 +12,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 from django.urls import reverse
 
 from alignapp.accounts.consent import give_consent
@@ -26,11 +27,13 @@ from alignapp.annotation.models import (
     Submission,
 )
 from alignapp.annotation.services.projects import create_project
+from alignapp.annotation.services.strategies import wins_between_makers
 from alignapp.exchange import records, services
 from alignapp.exchange.models import Import, ImportedPerson
 from alignapp.exchange.rows import commit
 from alignapp.feedback.models import Feedback
 from alignapp.leased import LeaseLost
+from alignapp.quality.figures import figures_of
 from personalization.exchange import registry, transfer
 from personalization.exchange.transfer import Export
 from tests.web.rows import answered_turn, conversation_of
@@ -104,7 +107,7 @@ def test_real_records_come_out_of_the_database_as_they_went_in_and_twice_is_once
 def test_imported_judgements_count_as_submitted_and_take_their_places(project):
     rows = [PAIR, {**PAIR, "person": "bob"}, {**PAIR, "chosen": "No.", "rejected": "Because."}]
     bring(project, jsonl(*rows), "trl-preference")
-    items = list(project.items.order_by("created_at"))
+    items = list(project.items.all())
     assert [(item.taken, item.wanted) for item in items] == [(2, 2), (1, 1)]
     act = Annotation.objects.current().filter(submission__assignment__item=items[0]).first()
     assert (act.kind, act.protocol, act.candidate.text) == ("pick", "pick-1-of-n", "Because.")
@@ -178,6 +181,65 @@ def test_answers_in_another_order_are_the_same_answers_and_others_are_a_bad_line
     assert [act.candidate.text for act in picked] == ["Because.", "No."]
 
 
+def test_where_a_file_does_not_say_how_answers_stood_nobody_preferred_a_side(project):
+    bring(project, jsonl(*({**PAIR, "id": str(n)} for n in range(12))), "trl-preference")
+    figures = {one["key"]: one for one in figures_of(project)}
+    assert figures["left"]["rows"] == []  # the chosen one is written first, which is no preference for it
+    assert figures["progress"]["rows"]
+    rows, export = written(project, "prism-utterances")
+    assert {row["display_position"] for row in rows} == {None}
+    assert not export.picks["ordered"]
+
+
+def test_the_makers_of_imported_answers_count_for_the_active_strategy(project):
+    rated = {
+        "utterance_id": "u", "interaction_id": "i", "conversation_id": "c", "user_id": "ann", "turn": 0,
+        "conversation_type": "unguided", "model_provider": "p", "user_prompt": "Why?",
+    }  # fmt: skip
+    good = rated | {
+        "within_turn_id": 0,
+        "model_name": "good",
+        "model_response": "So.",
+        "score": 90,
+        "if_chosen": True,
+    }
+    bad = rated | {
+        "within_turn_id": 1,
+        "model_name": "bad",
+        "model_response": "No.",
+        "score": 9,
+        "if_chosen": False,
+    }
+    bring(project, jsonl(good, bad), "prism-utterances")
+    assert dict(wins_between_makers(project)) == {("good", "bad"): 1}
+
+
+def test_a_batch_takes_as_many_queries_however_many_rows_it_has(project, django_assert_max_num_queries):
+    def rows(count, first):
+        return [{**PAIR, "id": str(first + n), "person": f"p{n % 7}"} for n in range(count)]
+
+    bring(project, jsonl(*rows(10, 0)), "trl-preference")
+    with django_assert_max_num_queries(15):
+        bring(project, jsonl(*rows(400, 10)), "trl-preference")
+    with django_assert_max_num_queries(10):
+        assert len(list(records.of_project(project))) == 410
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite plans without statistics")
+def test_after_a_large_import_the_database_knows_its_sizes(project, monkeypatch):
+    monkeypatch.setattr("alignapp.exchange.rows.MANY", 1)
+    bring(project, jsonl(*({**PAIR, "id": str(n)} for n in range(20))), "trl-preference")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reltuples FROM pg_class WHERE relname = 'annotation_item'")
+        assert cursor.fetchone() == (20,)
+
+
+def test_the_ids_of_imported_answers_do_not_tell_which_came_first(project):
+    bring(project, jsonl(*({**PAIR, "id": str(n)} for n in range(60))), "trl-preference")
+    first = [item.candidates.order_by("pk")[0].position for item in project.items.all()]
+    assert 10 < sum(first) < 50
+
+
 def test_the_card_says_how_far_people_agree(project):
     rows = [{**PAIR, "id": str(n), "person": who} for n in range(4) for who in ("ann", "bob")]
     rows[0] |= {"chosen": "No.", "rejected": "Because."}
@@ -243,6 +305,16 @@ def test_a_file_that_nobody_recognises_is_refused_and_leaves_nothing(owner, proj
     assert response.status_code == 400
     assert "The format was not recognised (a)" in response.content.decode()
     assert not list(Path(settings.UPLOAD_DIR).glob("*"))
+
+
+def test_prompts_alone_are_announced_to_be_answered_and_wait_for_it(owner, project, client_of):
+    client = client_of(owner)
+    response = upload(client, project, jsonl({"prompt": "Why?"}, {"prompt": "How?"}))
+    assert "Models write 2 answers to each" in client.get(response.url).content.decode()
+    row = Import.objects.get()
+    client.post(reverse("exchange:commit", args=[row.id]))
+    run_import(str(row.id))
+    assert list(project.items.values_list("is_ready", "taken", "wanted")) == [(False, 0, 1)] * 2
 
 
 def test_an_upload_can_be_thrown_away(owner, project, client_of):

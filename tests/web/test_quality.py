@@ -23,11 +23,12 @@ from alignapp.annotation.models import (
     Project,
     Submission,
 )
+from alignapp.annotation.protocols import label
 from alignapp.annotation.services import answers, items, projects
 from alignapp.audit.models import AuditEvent
 from alignapp.quality.differences import decide
 from alignapp.quality.figures import figures_of
-from alignapp.quality.judgements import judgements_of
+from alignapp.quality.judgements import judgements_of, sample_of
 from alignapp.quality.models import Adjudication
 
 pytestmark = pytest.mark.django_db
@@ -90,6 +91,36 @@ def _by_key(project) -> dict:
 
 def _values(figure) -> dict:
     return {row["label"]: row["value"] for row in figure["rows"]}
+
+
+def test_the_page_calls_protocols_as_people_do_and_the_exports_by_their_names(project, owner, client_of):
+    client = client_of(owner)
+    html = client.get(reverse("quality:quality", args=[project.id])).content.decode()
+    assert "Pick the best (nominal)" in html
+    assert "“Pick the best” and “Rating” disagree in" in html
+    for name in ("pick-1-of-n", "slider-1-100"):
+        assert name not in html
+        table = client.get(reverse("quality:export", args=[project.id, "all", "csv"]))
+        assert name in b"".join(table).decode()
+    assert label("their-own") == "Their own"
+    assert label("attributes-1-100", "fluency") == "Attributes (fluency)"
+
+
+def test_figures_of_very_many_items_rest_on_a_sample_and_say_so(project, owner, client_of, monkeypatch):
+    Item.objects.update(taken=2, wanted=2)  # as a claim counts them
+    page = reverse("quality:quality", args=[project.id])
+    assert "random sample" not in client_of(owner).get(page).content.decode()
+    cache.clear()
+    monkeypatch.setattr("alignapp.quality.judgements.MOST_ITEMS", 4)
+    within = sample_of(project)
+    assert within.count() == 4
+    said = judgements_of(project, within=within)
+    assert {one.item for one in said} == {str(pk) for pk in within.values_list("pk", flat=True)}
+    assert _values(_by_key(project)["progress"])["pick-1-of-n"] < 30
+    assert "random sample" in client_of(owner).get(page).content.decode()
+    there = reverse("quality:differences", args=[project.id])
+    assert "random sample" in client_of(owner).get(there).content.decode()
+    assert len(judgements_of(project)) > len(said)  # the exports have all
 
 
 def test_the_figures_say_what_the_annotators_did(project):

@@ -13,6 +13,7 @@ from alignapp.annotation.access import InProjectQuerySet
 from alignapp.owned import OwnedModel
 
 SHORTEST_SECONDS = 5  # of a time limit
+GUIDELINES_CHARACTERS = 100_000
 SHARE = [MinValueValidator(0.0), MaxValueValidator(1.0)]
 
 
@@ -90,7 +91,7 @@ class Guidelines(OwnedModel):
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="guideline_versions")
     number = models.PositiveIntegerField()
-    text = models.TextField(max_length=100_000)
+    text = models.TextField(max_length=GUIDELINES_CHARACTERS)
     note = models.CharField(max_length=300, blank=True)  # what is new in it
 
     objects = InProjectQuerySet.as_manager()  # type: ignore[misc] # the base has a plainer one

@@ -13,7 +13,7 @@ from functools import cache
 from alignapp.annotation.protocols.base import Given, Protocol, Unfit, field_name
 from personalization.errors import AlignError
 
-__all__ = ["Given", "Protocol", "Unfit", "UnknownProtocol", "field_name", "found", "get"]
+__all__ = ["Given", "Protocol", "Unfit", "UnknownProtocol", "field_name", "found", "get", "label"]
 
 
 class UnknownProtocol(AlignError, LookupError):
@@ -42,3 +42,10 @@ def get(name: str) -> Protocol:
     except KeyError:
         near = difflib.get_close_matches(name, found(), n=3, cutoff=0.3) or list(found())
         raise UnknownProtocol(f"There is no protocol “{name}”. Near it: {', '.join(near)}.") from None
+
+
+def label(name: str, attribute: str = "") -> str:
+    """Return what people call a protocol; one that came with a file and is not ours keeps its own words."""
+    one = found().get(name)
+    words = one.label if one else name.replace("-", " ").capitalize()
+    return f"{words} ({attribute})" if attribute else words

@@ -93,6 +93,8 @@ class Protocol(ABC):
     name: ClassVar[str]
     title: ClassVar[str | Promise]
     help: ClassVar[str | Promise]  # one line for annotators
+    called: ClassVar[str | Promise] = ""  # in tables and lists, where the title is a question
+    is_common: ClassVar[bool] = False  # most projects look for it; others are offered under "more"
     # What its values are for statistics: nominal, ordinal or interval; "none" for free text.
     scale: ClassVar[str]
     candidate_template: ClassVar[str] = ""  # asked under each candidate
@@ -101,6 +103,11 @@ class Protocol(ABC):
     needs: ClassVar[int] = 1  # how many candidates it takes
     # Lists that a manager may change, {setting: (label, default)}.
     lists: ClassVar[dict[str, tuple[str | Promise, tuple[str, ...]]]] = {}
+
+    @property
+    def label(self) -> str:
+        """What people call it, away from the answers that it asks about."""
+        return str(self.called or self.title)
 
     @abstractmethod
     def read(self, given: Given) -> list[Annotation]:

@@ -14,6 +14,7 @@ class Comment(Protocol):
     name = "free-comment"
     title = _("Comment")
     help = _("Anything that we should know.")
+    is_common = True
     scale = "none"
     order = 60
     item_template = "annotation/protocols/comment_item.html"

@@ -19,6 +19,8 @@ class Pick(Protocol):
     name = "pick-1-of-n"
     title = _("Which is better?")
     help = _("Pick one, say that they are alike, or that all are bad.")
+    called = _("Pick the best")
+    is_common = True
     scale = "nominal"
     order = 20
     needs = 2

@@ -16,6 +16,7 @@ class Ranking(Protocol):
     name = "places-with-ties"
     title = _("Ranking")
     help = _("Give every answer a place; answers that are alike may share one.")
+    is_common = True
     scale = "ordinal"
     order = 21
     needs = 2

@@ -17,6 +17,7 @@ class Slider(Protocol):
     name = "slider-1-100"
     title = _("Rating")
     help = _("From terrible to perfect.")
+    is_common = True
     scale = "interval"
     order = 10
     candidate_template = "annotation/protocols/slider.html"

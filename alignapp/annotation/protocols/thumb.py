@@ -17,6 +17,7 @@ class Thumb(Protocol):
     name = "thumb"
     title = _("Good or bad")
     help = _("Is this answer good?")
+    is_common = True
     scale = "nominal"
     order = 12
     candidate_template = "annotation/protocols/thumb.html"

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import secrets
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 from django.db.models import F, Value
 from django.db.models.functions import Greatest
+from django.utils import timezone
 
 from alignapp.annotation.models import Assignment, Candidate, Item, Project
+from alignapp.tables import insert, ordered_ids
 
 BATCH = 500
+ITEM = (
+    "id", "created_at", "key", "messages", "language", "source", "licence", "may_train", "purpose",
+    "expected", "extra", "wanted", "taken", "is_ready",
+)  # fmt: skip
+CANDIDATE = ("id", "item_id", "position", "text", "maker", "provider", "composition", "extra")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,14 @@ class Added:
     known: int
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An item that the project has or is about to: its id, each candidate's id, text and maker in order."""
+
+    id: str
+    candidates: Sequence[tuple[str, str, str]]
+
+
 def add_items(project: Project, rows: Iterable[NewItem]) -> Added:
     """Add items in batches, each in one transaction; keys that the project has are left as they are.
 
@@ -63,7 +81,7 @@ def add_items(project: Project, rows: Iterable[NewItem]) -> Added:
         with transaction.atomic():
             there = set(project.items.filter(key__in=unique).values_list("key", flat=True))
             fresh = [row for key, row in unique.items() if key not in there]
-            _add(project, fresh)
+            write_items(project, [(row, placed, 0) for row, placed in zip(fresh, places(fresh), strict=True)])
         new, known = new + len(fresh), known + len(batch) - len(fresh)
     return Added(new, known)
 
@@ -74,38 +92,40 @@ def _batches(rows: Iterable[NewItem]) -> Iterator[tuple[NewItem, ...]]:
         yield batch
 
 
-def _add(project: Project, rows: Sequence[NewItem]) -> None:
-    made = [
-        Item(
-            project=project,
-            key=row.key,
-            messages=list(row.messages),
-            language=row.language,
-            source=row.source,
-            licence=row.licence,
-            may_train=row.may_train,
-            purpose=row.purpose,
-            expected=row.expected,
-            extra=row.extra,
-            wanted=wanted_for(project, row.key, row.purpose),
-            is_ready=bool(row.candidates),
+def places(rows: Iterable[NewItem]) -> Iterator[Placed]:
+    """Yield where each new item goes.
+
+    Its own id is by chance, since annotators' random items are drawn by it; and the candidates' ids, which
+    annotators could see in the page, do not tell in which order the source had them.
+    """
+    ids, chance = ordered_ids(), secrets.SystemRandom()
+    for row in rows:
+        of_item = [next(ids) for _ in row.candidates]
+        chance.shuffle(of_item)
+        answers = zip(of_item, row.candidates, strict=True)
+        yield Placed(str(uuid.uuid4()), [(one_id, one.text, one.maker) for one_id, one in answers])
+
+
+def write_items(project: Project, rows: Sequence[tuple[NewItem, Placed, int]]) -> None:
+    """Write new items where they go, in this order, with how many places of each are taken already."""
+    now, microsecond = timezone.now(), timedelta(microseconds=1)
+    items = [
+        (
+            placed.id, now + number * microsecond, row.key, row.messages, row.language, row.source,
+            row.licence, row.may_train, row.purpose, row.expected, row.extra,
+            max(wanted_for(project, row.key, row.purpose), taken), taken, bool(row.candidates),
         )
-        for row in rows
+        for number, (row, placed, taken) in enumerate(rows)
+    ]  # fmt: skip
+    candidates = [
+        (candidate_id, placed.id, position, text, maker, one.provider, one.composition, one.extra)
+        for row, placed, _taken in rows
+        for position, (one, (candidate_id, text, maker)) in enumerate(
+            zip(row.candidates, placed.candidates, strict=True)
+        )
     ]
-    Item.objects.bulk_create(made)
-    Candidate.objects.bulk_create(
-        Candidate(
-            item=item,
-            position=position,
-            text=one.text,
-            maker=one.maker,
-            provider=one.provider,
-            composition=one.composition,
-            extra=one.extra,
-        )
-        for item, row in zip(made, rows, strict=True)
-        for position, one in enumerate(row.candidates)
-    )
+    insert(Item, ITEM, items, project_id=project.pk)
+    insert(Candidate, CANDIDATE, candidates, created_at=now)
 
 
 def wanted_for(project: Project, key: str, purpose: str) -> int:

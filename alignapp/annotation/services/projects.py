@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -23,12 +24,18 @@ if TYPE_CHECKING:
 DEFAULT_PROTOCOLS = ({"name": "pick-1-of-n", "required": True},)
 
 
-def create_project(person: Person, **fields: Any) -> Project:
-    """Make a project that this person owns; `fields` are its columns."""
+def create_project(
+    person: Person, *, guidelines: str = "", invited: Iterable[str] = (), **fields: Any
+) -> Project:
+    """Make a project that this person owns, with guidelines and annotators' links; `fields` are columns."""
     fields.setdefault("protocols", [dict(one) for one in DEFAULT_PROTOCOLS])
     with transaction.atomic():
         project = Project.objects.create(owner=person, **fields)
         Membership.objects.create(project=project, person=person, role=Role.OWNER)
+        if guidelines.strip():
+            Guidelines.add(project, guidelines)
+        for email in invited:
+            invite(project, Role.ANNOTATOR, email)
     return project
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import random
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -85,10 +85,15 @@ def wins_between_makers(project: Project) -> Counter[tuple[str, str]]:
     picks = Annotation.objects.current().filter(
         submission__assignment__item__project=project, kind="pick", candidate__isnull=False
     )
-    rows = picks.order_by("-created_at").values_list("candidate__maker", "submission__shown")[:LATEST]
-    return Counter(
-        (winner, entry["maker"]) for winner, shown in rows for entry in shown if entry["maker"] != winner
-    )
+    columns = ("candidate__maker", "submission__shown", "submission__assignment__item")
+    rows = list(picks.order_by("-created_at").values_list(*columns)[:LATEST])
+    # Of imported picks it may not be known how the answers stood, but which there were.
+    others: dict[uuid.UUID, list[str]] = defaultdict(list)
+    unknown = {item_id for _winner, shown, item_id in rows if not shown}
+    for item_id, maker in Candidate.objects.filter(item__in=unknown).values_list("item_id", "maker"):
+        others[item_id].append(maker)
+    makers = ((winner, [one["maker"] for one in shown] or others[item_id]) for winner, shown, item_id in rows)
+    return Counter((winner, maker) for winner, seen in makers for maker in seen if maker != winner)
 
 
 def _reason(first: int, second: int) -> str:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from alignapp.annotation import protocols
 from alignapp.annotation.item_form import ItemForm
 from alignapp.annotation.models import Annotation, Assignment, Item
 from alignapp.annotation.rights import managed_project
@@ -37,7 +38,7 @@ def items(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
         words = _("Added.") if added.new else _("The project has this item already.")
         messages.success(request, words, extra_tags="good")
         return redirect("annotation:items", project.id)
-    page = Paginator(project.items.order_by("-created_at", "pk"), PER_PAGE)
+    page = Paginator(project.items.order_by("-created_at", "-pk"), PER_PAGE)
     context = {
         "project": project,
         "form": form,
@@ -69,7 +70,9 @@ def item(request: PersonRequest, item_id: uuid.UUID) -> HttpResponse:
         "project": found.project,
         "item": found,
         "assignments": found.assignments.select_related("annotator"),
-        "annotations": [(act, _words(act, found)) for act in said],
+        "annotations": [
+            (act, protocols.label(act.protocol, act.attribute), _words(act, found)) for act in said
+        ],
     }
     return render(request, "annotation/item.html", context)
 
@@ -84,7 +87,7 @@ def _words(act: Annotation, item: Item) -> str:
     about = _("answer %s") % (act.candidate.position + 1) if act.candidate else _("the item")
     value = act.score or act.thumb or ""
     marks = ngettext("%d mark", "%d marks", len(act.spans)) % len(act.spans) if act.spans else ""
-    parts = [about, act.attribute, str(value), marks, act.text[:300]]
+    parts = [about, str(value), marks, act.text[:300]]
     return ": ".join(part for part in parts if part)
 
 

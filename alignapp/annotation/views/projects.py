@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from alignapp.annotation import forms, pages
 from alignapp.annotation.models import Assignment, Membership, Project
+from alignapp.annotation.project_form import ProjectForm
 from alignapp.annotation.rights import joined, managed_project, own_project
 from alignapp.annotation.services import attention, projects
 from alignapp.answers import PersonRequest, refusal
@@ -35,10 +36,18 @@ def overview(request: PersonRequest) -> HttpResponse:
 def new(request: PersonRequest) -> HttpResponse:
     """Make a project."""
     draft = Project(owner=request.user, protocols=[dict(one) for one in projects.DEFAULT_PROTOCOLS])
-    form = forms.ProjectForm(request.POST or None, instance=draft)
+    form = ProjectForm(request.POST or None, instance=draft)
     if request.method == "POST" and form.is_valid():
         columns = {name: getattr(form.instance, name) for name in (*form.Meta.fields, "protocols")}
-        project = projects.create_project(request.user, **columns)
+        said = form.cleaned_data
+        project = projects.create_project(
+            request.user, guidelines=said["guidelines"], invited=said["invited"], **columns
+        )
+        if said["invited"]:
+            messages.success(
+                request, _("The project is made. Send each person their link."), extra_tags="good"
+            )
+            return redirect("annotation:people", project.id)
         return redirect("annotation:project", project.id)
     return render(request, "annotation/settings.html", {"form": form}, status=400 if form.is_bound else 200)
 
@@ -76,7 +85,7 @@ def project(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
 def settings(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
     """Show and change a project's settings."""
     found = managed_project(request, project_id)
-    form = forms.ProjectForm(request.POST or None, instance=found)
+    form = ProjectForm(request.POST or None, instance=found)
     if request.method == "POST" and form.is_valid():
         projects.change_project(form.instance)
         messages.success(request, _("Saved."), extra_tags="good")

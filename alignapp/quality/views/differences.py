@@ -16,6 +16,7 @@ from alignapp.annotation.rights import managed_project
 from alignapp.answers import PersonRequest
 from alignapp.quality import differences as services
 from alignapp.quality.forms import DecisionForm
+from alignapp.quality.judgements import MOST_ITEMS, sample_of
 
 
 @login_required
@@ -24,7 +25,9 @@ def differences(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
     """List the items that are disputed most."""
     project = managed_project(request, project_id)
     found = services.differences(project)
-    return render(request, "quality/differences.html", {"project": project, "differences": found})
+    sampled = MOST_ITEMS if sample_of(project) is not None else 0
+    context = {"project": project, "differences": found, "sampled": sampled}
+    return render(request, "quality/differences.html", context)
 
 
 @login_required

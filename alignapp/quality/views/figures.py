@@ -15,6 +15,7 @@ from alignapp.annotation.rights import joined_project, managed_project
 from alignapp.answers import PersonRequest, wants_fragment
 from alignapp.quality import exports
 from alignapp.quality.figures import PARTS, consistency_of, figures_of, shown
+from alignapp.quality.judgements import MOST_ITEMS, sample_of
 
 TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 JUDGEMENTS = "judgements"
@@ -26,13 +27,14 @@ KEYS = {"all", JUDGEMENTS, *(key for _part, keys in PARTS for key in keys)}
 def quality(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
     """Show every figure of a project; HTMX asks for the figures alone, again and again."""
     project = managed_project(request, project_id)
-    by_key = {one["key"]: shown(one) for one in figures_of(project)}
+    by_key = {one["key"]: shown(one) for one in figures_of(project, in_words=True)}
     parts = []
     for part, keys in PARTS:
         figures = [by_key[key] for key in keys]
         parts.append((part, [f for f in figures if f.chart], [f for f in figures if not f.chart]))
     template = "quality/_figures.html" if wants_fragment(request) else "quality/quality.html"
-    response = render(request, template, {"project": project, "parts": parts})
+    sampled = MOST_ITEMS if sample_of(project) is not None else 0
+    response = render(request, template, {"project": project, "parts": parts, "sampled": sampled})
     response["Vary"] = "HX-Request, Cookie"
     return response
 
