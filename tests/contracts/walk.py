@@ -39,8 +39,9 @@ def ask(client: Client, method: str, url: str) -> HttpResponseBase:
     cookies = copy.deepcopy(client.cookies)
     with transaction.atomic():
         response = client.generic(method, url, content_type="application/x-www-form-urlencoded")
-        if isinstance(response, FileResponse) and response.file_to_stream:
-            response.file_to_stream.close()  # nobody reads it here to its end
+        if isinstance(response, FileResponse):  # nobody reads it here to its end
+            for close in response._resource_closers:
+                close()
         transaction.set_rollback(True)
     client.cookies = cookies  # signing out is undone too
     return response
