@@ -38,6 +38,21 @@ class Estimate:
         """Return the fields, JSON-ready."""
         return {"value": self.value, "n": self.n, "low": self.low, "high": self.high}
 
+    def as_json(self) -> dict[str, float | None]:
+        """Return the fields with None for an infinite end, which JSON cannot hold."""
+        return {name: value if math.isfinite(value) else None for name, value in self.as_dict().items()}
+
+    @classmethod
+    def of_json(cls, told: Mapping[str, float | None]) -> Estimate:
+        """Return what `as_json` told."""
+        low, high = told["low"], told["high"]
+        return cls(
+            value=float(told["value"] or 0.0),
+            n=int(told["n"] or 0),
+            low=-math.inf if low is None else low,
+            high=math.inf if high is None else high,
+        )
+
 
 def wilson(successes: float, n: int) -> Estimate:
     """Return a share with Wilson's score interval (Wilson 1927). Ties may count as half a success.

@@ -46,7 +46,7 @@ app.conf.update(
         f"workers.tasks.{name}"
         for name in (
             *("train", "generate", "instant", "exchange", "sweep", "verify", "watch", "live"),
-            *("campaigns", "ask", "judge"),
+            *("campaigns", "ask", "judge", "compare"),
         )
     ],
     beat_schedule={

@@ -1,7 +1,8 @@
 """From several adapters to one, proven like any other: verify, merge, seal, prove.
 
 Knows nothing of queues. What proves a merge is what none of its parents learned from: of one person's
-adapters their other conversations, of several people's what their study held out for everybody.
+adapters their other conversations, of several people's what their study held out: all of it for the group's,
+what one person answered of it for the version that they are given.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from django.conf import settings
 from alignapp.adapters import store
 from alignapp.adapters.models import Artifact, Job
 from alignapp.feedback.records import records_for
+from alignapp.studies.giving import check_agreed
 from alignapp.studies.merging import agreed_study
 from personalization.errors import AlignError, NotEnoughData
 from personalization.progress import Progress
@@ -59,6 +61,7 @@ def _parents(job: Job) -> list[Parent]:
             raise AlignError(f"{found[artifact_id]} is out of service now. Choose again.")
     if job.from_project:
         agreed_study(found.values())
+        check_agreed(job)
     return [Parent(found[pk], weight, store.check(found[pk])) for pk, weight in weights.items()]
 
 
@@ -145,14 +148,18 @@ def _merge(work: Work, parents: list[Parent]) -> Artifact:
         )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    made = Artifact.of_job(
-        job,
-        kind=Artifact.Kind.ADAPTER,
-        digest=sealed.digest,
-        size_bytes=sealed.size_bytes,
-        model_revision=work.base.revision,
-        summary={**metrics, "method": job.method, "parameters": described},
-    )
+    try:
+        made = Artifact.of_job(
+            job,
+            kind=Artifact.Kind.ADAPTER,
+            digest=sealed.digest,
+            size_bytes=sealed.size_bytes,
+            model_revision=work.base.revision,
+            summary={**metrics, "method": job.method, "parameters": described},
+        )
+    except Job.DoesNotExist:  # taken back while it was sealed
+        store.discard(sealed.digest, job.person_id)
+        raise
     made.parents.set([parent.artifact for parent in parents])
     return made
 

@@ -71,7 +71,7 @@ def _prove_values(work: Work, artifact: Artifact) -> None:
         results={"values": rows, "safety": safety.as_dict()},
     )
     if artifact.state == Artifact.State.PROVEN and not work.job.base_revision:
-        switch_on(work.job.person, artifact)  # the person asked for it by moving a slider
+        switch_on(work.job.person, artifact, by="worker")  # the person asked for it by moving a slider
 
 
 def _safety_of(work: Work, artifact: Artifact) -> Gate:

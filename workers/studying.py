@@ -16,7 +16,7 @@ from django.db import transaction
 
 from alignapp.adapters import store
 from alignapp.adapters.models import Artifact, Job
-from alignapp.studies.models import Arm, Scores, Study
+from alignapp.studies.models import Arm, Given, Scores, Study
 from alignapp.studies.records import Answered, answered, consenting, mean_of_people, records_of
 from personalization.errors import AlignError, NotEnoughData
 from personalization.records import CLEAR_MARGIN, Pair, Records
@@ -101,9 +101,14 @@ def _keep(arm: Arm, column: str, scores: Scores) -> None:
 
 
 def _study_of(job: Job) -> tuple[Study, Arm | None]:
-    """Return the study of a job, and the person's arm of it; None for the group's job or a merge."""
-    if arm := Arm.objects.select_related("study__project").filter(job=job).first():
+    """Return the study of a job, and the arm of the person that it is for; None for the group's jobs."""
+    arms = Arm.objects.select_related("study__project")
+    if arm := arms.filter(job=job).first():
         return arm.study, arm
+    if given := Given.objects.filter(job=job).first():
+        if arm := arms.filter(study=given.study_id, person=job.person).first():
+            return arm.study, arm
+        raise AlignError("The person is not in the study any more.")
     study = Study.objects.select_related("project").filter(group=job.person, withdrawn_at=None).first()
     if study is None:
         raise AlignError("The project, or the consent to learn from it, is gone.")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # (None: in every project), so that what was learned from several people's rows together goes.
 training_refused = Signal()
 
-VERSION = "2026-11-26.3"
+VERSION = "2026-11-26.4"
 # (heading, text): what is collected, what is trained, who sees it, how to leave.
 TEXT: tuple[tuple[str, str], ...] = (
     (
@@ -34,8 +34,9 @@ TEXT: tuple[tuple[str, str], ...] = (
         "They are personal data, used for nobody else and in no shared model. The one exception you make "
         "yourself: where you take part in a project of several people and tick there that models may be "
         "trained on your answers, those who run it may train one of yours, one of the whole group, and "
-        "what tells which answers the group prefers. How well each way of learning did is counted over "
-        "at least five people, to advise others.",
+        "what tells which answers the group prefers; and where you also tick that, a merge of several of "
+        "its people's adapters, yours among them, may be given to those of them who ticked it too. How "
+        "well each way of learning did is counted over at least five people, to advise others.",
     ),
     (
         "Who can see it",

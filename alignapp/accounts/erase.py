@@ -23,6 +23,7 @@ from django.utils import timezone
 
 from alignapp.accounts.belongings import rows_of
 from alignapp.accounts.models import Erasure, Person
+from alignapp.accounts.wording import counted
 from alignapp.adapters import evictions, remote, store
 from alignapp.adapters.models import Alignment, Artifact, Job
 from alignapp.annotation.services.projects import leave_everything
@@ -65,7 +66,7 @@ def what_goes(person: Person) -> list[tuple[str, int]]:
     """Return the person's kinds of rows, in words, with how many there are of each."""
     not_listed = (AuditEvent, Person)  # the one stays, masked; the other is obvious
     return [
-        (str(model._meta.verbose_name if count == 1 else model._meta.verbose_name_plural), count)
+        (counted(model, count), count)
         for model, rows in rows_of(person)
         if model not in not_listed and (count := rows.count())
     ]

@@ -43,8 +43,9 @@ def export(person: Person) -> IO[bytes]:
         count = sum(_write_table(archive, model, rows) for model, rows in rows_of(person))
         for vector in InstantVector.objects.for_person(person):
             _write_folder(archive, vector, f"vector-from-ratings-{vector.digest[:8]}")
-        missing = [a for a in Artifact.objects.for_person(person) if not _write_artifact(archive, a)]
-        names = "".join(f"\nThe files of {artifact} could not be found." for artifact in missing)
+        theirs = Artifact.objects.for_person(person).select_related("job")
+        absent = ((artifact, _why_absent(archive, artifact)) for artifact in theirs)
+        names = "".join(f"\nThe files of {artifact} {why}." for artifact, why in absent if why)
         archive.writestr("README.txt", README.format(at=timezone.now(), rows=count, missing=names))
     file.seek(0)
     return file
@@ -73,8 +74,12 @@ def _write_table(archive: zipfile.ZipFile, model: type[models.Model], rows: mode
     return count
 
 
-def _write_artifact(archive: zipfile.ZipFile, artifact: Artifact) -> bool:
-    return _write_folder(archive, artifact, f"{artifact.kind}-v{artifact.number}")
+def _why_absent(archive: zipfile.ZipFile, artifact: Artifact) -> str:
+    """Write an artifact's files, or return why they are not in the archive."""
+    if artifact.is_of_several:
+        return "are not in here: other people's adapters are in it, who may take them back"
+    written = _write_folder(archive, artifact, f"{artifact.kind}-v{artifact.number}")
+    return "" if written else "could not be found"
 
 
 def _write_folder(archive: zipfile.ZipFile, artifact: Artifact | InstantVector, name: str) -> bool:

@@ -15,6 +15,7 @@ from alignapp.adapters.models import Alignment, AlignmentVersion, Artifact
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
 
+MAY_COME_BACK = (Artifact.State.PROVEN, Artifact.State.NOT_PROVEN)
 MAY_COME = (Artifact.State.CANDIDATE, Artifact.State.PROVEN)
 
 
@@ -22,8 +23,8 @@ MAY_COME = (Artifact.State.CANDIDATE, Artifact.State.PROVEN)
 class Aliases:
     """The versions of one kind that have a name; each may be missing.
 
-    `previous` is what shaped replies before the active one; `candidate` is the newest
-    one that came after the active one, is in service and was not found unproven.
+    `previous` is what shaped replies before the active one, is in service and intact; `candidate` is the
+    newest one that came after the active one, is in service and was not found unproven.
     """
 
     active: Artifact | None
@@ -42,7 +43,8 @@ def aliases_of(person: Person, kind: str, *, passing_over: Collection[object] = 
     """
     pointer = Alignment.objects.filter(person=person).select_related(f"current__{kind}__report_card").first()
     active: Artifact | None = getattr(pointer.current, kind) if pointer else None
-    earlier = AlignmentVersion.objects.for_person(person).exclude(**{kind: None})
+    earlier = AlignmentVersion.objects.for_person(person)
+    earlier = earlier.filter(**{f"{kind}__state__in": MAY_COME_BACK, f"{kind}__damage": ""})
     if active is not None:
         earlier = earlier.exclude(**{kind: active})
     if passing_over:

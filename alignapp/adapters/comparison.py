@@ -1,4 +1,4 @@
-"""How alike the weight changes of several adapters are, layer by layer: computed by a worker, kept for a day.
+"""What workers compare of several artifacts, kept for a day: weight changes, the same held-out feedback.
 
 Knows nothing of tensors or pages. The result lies in the broker under the artifacts' digests, so that it is
 neither a row to be erased nor wrong after a change: other contents have another digest.
@@ -19,30 +19,33 @@ from alignapp.chat import streams
 
 KEPT_SECONDS = 24 * 3600
 ASKED_SECONDS = 60  # a message that was lost is sent again by whoever looks after that
+# What is compared. Answers to held-out feedback are read by who trains, since weights alone need no model.
+WEIGHTS, HELD_OUT = "weights", "held_out"
 
 
-def compared(artifacts: Sequence[Artifact]) -> dict[str, Any] | None:
-    """Return {"rows": [...]} as `personalization.merging.conflict` has them, of the artifacts by their ids.
+def compared(artifacts: Sequence[Artifact], what: str = WEIGHTS) -> dict[str, Any] | None:
+    """Return what was compared of the artifacts, by their ids; `problem` says why there is nothing.
 
-    None where a worker computes it now: look again in a moment. `problem` says why there is nothing.
+    WEIGHTS gives {"rows": [...]} as `personalization.merging.conflict` has them, HELD_OUT what
+    `personalization.evaluation.versus` tells. None where a worker computes it now: look again in a moment.
     """
-    key = _key(artifacts)
+    key = _key(artifacts, what)
     client = streams.connection()
     try:
         if found := client.get(key):
             return dict(json.loads(str(found)))
         if client.set(f"{key}:asked", 1, nx=True, ex=ASKED_SECONDS):
-            dispatch.wake_for_comparison(",".join(sorted(str(a.pk) for a in artifacts)))
+            dispatch.wake_for_comparison(what, ",".join(sorted(str(a.pk) for a in artifacts)))
     except redis.RedisError:
         return {"rows": [], "problem": "The broker does not answer, so nothing can be compared now."}
     return None
 
 
-def keep(artifacts: Sequence[Artifact], result: dict[str, Any]) -> None:
+def keep(artifacts: Sequence[Artifact], result: dict[str, Any], what: str = WEIGHTS) -> None:
     """Keep a result for the page that waits for it."""
-    streams.connection().set(_key(artifacts), json.dumps(result), ex=KEPT_SECONDS)
+    streams.connection().set(_key(artifacts, what), json.dumps(result), ex=KEPT_SECONDS)
 
 
-def _key(artifacts: Sequence[Artifact]) -> str:
+def _key(artifacts: Sequence[Artifact], what: str) -> str:
     named = " ".join(f"{a.pk} {a.digest}" for a in sorted(artifacts, key=lambda a: str(a.pk)))
-    return f"compared:{hashlib.sha256(named.encode()).hexdigest()}"
+    return f"compared:{what}:{hashlib.sha256(named.encode()).hexdigest()}"

@@ -79,9 +79,14 @@ def wake_for_audit_check(check: AuditCheck) -> None:
     transaction.on_commit(partial(_send, "workers.verify_audit", check.pk, queues.HOUSEKEEPING))
 
 
-def wake_for_comparison(artifact_ids: str) -> None:
-    """Have a worker that can read weights compare these adapters (their ids, joined by commas)."""
-    transaction.on_commit(partial(_send, "workers.compare_weights", artifact_ids, queues.GENERATE))
+def wake_for_comparison(what: str, artifact_ids: str) -> None:
+    """Have a worker compare the "weights" or the "held_out" of these (ids, joined by commas).
+
+    Whoever puts held-out feedback to a model changes how it answers meanwhile, so those who serve do not; and
+    not behind all jobs that wait: a worker takes its queues in turn.
+    """
+    queue = queues.EVALUATE if what == "held_out" else queues.GENERATE
+    transaction.on_commit(partial(_send, f"workers.compare_{what}", artifact_ids, queue))
 
 
 def wake_for_asked(cell_id: str) -> None:

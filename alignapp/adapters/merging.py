@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 
 from alignapp.accounts.consent import has_consent
 from alignapp.adapters import dispatch
-from alignapp.adapters.models import Artifact, Job, MergeWay
+from alignapp.adapters.models import MERGE, Artifact, Job, MergeWay
 from alignapp.audit.services import record
 from alignapp.profiles.services import current_profile
 from personalization.errors import AlignError, UnknownName
@@ -21,7 +21,7 @@ from personalization.errors import AlignError, UnknownName
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
 
-METHOD = "merge"  # of a job; no learning method has this name
+METHOD = MERGE
 MOST_PARENTS = 8
 MAX_WEIGHT = 3.0
 
@@ -77,9 +77,14 @@ def _check_parents(parents: list[Artifact]) -> None:
         raise AlignError(f"Choose 2 to {MOST_PARENTS} adapters to merge, not {len(parents)}.")
     if len({artifact.model_revision for artifact in parents}) > 1:
         raise AlignError("These adapters were made for different base models and cannot be merged.")
-    for artifact in Artifact.objects.select_related("report_card").filter(pk__in=[a.pk for a in parents]):
+    rows = Artifact.objects.select_related("report_card", "job").filter(pk__in=[a.pk for a in parents])
+    for artifact in rows:
         if artifact.kind != Artifact.Kind.ADAPTER:
             raise AlignError(f"{artifact} is no adapter; only adapters can be merged.")
+        if artifact.is_of_several:
+            raise AlignError(
+                f"{artifact} holds several people's adapters; merge these, not what came of them."
+            )
         if not artifact.passed_gate:
             raise AlignError(f"{artifact} is out of service or was not tested for safety; leave it out.")
         if artifact.damage:

@@ -111,9 +111,9 @@ def my_counts(member: Membership) -> dict[str, int]:
 
 
 def what_leaving_takes(member: Membership) -> dict[str, int]:
-    """Return what a member's leaving changes, counted: items held, answers, studies, adapters of their own.
+    """Return what a member's leaving changes, counted: items held, answers, studies, adapters, merges given.
 
-    Four queries.
+    Five queries.
     """
     counts = my_counts(member)
     person, project = member.person, member.project
@@ -124,6 +124,7 @@ def what_leaving_takes(member: Membership) -> dict[str, int]:
         .count(),
         "studies": person.arms.filter(study__project=project, study__withdrawn_at=None).count(),
         "adapters": person.artifacts.filter(job__arm__study__project=project).count(),
+        "given": person.artifacts.filter(job__given__study__project=project).count(),
     }
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from alignapp.audit.models import AuditEvent
+
+if TYPE_CHECKING:
+    from django.db import models
+
 _WORDS: dict[str, Promise] = {
     "account.created": _("Account made"),
+    "account.erased": _("Account and everything of it deleted"),
     "account.exported": _("Everything exported"),
     "account.switched_off": _("Account switched off"),
     "account.switched_on": _("Account switched on"),
@@ -26,6 +34,7 @@ _WORDS: dict[str, Promise] = {
     "artifact.unpinned": _("Adapter or vector no longer kept by an operator"),
     "artifacts.pruned": _("Old versions deleted by rule"),
     "audit.exported": _("Audit record exported"),
+    "backup.restored": _("Backup brought back"),
     "campaign.cancelled": _("Campaign cancelled"),
     "campaign.done": _("Campaign done"),
     "campaign.paused": _("Campaign paused"),
@@ -46,7 +55,9 @@ _WORDS: dict[str, Promise] = {
     "job.reprioritised": _("Learning moved in the queue"),
     "job.retried": _("Learning queued again by an operator"),
     "job.started": _("Learning started"),
+    "merge.given": _("A merge of your project's adapters is made for you"),
     "merge.joined": _("Your adapter of a project merged with others of its people"),
+    "merge.taken_back": _("A merge that you were given is taken back"),
     "merge.started": _("Merge of adapters started by an operator"),
     "model.added": _("Base model put on record"),
     "model.check_asked": _("Check of a base model asked for"),
@@ -81,3 +92,9 @@ _WORDS: dict[str, Promise] = {
 def in_words(verb: str) -> str:
     """Return what happened in words; a verb without any reads as it is: "thing.done" as "thing done"."""
     return str(_WORDS.get(verb) or verb.replace(".", " ").replace("_", " "))
+
+
+def told_of(obj: models.Model, most: int) -> list[tuple[AuditEvent, str]]:
+    """Return the latest events of a row, each with what happened in words. One query."""
+    events = AuditEvent.objects.filter(object_id=str(obj.pk)).order_by("-id")[:most]
+    return [(event, in_words(event.verb)) for event in events]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
-from django.db.models import Avg, Case, Count, Exists, FloatField, OuterRef, When
+from django.db.models import Avg, Case, Count, Exists, FloatField, Max, OuterRef, Sum, When
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
 
@@ -26,6 +26,7 @@ LEVEL = 0.2  # the share of wrong ones among those named, on average: as in `ben
 FEWEST_KNOWN = ceil(1 / LEVEL) - 1  # with fewer nobody can be named, whatever the numbers are
 FEWEST_JUDGED = 6  # blind comparisons of one version
 MOST_KNOWN = 1000  # versions, the latest
+NAMED = 50  # of those whose version can be said to help are kept; the terminal lists all
 Scores = tuple[float, float]
 Of = Enrolment.State
 PASSED = (Of.MOVED, Of.READY, Of.NOT_PROVEN, Of.LOST)
@@ -50,10 +51,41 @@ class Guarantee:
         return self.known >= FEWEST_KNOWN and self.candidates > 0
 
 
+def kept(campaign: Campaign) -> Guarantee:
+    """Return the same of the first ones, worked out where outcomes or judgements are others than before.
+
+    That reads every outcome; whether there are others the database says. Three queries then.
+    """
+    of = _told_of(campaign)
+    if campaign.found.get("of") != of:
+        found = guaranteed(campaign, NAMED)
+        counts = {name: getattr(found, name) for name in ("promoted", "candidates", "known", "helped")}
+        campaign.found = {"of": of, "named": [str(one.pk) for one in found.named], **counts}
+        Campaign.objects.filter(pk=campaign.pk).update(found=campaign.found)
+        return found
+    counts = {name: value for name, value in campaign.found.items() if name not in ("of", "named")}
+    named = campaign.enrolments.filter(pk__in=campaign.found["named"]).select_related("person")
+    return Guarantee(list(named), **counts)
+
+
+def _told_of(campaign: Campaign) -> str:
+    """Return what changes with every outcome, deleted version and blind judgement. Two queries."""
+    sums = {name: Sum(name) for name in ("after", "after_low")}
+    own = _standing(campaign).order_by().aggregate(n=Count("pk"), last=Max("settled_at"), **sums)
+    judged = Judgement.objects.aggregate(n=Count("pk"), last=Max("created_at"))
+    told = (LEVEL, *own.values(), *judged.values())
+    # A database may add floats up in any order, so that the last digits say nothing.
+    return ":".join(f"{one:.9g}" if isinstance(one, float) else str(one) for one in told)
+
+
+def _standing(campaign: Campaign) -> QuerySet[Enrolment]:
+    """Return who passed the gate with a version that was not deleted since."""
+    return _passed(campaign).filter(Exists(Artifact.objects.filter(job=OuterRef("job"))))
+
+
 def guaranteed(campaign: Campaign, most: int | None = None) -> Guarantee:
     """Return whose versions can be said to help, of them the first `most`. At most five queries."""
-    kept = Exists(Artifact.objects.filter(job=OuterRef("job")))  # what was deleted since helps nobody
-    own = _passed(campaign).filter(kept).values_list("pk", "after", "after_low")
+    own = _standing(campaign).values_list("pk", "after", "after_low")
     candidates = [(pk, (after, low or 0.0)) for pk, after, low in own if after is not None]
     known = _known(campaign) if candidates else []
     places = promoted_by_best(

@@ -58,6 +58,8 @@ class Campaign(LeasedModel):
     reason = models.TextField(blank=True)  # why it stopped, or was paused or cancelled
     wave = models.PositiveIntegerField(default=0)  # the current one, from 1
     judged_from = models.DateTimeField(default=timezone.now)  # the rule counts who got through since
+    # Whose versions help as far as was worked out, and from which outcomes and judgements (`guarantee.kept`).
+    found = models.JSONField(default=dict, blank=True)
     started_by = models.CharField(max_length=40)  # a pseudonym, or "terminal"
     finished_at = models.DateTimeField(null=True, blank=True)
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from alignapp.leased import NOBODY, LeasedModel, LeaseLost
 from alignapp.owned import OwnedModel
@@ -141,6 +142,15 @@ class Reply(OwnedModel, LeasedModel):
     def has_ended(self) -> bool:
         """Say whether nothing more will be added to the text."""
         return self.status in self.ENDED
+
+    @property
+    def maker_words(self) -> str:
+        """Say who wrote it. One more draw of the same is told by what shaped it: one maker wrote it, too."""
+        if self.maker != self.Maker.SAMPLING:
+            return self.get_maker_display()
+        shape = self.Maker.SYSTEM_MESSAGE if self.system_message else self.Maker.BASE
+        maker = self.Maker.ALIGNMENT if self.interventions else shape
+        return _("%(maker)s, another draw") % {"maker": maker.label}
 
     @property
     def first_token_seconds(self) -> float | None:

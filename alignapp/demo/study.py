@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from alignapp.adapters.models import Artifact, Job
+from alignapp.adapters.phases import phase_words
 from alignapp.chat.models import Reply
 from alignapp.demo.visitor import Visitor
 from personalization.simulation.people import SimulatedPerson
@@ -91,7 +92,7 @@ def _answers(
 
 
 def _follow(step: str, tell: Tell) -> Callable[[Job], None]:
-    return lambda job: tell(f"{step}: {job.get_phase_display().lower()}", job.progress)
+    return lambda job: tell(f"{step}: {phase_words(job).lower()}", job.progress)
 
 
 def _compare(

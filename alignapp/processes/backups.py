@@ -105,6 +105,8 @@ def restore(folder: Path) -> dict[str, Any]:
             _copy(folder / name, target)
     if (folder / SECRET).exists():
         shutil.copy2(folder / SECRET, settings.VAR_DIR / SECRET)
+        if "ALIGN_SECRET_KEY" not in os.environ:  # what is put on record now is signed by the restored key
+            settings.SECRET_KEY = (settings.VAR_DIR / SECRET).read_text().strip()
     call_command("migrate", verbosity=0, interactive=False)
     manifest["erased_again"] = _erase_again(left)
     _note(manifest)

@@ -131,7 +131,8 @@ class Stack:
 
     def __init__(self, services: Iterable[Service], log_folder: Path, tell: Callable[[str], None]) -> None:
         log_folder.mkdir(parents=True, exist_ok=True)
-        self.children = [Child(service, log_folder, tell) for service in services]
+        self._own = [Child(service, log_folder, tell) for service in services]
+        self.children = list(self._own)  # also those of another stack, which are looked after and not stopped
         self._tell = tell
 
     def start(self) -> None:
@@ -163,11 +164,11 @@ class Stack:
             child.start()
 
     def stop(self) -> None:
-        """Stop all of them, gently at first; nothing of them runs afterwards."""
-        for child in self.children:
+        """Stop all of its own, gently at first; nothing of them runs afterwards."""
+        for child in self._own:
             child.terminate()
         until = time.monotonic() + STOP_SECONDS
-        for child in self.children:
+        for child in self._own:
             child.wait(until)
 
 

@@ -3,7 +3,8 @@
 Whose is what: a person's own adapter belongs to that person, as everything else that was learned from them
 alone. The group's, and the reward models, belong to nobody who can sign in: an account of the study holds
 them, so that no chat can be shaped by them and no page lists them, and they go as a whole when one of those
-in them takes their consent back. So do merges of its people's own adapters (`merging`).
+in them takes their consent back. So do merges of its people's own adapters (`merging`), of which members who
+agreed to it can be given a version of their own (`giving`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 
-from alignapp.adapters.models import Job
+from alignapp.adapters.models import Artifact, Job
 from alignapp.annotation.access import InProjectQuerySet
 from alignapp.annotation.models import Project
 from alignapp.owned import OwnedModel
@@ -46,6 +47,8 @@ class Study(OwnedModel):
     reward_job = models.OneToOneField(
         Job, null=True, blank=True, on_delete=models.SET_NULL, related_name="reward_study"
     )
+    # What the scores of its people came to, and of which scores (`report.kept`): worked out once.
+    found = models.JSONField(default=dict, blank=True)
     # Somebody whose answers were in it took their consent back: nothing of the group is left.
     withdrawn_at = models.DateTimeField(null=True, blank=True)
 
@@ -61,7 +64,7 @@ class Study(OwnedModel):
     def jobs(self) -> models.QuerySet[Job]:
         """Return the group's jobs, also of merges, that of the reward models, and those of its people."""
         mine = models.Q(person__group_of=self) | models.Q(reward_study=self) | models.Q(arm__study=self)
-        return Job.objects.filter(mine)
+        return Job.objects.filter(mine | models.Q(given__study=self))
 
     @property
     def is_open(self) -> bool:
@@ -90,6 +93,30 @@ class Arm(OwnedModel):
         ordering = ("created_at", "id")
         verbose_name, verbose_name_plural = "place in a study", "places in studies"
         constraints = [models.UniqueConstraint(fields=["study", "person"], name="one_arm_of_a_person")]
+
+
+class Given(OwnedModel):
+    """A merge of the group that one member is given: the job that makes a version of it for them alone.
+
+    Whose adapters are in it is kept here, so that it goes as soon as one of them takes that back, whatever
+    became of those adapters and of the group's merge.
+    """
+
+    owner_path = "job__person"
+    project_path = "study__project"
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="given")
+    job = models.OneToOneField(Job, on_delete=models.CASCADE, related_name="given")
+    merge = models.ForeignKey(
+        Artifact, null=True, blank=True, on_delete=models.SET_NULL, related_name="given"
+    )
+    sources = models.ManyToManyField(Arm, related_name="given")
+
+    objects = InProjectQuerySet.as_manager()  # type: ignore[misc] # the base has a plainer one
+
+    class Meta:
+        ordering = ("created_at", "id")
+        verbose_name, verbose_name_plural = "given merge", "given merges"
 
 
 class RewardModel(OwnedModel):

@@ -14,7 +14,7 @@ from alignapp.adapters.models import Artifact, Job
 from alignapp.annotation.models import Project
 from alignapp.studies import reward_page, services
 from alignapp.studies.models import Arm, Study
-from alignapp.studies.report import Compared, Report, report_of
+from alignapp.studies.report import Compared, Report, kept
 
 VERDICTS = {
     "own": gettext_lazy("their own is better"),
@@ -54,7 +54,7 @@ def part(project: Project, study: Study | None) -> dict[str, Any]:
     arms = list(study.arms.select_related("person", "job").order_by("-comparisons", "id"))
     jobs = [study.reward_job, study.group_job, *(arm.job for arm in arms)]
     present = [job for job in jobs if job is not None]
-    found = report_of(arms)
+    found = kept(study, arms)
     return {
         "project": project,
         "study": study,

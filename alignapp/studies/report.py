@@ -1,6 +1,7 @@
 """What a study found: on held-out comparisons, does a person's own adapter beat the group's?
 
-Knows nothing of pages. Computed from the scores that workers kept, so that it grows while jobs run. Per
+Knows nothing of pages. Computed from the scores that workers kept, so that it grows while jobs run, and kept
+with the study until there are others: the tests draw tens of thousands of signs for each person. Per
 person the interval of the paired difference is a bootstrap over the items; whether there is a difference is
 asked by flipping the sign of whole items, and of all people together (Holm). Over everybody it resamples
 items too: it says something of these people and of new items.
@@ -8,8 +9,10 @@ items too: it says something of these people and of new items.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +26,7 @@ SIGNIFICANT = 0.05
 # Fewer held-out items of a person than this decide nothing: flipping five of them, however clear they are,
 # gives no p below 2 / 2^5 = 0.06.
 MIN_CONVERSATIONS = 6
+RULES = 1  # another number works every report out anew, where how that is done changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,23 @@ class Compared:
             "person": self.person,
             "comparisons": self.n,
             "conversations": self.conversations,
-            "accuracy": {arm: _finite(found) for arm, found in self.accuracy.items()},
-            "own_minus_group": _finite(self.difference),
+            "accuracy": {arm: found.as_json() for arm, found in self.accuracy.items()},
+            "own_minus_group": self.difference.as_json(),
             "p": self.p,
             "verdict": self.verdict,
         }
+
+    @classmethod
+    def of_dict(cls, told: Mapping[str, Any]) -> Compared:
+        """Return what `as_dict` told."""
+        return cls(
+            told["person"],
+            told["comparisons"],
+            told["conversations"],
+            {arm: Estimate.of_json(found) for arm, found in told["accuracy"].items()},
+            Estimate.of_json(told["own_minus_group"]),
+            told["p"],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +134,20 @@ def report_of(arms: Sequence[Arm]) -> Report:
     people = [replace(one, p=adjusted.get(one.person, 1.0)) for one in people]
     everything = [outcome for outcomes in by_person.values() for outcome in outcomes]
     return Report(people, _compared("", everything) if everything else None)
+
+
+def kept(study: Study, arms: Sequence[Arm]) -> Report:
+    """Return the report of all of a study's arms, worked out where their scores are others than before."""
+    scores = [[str(arm.person), arm.group_scores, arm.own_scores, arm.judgements] for arm in arms]
+    told = json.dumps([RULES, sorted(scores, key=str)], sort_keys=True)
+    of = hashlib.sha256(told.encode()).hexdigest()
+    if study.found.get("of") != of:
+        report = report_of(arms)
+        people, overall = [one.as_dict() for one in report.people], report.overall
+        study.found = {"of": of, "people": people, "overall": overall.as_dict() if overall else None}
+        Study.objects.filter(pk=study.pk).update(found=study.found)
+    people, overall = study.found["people"], study.found["overall"]
+    return Report([Compared.of_dict(one) for one in people], Compared.of_dict(overall) if overall else None)
 
 
 def outcomes_of(arm: Arm) -> list[Outcome]:
@@ -202,7 +232,3 @@ def _without_false_certainty(found: Estimate) -> Estimate:
     Few alike items are no certainty; how many they are the test of signs counts.
     """
     return replace(found, low=-math.inf, high=math.inf) if found.low == found.high else found
-
-
-def _finite(estimate: Estimate) -> dict[str, float | None]:
-    return {name: value if math.isfinite(value) else None for name, value in estimate.as_dict().items()}

@@ -13,15 +13,30 @@ from alignapp.accounts.consent import training_refused
 from alignapp.accounts.models import Person
 from alignapp.adapters.models import Artifact
 from alignapp.adapters.removal import discard
-from alignapp.annotation.models import Project
+from alignapp.annotation.models import Membership, Project
+from alignapp.annotation.services.projects import sharing_refused
 from alignapp.studies import withdrawal
-from alignapp.studies.models import RewardModel, Study
+from alignapp.studies.models import Given, RewardModel, Study
+
+GONE = "The project that it was made in is gone."
 
 
 @receiver(training_refused)
 def take_out(person: Person, project: Project | None, **_kwargs: Any) -> None:
     """Take a person out of what is learned from a project's people together."""
     withdrawal.withdraw(person, project)
+
+
+@receiver(sharing_refused)
+def take_back_what_was_shared(member: Membership, **_kwargs: Any) -> None:
+    """Nobody keeps a version that somebody's adapter is in who shares no more."""
+    withdrawal.unshare(member)
+
+
+@receiver(pre_delete, sender=Study)
+def take_back_what_was_given(instance: Study, **_kwargs: Any) -> None:
+    """With the study goes who is in which version, so the versions go before it."""
+    withdrawal.take_back(Given.objects.filter(study=instance), GONE)
 
 
 @receiver(post_delete, sender=Study)

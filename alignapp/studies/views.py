@@ -19,7 +19,7 @@ from alignapp.annotation.rights import joined, managed_project
 from alignapp.answers import PersonRequest, refusal, saying_when, status_of, wants_fragment
 from alignapp.studies import pages, services, trying, trying_page
 from alignapp.studies.models import RewardModel, Study
-from alignapp.studies.report import report_of
+from alignapp.studies.report import kept
 from personalization.errors import AlignError
 
 
@@ -126,7 +126,7 @@ def report(request: PersonRequest, study_id: uuid.UUID) -> HttpResponse:
     """Send what a study found as JSON, with people under their pseudonyms."""
     study = _study(request, study_id)
     arms = list(study.arms.select_related("person"))
-    body = json.dumps(report_of(arms).as_dict(study), indent=1, ensure_ascii=False)
+    body = json.dumps(kept(study, arms).as_dict(study), indent=1, ensure_ascii=False)
     response = HttpResponse(body, content_type="application/json")
     response["Content-Disposition"] = f'attachment; filename="study-{study.id}.json"'
     response["Cache-Control"] = "no-store"

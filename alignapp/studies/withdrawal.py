@@ -1,7 +1,8 @@
 """What goes when somebody in a study takes their consent back, leaves, or is erased; and with a study itself.
 
 The group's adapter and the reward models were learned from their rows together with others', so they go as a
-whole: rows, files and what engines hold, by the erasure that people have (`accounts.erase`). A person's own
+whole: rows, files and what engines hold, by the erasure that people have (`accounts.erase`). So do versions
+of its merges that members were given (`giving`), also where somebody only shares no more. A person's own
 adapter stays theirs, as everything learned from them alone does until they delete it; the project's report
 shows it no more.
 """
@@ -14,19 +15,24 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from alignapp.accounts.erase import erase
 from alignapp.accounts.models import Person
 from alignapp.adapters.models import Artifact, Job
 from alignapp.adapters.removal import remove
-from alignapp.studies.models import Arm, Study
+from alignapp.audit.services import record
+from alignapp.studies.models import Arm, Given, Study
 
 if TYPE_CHECKING:
-    from alignapp.annotation.models import Project
+    from django.db.models import QuerySet
+
+    from alignapp.annotation.models import Membership, Project
 
 log = logging.getLogger(__name__)
 WITHDRAWN = "Somebody whose answers were in it does not agree to training any more."
+UNSHARED = "Somebody does not share merges with their adapter any more."
 
 
 def withdraw(person: Person, project: Project | None = None) -> None:
@@ -42,6 +48,23 @@ def withdraw(person: Person, project: Project | None = None) -> None:
             for artifact in Artifact.objects.filter(job__arm=arm):
                 remove(person, artifact, by="system")
         arm.delete()
+
+
+def unshare(member: Membership) -> None:
+    """Take back what a member was given in a project, and every version that their adapter is in."""
+    of_project = Given.objects.filter(study__project=member.project_id)
+    mine = Q(job__person=member.person_id) | Q(sources__person=member.person_id)
+    take_back(of_project.filter(mine).distinct(), UNSHARED)
+
+
+def take_back(given: QuerySet[Given], reason: str) -> None:
+    """Switch off and delete versions that members were given; their jobs go, too, and find no row more."""
+    for one in given.select_related("job__person"):
+        job, person = one.job, one.job.person
+        record("system", "merge.taken_back", job, reason=reason)
+        if artifact := Artifact.objects.filter(job=job).first():
+            remove(person, artifact, by="system")
+        job.delete()
 
 
 def finish_withdrawals() -> None:
@@ -64,9 +87,11 @@ def erase_soon(study: Study) -> None:
 
 
 def _end_group(study: Study) -> None:
+    take_back(Given.objects.filter(study=study), WITHDRAWN)
     # Also where the group is gone already: this person's job may have been put back by an operator.
     for job in study.jobs().exclude(state__in=Job.ENDED):
         job.cancel(WITHDRAWN)
+    Study.objects.filter(pk=study.pk).update(found={})
     if study.withdrawn_at is not None:
         return
     log.info("%s: its group's adapter is withdrawn", study)

@@ -145,11 +145,11 @@ class ReportCard:
     def as_dict(self) -> dict[str, Any]:
         """Return everything, JSON-ready."""
         return {
-            "accuracy": {arm: _finite(estimate) for arm, estimate in self.accuracy.items()},
-            "difference": _finite(self.difference),
+            "accuracy": {arm: estimate.as_json() for arm, estimate in self.accuracy.items()},
+            "difference": self.difference.as_json(),
             "log_likelihood": {
-                "chosen": _finite(self.chosen_change),
-                "rejected": _finite(self.rejected_change),
+                "chosen": self.chosen_change.as_json(),
+                "rejected": self.rejected_change.as_json(),
                 "chosen_sinks": self.chosen_sinks,
             },
             "cost": {
@@ -161,15 +161,15 @@ class ReportCard:
             "writing": self.writing.as_dict() if self.writing else None,
             "calibration": {arm: found.as_dict() for arm, found in self.calibration.items()},
             "evenness": self.evenness.as_dict() if self.evenness else None,
-            "length_bias": _finite(self.length_bias) if self.length_bias else None,
+            "length_bias": self.length_bias.as_json() if self.length_bias else None,
             "comparisons": {
-                arm: {"accuracy": _finite(found.accuracy), "ahead": _finite(found.ahead)}
+                arm: {"accuracy": found.accuracy.as_json(), "ahead": found.ahead.as_json()}
                 for arm, found in self.comparisons.items()
             },
             "ability": self.ability.as_dict() if self.ability else None,
             "tradeoff": self.tradeoff.as_dict() if self.tradeoff else None,
-            "robustness": _finite(self.robustness) if self.robustness else None,
-            "toxicity": _finite(self.toxicity) if self.toxicity else None,
+            "robustness": self.robustness.as_json() if self.robustness else None,
+            "toxicity": self.toxicity.as_json() if self.toxicity else None,
             "samples": self.samples,
             "fresh": self.fresh,
             "n_conversations": self.n_conversations,
@@ -355,8 +355,3 @@ def _more_conversations(accuracy: Estimate, conversations: int) -> list[str]:
     if more is None:
         return []  # no number of conversations decides what is a coin's
     return [f"about {math.ceil(more * conversations / accuracy.n)} more rated conversations could decide it"]
-
-
-def _finite(estimate: Estimate) -> dict[str, float | None]:
-    """Return the fields; an infinite end of an interval becomes None, which JSON can say."""
-    return {k: v if math.isfinite(v) else None for k, v in estimate.as_dict().items()}

@@ -83,7 +83,7 @@ def learn_personality(
         "layers": sorted(layer for layer, _ in vectors.sites),
         "learned_from": len(train),
         "held_out": held_out,
-        "proof": proof(errors, held_out, cost, seed=seed),
+        "proof": {**proof(errors, held_out, cost, seed=seed), "facets": _by_facet(held_out, errors)},
     }
 
 
@@ -99,6 +99,14 @@ def _compared(
         "facet_mean": [abs(given[n] - _facet_mean(n, train, given)) for n in held_out],
         "artifact": _errors(steered[learned], fit.values(train), steered[shown], fit.values(held_out)),
     }
+
+
+def _by_facet(
+    held_out: Sequence[int], errors: Mapping[str, Sequence[float]]
+) -> dict[str, tuple[float, float]]:
+    """Return the base model's and the artifact's error of each facet's one held-out item."""
+    facets = [items()[number - 1].facet for number in held_out]
+    return dict(zip(facets, zip(errors["base"], errors["artifact"], strict=True), strict=True))
 
 
 def _given(answers: Mapping[int, int]) -> dict[int, int]:

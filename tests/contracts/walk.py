@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from django.db import transaction
-from django.http import HttpResponseBase
+from django.http import FileResponse, HttpResponseBase
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
@@ -39,6 +39,9 @@ def ask(client: Client, method: str, url: str) -> HttpResponseBase:
     cookies = copy.deepcopy(client.cookies)
     with transaction.atomic():
         response = client.generic(method, url, content_type="application/x-www-form-urlencoded")
+        if isinstance(response, FileResponse):  # nobody reads it here to its end
+            for close in response._resource_closers:
+                close()
         transaction.set_rollback(True)
     client.cookies = cookies  # signing out is undone too
     return response

@@ -168,7 +168,8 @@ def test_from_answers_to_a_proven_or_unproven_vector(tmp_path):
     assert steps == sorted(steps)
     assert len(result["held_out"]) == len({items()[n - 1].facet for n in result["held_out"]}) == 30
     evidence = result["proof"]
-    assert set(evidence) == {"proven", "verdict", "error", "difference", "cost"}
+    assert set(evidence) == {"proven", "verdict", "error", "difference", "cost", "facets"}
+    assert len(evidence["facets"]) == 30  # one item of each was held out
     assert set(evidence["error"]) == {"base", "always_3", "facet_mean", "artifact"}
     assert all(
         arm["n"] == 30 and arm["low"] <= arm["value"] <= arm["high"] for arm in evidence["error"].values()

@@ -36,7 +36,7 @@ from alignapp.instant import services as instant
 from alignapp.panel.models import AnsweredRequest, RoleGrant, SupportLeave
 from alignapp.profiles.models import InventoryAnswer, ProfileVersion
 from alignapp.quality.differences import decide
-from alignapp.studies.models import Arm, RewardModel, Study
+from alignapp.studies.models import Arm, Given, RewardModel, Study
 from personalization import artifacts
 from tests import judged
 from tests.web import annotated, learned
@@ -175,7 +175,9 @@ def _enrolled(person: Person, job: Job) -> Enrolment:
 def _study(person: Person, project: Project) -> Study:
     """Make a study of the project with this person in it."""
     study = Study.objects.create(project=project, method="dpo")
-    Arm.objects.create(study=study, person=person, comparisons=1)
+    arm = Arm.objects.create(study=study, person=person, comparisons=1)
+    job = Job.objects.create(person=person, method="merge", from_project=True)
+    Given.objects.create(study=study, job=job).sources.add(arm)
     RewardModel.objects.create(
         study=study,
         person=person,

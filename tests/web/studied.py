@@ -36,13 +36,19 @@ def item(key: str, **fields: Any) -> items.NewItem:
 
 
 def annotator(
-    project: Project, name: str, likes: str = LONG, *, may_train: bool = True, **said: Any
+    project: Project,
+    name: str,
+    likes: str = LONG,
+    *,
+    may_train: bool = True,
+    shares: bool = False,
+    **said: Any,
 ) -> Membership:
     """Return the membership of somebody who agreed, and who said of every item what they like."""
     person = Person.objects.create_user(f"{name}@example.org")
     give_consent(person)
     member = Membership.objects.create(project=project, person=person, role=Role.ANNOTATOR)
-    projects.agree(member, may_train=may_train)
+    projects.agree(member, may_train=may_train, shares=shares)
     for one in project.items.order_by("key"):
         says(one, person, likes, **said)
     return member

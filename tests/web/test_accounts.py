@@ -207,7 +207,7 @@ def test_colours_are_kept_by_the_browser(owner, client_of):
 def test_the_account_page_says_what_operators_did(owner, other, client_of):
     record(other, "account.switched_off", owner, reason="a mistake")
     page = client_of(owner).get(reverse("account")).content.decode()
-    assert f"operator {other.pseudonym}" in page
+    assert f'operator <span class="nowrap">{other.pseudonym}</span>' in page
     assert other.email not in page
 
 

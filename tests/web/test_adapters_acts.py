@@ -130,6 +130,22 @@ def test_a_bad_adapter_is_quarantined_and_the_previous_one_takes_its_place(owner
     assert not verify_chain()
 
 
+@pytest.mark.parametrize("wrong", ["quarantined", "damaged"])
+def test_a_rollback_passes_over_a_version_that_may_not_come_back(wrong, owner, operator):
+    first, second, third = (learned.artifact(owner) for _ in range(3))
+    for artifact in (first, second, third):
+        acts.promote(operator, artifact, "proven")
+    if wrong == "damaged":
+        acts.roll_back(operator, third, "another look")
+        (store.folder_of(third) / "adapter_model.safetensors").write_bytes(b"planted")
+        acts.verify(third)
+    else:
+        acts.quarantine(operator, third, "complaints")
+    found = aliases_of(owner, "adapter")
+    assert (found.active, found.previous) == (second, first)
+    assert acts.roll_back(operator, second, "complaints, too") == first
+
+
 def test_a_rollback_that_fails_on_the_way_changes_nothing(owner, operator):
     artifact = learned.artifact(owner)
     with pytest.raises(AlignError, match="not active"):

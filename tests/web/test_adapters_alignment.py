@@ -174,5 +174,7 @@ def test_what_changes_something_takes_only_posts(owner, client_of, name: str) ->
 def test_the_history_tells_what_an_operator_switched_from_what_one_switched_oneself(owner, other, client_of):
     services.switch_on(owner, learned.artifact(owner))
     services.switch_on(owner, learned.artifact(owner), by=other)
+    services.switch_on(owner, learned.artifact(owner), by="worker")
     html = client_of(owner).get(PAGE).content.decode()
-    assert (html.count("by an operator, "), html.count("by you, ")) == (1, 1)
+    told = [html.count(f"{by}, <time") for by in ("by an operator", "by you", "by itself")]
+    assert told == [1, 1, 1]

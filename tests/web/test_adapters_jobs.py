@@ -93,6 +93,17 @@ def test_a_running_job_shows_phase_progress_time_and_curves(owner, client_of) ->
     assert not re.search(r"\sstyle=|\son[a-z]+=", html)
 
 
+def test_a_job_that_reads_no_feedback_does_not_speak_of_it(owner, client_of) -> None:
+    for method, words in (("values", "what is stated"), ("pas", "the answers to"), ("merge", "the adapters")):
+        for state in (Job.State.RUNNING, Job.State.DONE):
+            job = Job.objects.create(person=owner, method=method, state=state, phase=Job.Phase.DATA)
+            html = page(client_of(owner), job)
+            assert f"Reading {words}" in html
+            assert "Reading the feedback" not in html
+    running = client_of(owner).get(reverse("adapters:alignment")).content.decode()
+    assert "Reading what is stated" in running
+
+
 def test_the_polled_part_is_the_same_address_and_varies_on_the_header(owner, client_of) -> None:
     job = job_of(owner)
     url = reverse("adapters:job", args=[job.id])

@@ -56,6 +56,21 @@ def test_what_is_restored_is_what_was_backed_up(rows, owner, other, tmp_path):
     assert verify_chain() == []
 
 
+def test_on_a_fresh_host_the_restored_key_signs_what_is_done_next(rows, settings, tmp_path, monkeypatch):
+    monkeypatch.delenv("ALIGN_SECRET_KEY", raising=False)
+    settings.VAR_DIR = tmp_path / "var"
+    settings.VAR_DIR.mkdir()
+    (settings.VAR_DIR / "secret_key").write_text(settings.SECRET_KEY)
+    old = settings.SECRET_KEY
+    backups.back_up(tmp_path / "kept")
+    settings.SECRET_KEY = "made at the first start of the new host"
+    (settings.VAR_DIR / "secret_key").write_text(settings.SECRET_KEY)
+    backups.restore(tmp_path / "kept")
+    assert old == settings.SECRET_KEY
+    assert verify_chain() == []
+    assert store.check(Artifact.objects.get(pk=rows.artifact.pk))
+
+
 def test_a_backup_that_was_touched_is_refused_and_nothing_is_replaced(rows, owner, tmp_path):
     folder = tmp_path / "kept"
     backups.back_up(folder)

@@ -40,6 +40,8 @@ def test_a_first_message_gets_as_many_different_candidates_as_the_person_wants(w
     assert {r.status for r in replies} == {"queued"}
     assert all(r.system_message == ("" if r.maker == "base" else "You answer briefly.") for r in replies)
     assert turn.is_blind
+    drawn_again = {r.maker_words for r in replies if r.maker == "sampling"}
+    assert drawn_again == {"With your system message, another draw"}
 
 
 def test_without_candidates_the_most_personal_maker_answers_alone_and_openly(with_message):
@@ -53,6 +55,7 @@ def test_an_unpersonalised_conversation_asks_the_base_model_only(with_message):
     turn = services.start_turn(conversation_of(with_message, personalised=False), "Hello")
     assert {r.system_message for r in turn.replies.all()} == {""}
     assert Counter(r.maker for r in turn.replies.all()) == {"base": 1, "sampling": 3}
+    assert {r.maker_words for r in turn.replies.all()} == {"Base model", "Base model, another draw"}
 
 
 def test_the_order_shown_is_drawn(with_message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from datetime import timedelta
@@ -218,7 +219,7 @@ def test_the_broker_may_be_away(owner, settings):
 
 def test_a_running_job_loses_its_lease(owner):
     everything_of(owner)
-    job = Job.claim(Job.objects.get(state="queued").pk, "worker")
+    job = Job.claim(Job.objects.get(state="queued", method="steer").pk, "worker")
     erase(owner)
     with pytest.raises(Exception, match="belongs to somebody else"):
         job.renew()
@@ -234,7 +235,10 @@ def test_deleting_asks_for_the_password_and_for_the_address(owner, client):
     client.get(page)
     client.post(reverse("account_reauthenticate"), {"password": PASSWORD, "next": page})
     assert Person.objects.filter(pk=owner.pk).exists()  # the early POST was not kept
-    assert "conversation" in client.get(page).content.decode()
+    html = client.get(page).content.decode()
+    assert "conversation" in html
+    assert "acts of feedback" in html
+    assert not re.search(r"replys|feedbacks|states</li>", html)  # the rows' own names, made plural by rule
     wrong = client.post(page, {"email": "somebody@example.org"})
     assert wrong.status_code == 400
     assert "not the address of this account" in wrong.content.decode()

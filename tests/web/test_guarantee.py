@@ -12,7 +12,8 @@ from django.urls import reverse
 
 from alignapp.accounts.models import Person
 from alignapp.adapters.models import Artifact, Judgement
-from alignapp.campaigns.guarantee import FEWEST_JUDGED, guaranteed
+from alignapp.campaigns import guarantee
+from alignapp.campaigns.guarantee import FEWEST_JUDGED, guaranteed, kept
 from alignapp.campaigns.models import Campaign, Enrolment
 from tests.web import learned
 from tests.web.operating import signed_in_with
@@ -101,11 +102,30 @@ def test_the_page_says_who_or_what_it_takes_and_tells_no_address(django_assert_m
     assert "anna@example.org" not in page
 
 
+def test_it_is_worked_out_once_until_an_outcome_a_version_or_a_judgement_is_another(monkeypatch):
+    known = [version(f"known{i}", 0.8 if i % 2 else 0.45) for i in range(10)]
+    for i, one in enumerate(known):
+        judge(one, helps=bool(i % 2))
+    made = campaign(anna=(Of.MOVED, 0.85), bert=(Of.READY, 0.86))
+    first = kept(made)
+    assert (first.promoted, first.known) == (2, 10)
+    made.refresh_from_db()
+    monkeypatch.setattr(guarantee, "guaranteed", None)
+    assert kept(made) == first
+    monkeypatch.undo()
+    judge(version("another", 0.9), helps=True)
+    assert kept(made).known == 11
+    made.enrolments.get(person__email="anna@example.org").job.artifact.delete()
+    assert [row.person.email for row in kept(made).named] == ["bert@example.org"]
+    made.enrolments.filter(person__email="bert@example.org").update(state=Of.LOST, after=0.3)
+    assert kept(made).promoted == 0
+
+
 def test_the_page_lists_the_first_ones_and_the_terminal_all(monkeypatch):
     for i in range(10):
         judge(version(f"known{i}", 0.8 if i % 2 else 0.45), helps=bool(i % 2))
     made = campaign(anna=(Of.MOVED, 0.85), bert=(Of.READY, 0.86), carl=(Of.LOST, 0.3))
-    monkeypatch.setattr("alignapp.panel.pages.campaigns.NAMED", 1)
+    monkeypatch.setattr("alignapp.campaigns.guarantee.NAMED", 1)
     operator = signed_in_with("operator", Person.objects.create_user("op@example.org", "a long pass phrase"))
     page = operator.get(reverse("panel:campaign", args=[made.pk])).content.decode()
     section = page[page.index('id="guarantee"') :]

@@ -132,6 +132,9 @@ class TestLists:
         assert figures["levels"]["artifacts_proven"] == 1
         assert figures["queues_without_worker"] == ["generate", "housekeeping"]
         assert figures["trend"]["people"][0]["mean"] == Person.objects.count()
+        assert figures["trend"].keys() > {"people", "workers"}
+        asked = operator.ask("overview?trend_of=people&trend_of=no_such").json()["trend"]
+        assert asked == {"people": figures["trend"]["people"], "no_such": []}
         assert [(w["name"], w["alive"]) for w in operator.ask("workers").json()] == [("training@here", True)]
         person = operator.ask(f"people/{owner.pseudonym}").json()
         assert (person["active"], person["alignment_version"]) == ([str(artifact.pk)], 1)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from io import StringIO
 
 import pytest
+from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
 
@@ -16,13 +19,14 @@ from alignapp.adapters.models import Artifact, Job, MergeWay
 from alignapp.audit.models import AuditEvent
 from tests.web import learned
 from tests.web.operating import signed_in_with
+from tests.web.programs import operators_program
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def operator():
-    return signed_in_with("operator", Person.objects.create_user("op@example.org", "a long pass phrase"))
+    return signed_in_with("operator", Person.objects.create_user("me@example.org", "a long pass phrase"))
 
 
 def act(client, artifact, name, reason="because"):
@@ -109,18 +113,70 @@ def test_dangerous_acts_ask_for_the_code_again(owner):
     assert active_ids({owner.pk}) == set()
 
 
+def test_what_the_gate_objects_to_is_not_offered_to_be_restored(operator, owner):
+    unsafe, put_aside = learned.artifact(owner, safe=False), learned.artifact(owner)
+    act(operator, put_aside, "quarantine")
+    for artifact, is_offered in ((unsafe, False), (put_aside, True)):
+        artifact.refresh_from_db()
+        assert artifact.state == "quarantined"
+        page = operator.get(reverse("panel:adapter", args=[artifact.pk])).content.decode()
+        assert (reverse("panel:adapter_act", args=[artifact.pk, "restore"]) in page) == is_offered
+
+
+def test_whoever_must_enter_the_password_is_told_before_a_reason_is_typed(owner):
+    stale = Person.objects.create_user("stale@example.org", "a long pass phrase")
+    page = signed_in_with("operator", stale, fresh=False).get(
+        reverse("panel:adapter", args=[learned.artifact(owner).pk])
+    )
+    assert "Enter your password first, to act" in page.content.decode()
+    assert "Quarantine" not in page.content.decode()
+
+
 def test_several_are_compared_and_a_worker_fills_the_heat_map_in(operator, owner):
     one, two = learned.artifact(owner), learned.artifact(owner)
     url = f"{reverse('panel:compare')}?id={one.pk}&id={two.pk}"
     html = operator.get(url).content.decode()
     assert "A worker compares the weights" in html
     assert html.count("68 %") == 2
+    assert "20.0 → 21.0" in html  # what each costs
+    assert "Safety gate" in html
     row = {"layer": 3, "first": 0, "second": 1, "cosine": -0.5, "sign_conflict": 0.8, "overlap": 0.1}
     comparison.keep([one, two], {"rows": [row]})
     part = operator.get(url + "&part=weights").content.decode()
     assert "pull-2" in part
     assert "-0.50" in part
     assert operator.get(reverse("panel:compare"), {"id": "x"}).status_code == 404
+
+
+def measured(value: float, low: float | None = None, high: float | None = None) -> dict:
+    return {"value": value, "n": 12, "low": low, "high": high}
+
+
+def test_the_same_held_out_comparisons_are_put_to_all_of_one_person_by_a_worker(operator, owner, other):
+    one, two = sorted([learned.artifact(owner), learned.artifact(owner)], key=lambda a: str(a.pk))
+    url = f"{reverse('panel:compare')}?id={one.pk}&id={two.pk}"
+    assert "A training worker puts the same comparisons" in operator.get(url).content.decode()
+    differences = [
+        {"first": i, "second": j, "gain": measured(0.25, 0.1, 0.4), "p": 0.012}
+        for i, j in ((0, 1), (0, 2), (1, 2))
+    ]
+    accuracy = [measured(0.5, 0.3, 0.7), measured(0.75, 0.5, 0.9), measured(1.0)]
+    found = {"conversations": 6, "accuracy": accuracy, "differences": differences}
+    comparison.keep([one, two], found, comparison.HELD_OUT)
+    part = operator.get(url + "&part=held_out").content.decode()
+    assert "12 clear comparisons of 6 conversations that taught none of them" in part
+    assert f"{two} minus {one}" in part
+    assert "hx-get" not in part
+    theirs = learned.artifact(other)
+    html = operator.get(f"{url}&id={theirs.pk}").content.decode()
+    assert "same held-out" not in html  # nothing is held out for two people
+    comparison.keep([one, two], {"rows": []})
+    told = operators_program().ask(f"artifacts/compare?artifact={one.pk}&artifact={two.pk}").json()
+    assert told["waits"] == []
+    assert told["held_out"]["pairs"][2]["points"] == "+25"
+    out = StringIO()
+    call_command("adapters", "compare", str(two.pk), str(one.pk), "--wait", "0", "--json", stdout=out)
+    assert json.loads(out.getvalue())["held_out"] == told["held_out"]
 
 
 def test_a_merge_is_queued_with_a_reason_and_what_was_typed_stays_where_it_is_refused(operator, owner):

@@ -12,7 +12,7 @@ from alignapp.adapters import acts, comparison, store
 from alignapp.adapters.models import Artifact, Job, MergeWay
 from alignapp.audit.services import events_about
 from alignapp.chat.models import Conversation
-from alignapp.studies import services
+from alignapp.studies import giving, services
 from alignapp.studies.merging import start_merge
 from personalization.artifacts import seal
 from personalization.errors import AlignError
@@ -24,8 +24,9 @@ from tests.web import learned, studied
 from tests.workers.test_jobs import person_with_pairs
 from workers.engines import base_for_process
 from workers.signals import register_ways
+from workers.tasks.compare import compare_held_out, compare_weights
 from workers.tasks.train import run_job
-from workers.tasks.verify import compare_weights, verify_artifacts
+from workers.tasks.verify import verify_artifacts
 
 pytestmark = [pytest.mark.broker, pytest.mark.django_db(transaction=True)]
 
@@ -105,6 +106,16 @@ def test_two_adapters_become_one_that_is_proven_on_what_neither_saw(engine):
     rows = comparison.compared([made, parents[1]])["rows"]
     assert {(row["first"], row["second"]) for row in rows} == {(0, 1)}
     assert all(-1 <= row["cosine"] <= 1 for row in rows)
+    # On what taught none of both: the conversations that the merge was proven on, by more than one judge.
+    assert comparison.compared([made, parents[1]], comparison.HELD_OUT) is None
+    compare_held_out(",".join(ids))
+    found = comparison.compared([made, parents[1]], comparison.HELD_OUT)
+    assert found["conversations"] == len(job.split["held_out"])
+    assert len(found["accuracy"]) == 3
+    assert found["accuracy"][0]["n"] >= found["conversations"]
+    assert [(d["first"], d["second"]) for d in found["differences"]] == [(0, 1), (0, 2), (1, 2)]
+    compare_held_out(f"{parents[0].pk},{parents[1].pk}")  # one of them was planted
+    assert "were changed" in comparison.compared(parents, comparison.HELD_OUT)["problem"]
     verify_artifacts()
     assert set(Artifact.objects.exclude(damage="")) == {parents[0]}
 
@@ -115,7 +126,7 @@ def test_a_groups_merge_is_proven_on_what_its_study_held_out_and_goes_with_one_c
     learned.methods()
     project = studied.project_of(Person.objects.create_user("owner@example.org"), count=8)
     for name in ("anna", "bert", "carl"):
-        studied.annotator(project, name)
+        studied.annotator(project, name, shares=True)
     study = services.start(project.memberships.get(role="owner"), "dpo")
     arms = list(study.arms.select_related("job", "person"))
     parents = {made_by(arm.job, seed): 1.0 for seed, arm in enumerate(arms)}
@@ -135,6 +146,18 @@ def test_a_groups_merge_is_proven_on_what_its_study_held_out_and_goes_with_one_c
     assert store.check(made)["parents"] == sorted(parent.digest for parent in parents)
     for arm in arms:
         assert events_about(arm.person).filter(verb="merge.joined", reason="what they share").exists()
+
+    given, *_others = giving.give("terminal", made, "they asked for it")
+    run_job(str(given.id))
+    given.refresh_from_db()
+    assert (given.state, given.reason) == (Job.State.DONE, "")
+    hers = Artifact.objects.get(job=given)
+    assert hers.person == arms[0].person
+    assert "objection" in hers.report_card.results["safety"]  # the gate was asked of hers
+    assert set(given.split["held_out"]) <= set(study.split["held_out"])
+    assert hers.report_card.results["n_pairs"] == len(given.split["held_out"])  # what she said of them
+    one, other = (read(store.folder_of(each)) for each in (made, hers))
+    assert all(torch.equal(one[name].dense(), other[name].dense()) for name in one)
 
     again = start_merge("terminal", parents, "linear", {}, "again")
     withdraw_consent(arms[0].person)

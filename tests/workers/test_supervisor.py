@@ -35,6 +35,20 @@ def test_a_child_gives_way_once_it_is_ready_with_all_of_its_threads(tmp_path):
         wait_until(lambda: {psutil.Process(thread).nice() for thread in threads} == {own + 5}, 5)
 
 
+def test_what_others_need_to_end_well_is_stopped_after_them(tmp_path):
+    wait = "import time; print('now ready', flush=True); time.sleep(60)"
+    first, second = (
+        Service(name, "sleeps", (sys.executable, "-c", wait), "now ready") for name in ("broker", "worker")
+    )
+    with running([first], tmp_path, print) as outer:
+        with running([second], tmp_path, print) as inner:
+            inner.children[:0] = outer.children  # listed with it, and started again when it dies
+            worker = inner.children[1]
+        assert not worker.is_alive
+        assert outer.children[0].is_alive
+    assert not outer.children[0].is_alive
+
+
 def test_threads_of_generation_look_for_work_and_those_of_learning_sleep(tmp_path, monkeypatch):
     monkeypatch.setenv("GOMP_SPINCOUNT", "7")  # what an operator set for everything else
     tell = "import os; print(os.environ['OMP_WAIT_POLICY'], os.environ['GOMP_SPINCOUNT'], flush=True)"

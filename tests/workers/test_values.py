@@ -13,6 +13,7 @@ from alignapp.accounts.consent import give_consent
 from alignapp.accounts.models import Person
 from alignapp.adapters.models import Artifact, Job
 from alignapp.adapters.services import current_alignment, follow_values
+from alignapp.audit.services import events_about
 from alignapp.profiles.services import new_version
 from personalization.models.interventions import VECTORS
 from personalization.values import effects
@@ -60,6 +61,8 @@ def test_what_was_stated_is_made_asked_about_and_switched_on(engine, settings, t
     assert artifact.state == Artifact.State.PROVEN, artifact.report_card.verdict
     assert artifact.summary["share"] == 1
     assert current_alignment(person).values == artifact
+    switched = events_about(person).filter(verb="alignment.switched")
+    assert [event.actor_label for event in switched] == ["worker"]  # nobody clicked
 
 
 def test_what_no_weaker_strength_makes_safe_is_put_aside_and_acts_nowhere(engine, settings, tmp_path):

@@ -1,4 +1,4 @@
-"""Read every byte of artifacts at night, some at a time; say how alike the weights of several are."""
+"""Read every byte of artifacts at night, some at a time."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from datetime import timedelta
 from django.db.models import F, Q
 from django.utils import timezone
 
-from alignapp.adapters import acts, comparison, store
+from alignapp.adapters import acts
 from alignapp.adapters.models import Artifact
-from alignapp.chat.events import close_connections
 from alignapp.processes import tidying
-from personalization.errors import AlignError
 from workers.app import app
 
 log = logging.getLogger(__name__)
@@ -42,21 +40,3 @@ def sweep_bucket() -> None:
     """Delete what the artifacts' bucket holds and no row names. Without a bucket there is nothing to do."""
     if count := tidying.sweep_bucket():
         log.info("%d artifacts without a row are deleted from the bucket", count)
-
-
-@app.task(name="workers.compare_weights")
-def compare_weights(artifact_ids: str) -> None:
-    """Compare adapters layer by layer and keep the result for the page that waits for it."""
-    from personalization.merging.conflict import conflicts
-    from personalization.merging.merge import read
-
-    artifacts = sorted(Artifact.objects.filter(pk__in=artifact_ids.split(",")), key=lambda a: str(a.pk))
-    try:
-        for artifact in artifacts:
-            store.check(artifact)
-        rows = conflicts([read(store.folder_of(artifact)) for artifact in artifacts])
-        comparison.keep(artifacts, {"rows": [row.as_dict() for row in rows]})
-    except AlignError as error:
-        comparison.keep(artifacts, {"rows": [], "problem": str(error)})
-    finally:
-        close_connections()

@@ -4,12 +4,13 @@ from .alarm import LiveAlarm
 from .alignment import PARTS, Alignment, AlignmentVersion
 from .artifact import Artifact, ReportCard
 from .base_model import KnownModel
-from .job import Job
+from .job import MERGE, Job
 from .judgement import WORTH, Judgement
 from .method import MergeWay, MethodInfo
 from .option import OptionChange
 
 __all__ = [
+    "MERGE",
     "PARTS",
     "WORTH",
     "Alignment",

@@ -10,7 +10,7 @@ from django.db.models import Max
 
 from alignapp.owned import OwnedModel
 
-from .job import Job
+from .job import MERGE, Job
 
 
 class Artifact(OwnedModel):
@@ -73,6 +73,14 @@ class Artifact(OwnedModel):
             return cls.objects.create(
                 job=job, person=job.person, profile_version=job.profile_version, number=last + 1, **fields
             )
+
+    @property
+    def is_of_several(self) -> bool:
+        """Whether several people's adapters are in it, so that it must stay where it can be taken back.
+
+        It is not downloaded, exported or merged further. One query where `job` was not selected.
+        """
+        return self.job.from_project and self.job.method == MERGE
 
     @property
     def passed_gate(self) -> bool:

@@ -18,6 +18,7 @@ from personalization.errors import AlignError, Cancelled
 
 RETRY_AFTER = timedelta(seconds=10)  # times two to the power of the attempts so far
 CURVE_POINTS = 500
+MERGE = "merge"  # the method of a job that merges adapters; no learning method has this name
 STOPPED = "You stopped it."
 
 

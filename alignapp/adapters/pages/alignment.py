@@ -10,9 +10,11 @@ from django.utils.translation import gettext as _
 from alignapp.adapters import composition, live, services
 from alignapp.adapters.models import AlignmentVersion, Artifact, Job
 from alignapp.adapters.pages.advice import advice_view
+from alignapp.adapters.pages.jobs import untaught
 from alignapp.adapters.pages.learning import learn_views
 from alignapp.adapters.pages.live import live_view
 from alignapp.adapters.pages.parts import artifact_groups, part_views
+from alignapp.adapters.phases import phase_words
 from alignapp.adapters.readiness import given_by
 from alignapp.audit.models import AuditEvent
 from alignapp.feedback import repeats
@@ -45,7 +47,7 @@ def alignment_page(person: Person) -> dict[str, Any]:
         "live": live_view(live.live_of(person)),
         "alarms": [(alarm, live.evidence_words(alarm.evidence)) for alarm in live.unread(person)],
         "artifacts": artifact_groups(artifacts, version),
-        "jobs": [(job, names.get(job.method, job.method)) for job in jobs],
+        "jobs": [(job, names.get(job.method) or untaught(job.method), phase_words(job)) for job in jobs],
         "learn": learn,
         "offered": [view for view in learn if view.is_offered],
         "advice": advice_view(person, given, learn),

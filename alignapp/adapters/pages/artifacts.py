@@ -53,13 +53,19 @@ def artifact_page(artifact: Artifact) -> dict[str, Any]:
         "n_conversations": results.get("n_conversations"),
         "n_records": len(records) if isinstance(records, list) else None,
         "n_train": len(artifact.job.split.get("train", ())),
-        "parameters": manifest.get("parameters") or artifact.job.parameters,
+        "parameters": _parameters(artifact, manifest),
         "method": MethodInfo.objects.filter(name=artifact.job.method).first(),
         "integrity": integrity,
         "others": Artifact.objects.for_person(artifact.person)
         .filter(kind=artifact.kind)
         .exclude(pk=artifact.pk),
     }
+
+
+def _parameters(artifact: Artifact, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what it was made with; of a merge not the other adapters, which may be other people's."""
+    found: Mapping[str, Any] = manifest.get("parameters") or artifact.job.parameters
+    return {name: value for name, value in found.items() if name not in ("weights", "parents", "parameters")}
 
 
 def _charts(artifact: Artifact, results: Mapping[str, Any]) -> list[BarChart | None]:

@@ -9,8 +9,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from alignapp.adapters.charts import job_curves
-from alignapp.adapters.models import Job, MethodInfo
+from alignapp.adapters.models import MERGE, Job, MethodInfo
 from alignapp.adapters.pages.parts import method_title
+from alignapp.adapters.phases import phase_words, steps_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ def job_page(job: Job) -> dict[str, Any]:
     info = MethodInfo.objects.filter(name=job.method).first()
     return {
         **progress_of(job),
-        "title": method_title(info) if info else job.method,
+        "title": method_title(info) if info else untaught(job.method),
         "info": info,
         # What a project asked for is asked for again on the project's page.
         "can_try_again": job.state in (Job.State.DEAD, Job.State.CANCELLED) and not job.from_project,
@@ -41,6 +42,8 @@ def progress_of(job: Job) -> dict[str, Any]:
         "position": job.queue_position,
         "percent": round(100 * job.progress),
         "phases": phase_views(job),
+        "phase": phase_words(job),
+        "when_done": steps_of(job).done,
         "curves": job_curves(job.curve),
         "time_left": time_left(job.seconds_left),
         "n_train": len(job.split.get("train", ())),
@@ -51,12 +54,13 @@ def progress_of(job: Job) -> dict[str, Any]:
 def phase_views(job: Job) -> list[PhaseView]:
     """Return the steps of a job; of one that was stopped the step where it stopped is marked."""
     steps = [Job.Phase.DATA, Job.Phase.LEARN, Job.Phase.PROVE]
+    words = steps_of(job)
     at = steps.index(job.phase) if job.phase in steps else -1  # type: ignore[arg-type]
     if job.state == Job.State.DONE:
         at = len(steps)
     here = "stopped" if job.has_ended else "current"
     return [
-        PhaseView(str(step.label), "done" if i < at else here if i == at else "ahead")
+        PhaseView(words.of(step), "done" if i < at else here if i == at else "ahead")
         for i, step in enumerate(steps)
     ]
 
@@ -71,6 +75,11 @@ def time_left(seconds: float | None) -> str:
     return ngettext("about %(n)d minute left", "about %(n)d minutes left", minutes) % {"n": minutes}
 
 
+def untaught(name: str) -> str:
+    """Return the title of a job that no learning method does."""
+    return _("Adapter merged of several") if name == MERGE else name
+
+
 def titles() -> dict[str, str]:
     """Return every method's title by name."""
-    return {info.name: method_title(info) for info in MethodInfo.objects.all()}
+    return {MERGE: untaught(MERGE)} | {info.name: method_title(info) for info in MethodInfo.objects.all()}

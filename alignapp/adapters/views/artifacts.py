@@ -65,8 +65,10 @@ def download(request: PersonRequest, artifact_id: uuid.UUID) -> HttpResponseBase
     """Send the artifact's folder as a zip, as PEFT and vLLM read it, while it is read from disk."""
     artifact = _artifact(request, artifact_id)
     try:
+        if artifact.is_of_several:
+            raise Refused(_("Other people's adapters are in it, who may take them back. It stays here."))
         manifest = store.check(artifact)
-    except ArtifactError as error:
+    except (ArtifactError, Refused) as error:
         return refusal(request, error, reverse("adapters:artifact", args=[artifact.id]))
     record(request.user, "artifact.downloaded", artifact, digest=artifact.digest)
     name = f"{artifact.kind}-v{artifact.number}"

@@ -17,7 +17,7 @@ from alignapp.owned import OwnedModel
 
 INVITATION_DAYS = 14
 # Of what `annotation/consent.html` says; who agreed to other words is asked again.
-WORDS_VERSION = "2"
+WORDS_VERSION = "3"
 
 
 class Membership(OwnedModel):
@@ -34,6 +34,8 @@ class Membership(OwnedModel):
     consent_sha256 = models.CharField(max_length=64, blank=True)  # of the text that was agreed to
     may_train = models.BooleanField(default=False)  # this person's answers may be trained on
     lends = models.BooleanField(default=False)  # this person's own model may write answers for the project
+    # Merges with this person's adapter in them may be given to members who said so, too, and theirs to them.
+    shares = models.BooleanField(default=False)
     # Missed attention checks that a manager let pass.
     attention_pardoned = models.PositiveSmallIntegerField(default=0)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
+from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -20,6 +21,10 @@ from alignapp.audit.services import record
 
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
+
+# Sent in the transaction in which a member no longer lets merges with their adapter be given to others, with
+# `member`. Who takes back their consent to training itself sends `training_refused` only.
+sharing_refused = Signal()
 
 DEFAULT_PROTOCOLS = ({"name": "pick-1-of-n", "required": True},)
 
@@ -83,15 +88,21 @@ def join(token: str, person: Person) -> Membership:
     return member
 
 
-def agree(member: Membership, *, may_train: bool, lends: bool = False) -> None:
-    """Record that a member agrees to the text as it is now, whether to training and to lending a model."""
+def agree(member: Membership, *, may_train: bool, lends: bool = False, shares: bool = False) -> None:
+    """Record that a member agrees to the text as it is now, and to which of training, lending and sharing.
+
+    Nothing is shared of whom nothing may be trained on.
+    """
+    shared = member.shares
     member.consented_at = timezone.now()
     member.consent_sha256 = consent_digest(member.project)
-    member.may_train, member.lends = may_train, lends
+    member.may_train, member.lends, member.shares = may_train, lends, may_train and shares
     with transaction.atomic():
-        member.save(update_fields=["consented_at", "consent_sha256", "may_train", "lends"])
+        member.save(update_fields=["consented_at", "consent_sha256", "may_train", "lends", "shares"])
         if not may_train:
             training_refused.send(sender=None, person=member.person, project=member.project)
+        elif shared and not member.shares:
+            sharing_refused.send(sender=None, member=member)
 
 
 def check_may_leave(member: Membership) -> None:

@@ -103,8 +103,8 @@ def consent(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
     """Show what a member agrees to, and record that they do."""
     member = joined(request, project_id)
     if request.method == "POST":
-        said = request.POST
-        projects.agree(member, may_train=said.get("may_train") == "on", lends=said.get("lends") == "on")
+        ticks = ("may_train", "lends", "shares")
+        projects.agree(member, **{tick: request.POST.get(tick) == "on" for tick in ticks})
         return redirect("annotation:project", project_id)
     context = {
         "project": member.project,

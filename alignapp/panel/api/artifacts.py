@@ -21,7 +21,9 @@ from alignapp.panel.api import shapes
 from alignapp.panel.api.answers import KEYED, once, page, responses
 from alignapp.panel.api.auth import ACT, READ, TokenRequest
 from alignapp.panel.api.jobs import details as job_details
-from alignapp.panel.pages.adapters import FILTERS, possible
+from alignapp.panel.pages.adapters import FILTERS, MOST_COMPARED, possible
+from alignapp.panel.pages.comparing import compared
+from alignapp.studies import giving
 from alignapp.studies.merging import start_merge
 
 router = Router(auth=READ, tags=["artifacts"])
@@ -110,6 +112,30 @@ def merge_artifacts(request: TokenRequest, asked: shapes.Merge) -> dict[str, Any
         request,
         lambda: job_details(start_merge(person, parents, asked.way, asked.parameters, asked.reason)),
     )
+
+
+@router.post("/{uuid:artifact_id}/give", auth=ACT, response=responses(shapes.GivenJobs), openapi_extra=KEYED)
+def give_artifact(request: TokenRequest, artifact_id: UUID, asked: shapes.Give) -> dict[str, Any]:
+    """Make a version of a group's merge for each member who agreed to that; each must be proven."""
+    merge, person = _one(artifact_id), request.auth.person
+    return once(
+        request, lambda: {"jobs": [job_details(job) for job in giving.give(person, merge, asked.reason)]}
+    )
+
+
+@router.get("/compare", response=responses(shapes.Compared))
+def compare_artifacts(request: TokenRequest, artifact: Query[list[UUID]] = []) -> dict[str, Any]:  # noqa: ARG001, B006
+    """Show versions side by side: their cards, the same held-out comparisons, and how alike weights are.
+
+    What a worker still computes is named in `waits`: ask again in a moment.
+    """
+    if not 2 <= len(set(artifact)) <= MOST_COMPARED:
+        message = f"artifact: name 2 to {MOST_COMPARED} different versions."
+        raise ApiError(400, message, code="invalid", param="artifact")
+    found = _every().in_bulk(artifact)
+    if absent := [str(pk) for pk in artifact if pk not in found]:
+        raise ApiError(404, f"There is no artifact {absent[0]}.", code="not_found", param="artifact")
+    return compared([found[pk] for pk in dict.fromkeys(artifact)])
 
 
 @router.post("/ask", auth=ACT, response=responses(shapes.AskedAnswers), openapi_extra=KEYED)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import Any, Literal
 
 from django.utils import timezone
-from ninja import Router
+from ninja import Query, Router
 
 from alignapp.panel import measures
 from alignapp.panel.api import shapes
@@ -20,12 +20,20 @@ router = Router(auth=READ, tags=["figures"])
 
 
 @router.get("/overview", response=responses(shapes.Overview))
-def overview(request: TokenRequest, over: Literal["hour", "day", "month"] = "hour") -> dict[str, Any]:  # noqa: ARG001
-    """Tell every number, and how it was: an hour by the minute, a day by hours or a month by days."""
+def overview(
+    request: TokenRequest,  # noqa: ARG001 - ninja passes it
+    over: Literal["hour", "day", "month"] = "hour",
+    trend_of: Query[list[str]] = [],  # noqa: B006 - ninja reads it, nobody changes it
+) -> dict[str, Any]:
+    """Tell every number, and how it was: an hour by the minute, a day by hours or a month by days.
+
+    `trend_of` names the numbers whose past is wanted; without it the past of all is told.
+    """
     now = timezone.now()
     span = next(each for each in SPANS if each.name == over)
-    trend: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in Measure.objects.filter(period=span.period, at__gte=now - span.length).order_by("at"):
+    trend: dict[str, list[dict[str, Any]]] = defaultdict(list, {name: [] for name in trend_of})
+    rows = Measure.objects.filter(period=span.period, at__gte=now - span.length)
+    for row in (rows.filter(name__in=trend_of) if trend_of else rows).order_by("at"):
         trend[row.name].append({"at": row.at, "mean": row.mean, "total": row.total, "most": row.most})
     totals = measures.totals()
     first = totals.get(measures.FIRST_TOKEN)

@@ -260,6 +260,44 @@ class Merge(Given):
     reason: str = Field(min_length=1, max_length=500)
 
 
+class ComparedArtifact(Schema):
+    """One of several versions side by side."""
+
+    id: UUID
+    name: str
+    person: str
+    state: str
+
+
+class ComparedLine(Schema):
+    """What was measured, and what each card says of it, in the order of `artifacts`."""
+
+    name: str
+    values: list[str]
+
+
+class Compared(Schema):
+    """Several versions side by side; numbers as the page words them, those of pairs as measured."""
+
+    artifacts: list[ComparedArtifact]
+    lines: list[ComparedLine]
+    held_out: dict[str, Any] | None
+    weights: list[dict[str, Any]] | None
+    waits: list[str]
+
+
+class Give(Given):
+    """Why members who agreed are given a version of a group's merge."""
+
+    reason: str = Field(min_length=1, max_length=500)
+
+
+class GivenJobs(Schema):
+    """The jobs that make a version for each member."""
+
+    jobs: list[JobDetails]
+
+
 class Ask(Given):
     """Which versions to ask what, and why: the first so many neutral questions, and your own."""
 

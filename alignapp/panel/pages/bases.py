@@ -6,7 +6,7 @@ from typing import Any
 
 from alignapp.adapters.bases import elsewhere, left_behind
 from alignapp.adapters.models import Alignment, Artifact, KnownModel
-from alignapp.audit.models import AuditEvent
+from alignapp.audit.wording import told_of
 from alignapp.panel.campaign_forms import AddModelForm, TypedWhyForm
 from alignapp.panel.models import Worker
 
@@ -40,7 +40,7 @@ def model_page(known: KnownModel, default_form: TypedWhyForm | None = None) -> d
         "behind": behind,
         "loaded": [worker.name for worker in Worker.alive() if worker.model_revision == known.revision],
         "elsewhere": known.is_default and elsewhere(known.revision),
-        "events": AuditEvent.objects.filter(object_id=str(known.pk)).order_by("-id")[:20],
+        "events": told_of(known, 20),
         "default_form": default_form or TypedWhyForm(name=known.name),
         "may_be_default": known.state == KnownModel.State.PASSED and not known.is_default,
     }

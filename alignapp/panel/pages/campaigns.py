@@ -10,7 +10,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from alignapp import charts
-from alignapp.audit.models import AuditEvent
+from alignapp.audit.wording import told_of
 from alignapp.campaigns import guarantee, outcomes, planning
 from alignapp.campaigns.models import Campaign, Enrolment
 from alignapp.panel.campaign_forms import CampaignForm, TypedWhyForm, WhyForm
@@ -18,7 +18,6 @@ from alignapp.panel.pages.listing import listing
 from personalization.errors import AlignError
 
 PLOTTED = 20  # waves, the latest
-NAMED = 50  # of those whose version can be said to help; the terminal lists all
 State = Campaign.State
 
 
@@ -59,8 +58,8 @@ def campaign_page(campaign: Campaign, query: QueryDict) -> dict[str, Any]:
         "query": kept.urlencode(),
         "wanted_state": state,
         "states": Enrolment.State.choices,
-        "guarantee": guarantee.guaranteed(campaign, NAMED),
-        "events": AuditEvent.objects.filter(object_id=str(campaign.pk)).order_by("-id")[:20],
+        "guarantee": guarantee.kept(campaign),
+        "events": told_of(campaign, 20),
         **possible(campaign),
     }
 

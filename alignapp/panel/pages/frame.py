@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
 from django.http import HttpResponse
 from django.shortcuts import render
 
@@ -21,5 +23,7 @@ def shown(
         "may_act": Role.OPERATOR in request.roles,
         "may_read": bool(request.roles & set(READERS)),
         "undo": undo.offered(request),
+        # Else what is typed would be typed in vain. Asked only by templates that have something to type.
+        "is_fresh": partial(did_recently_reauthenticate, request),
     }
     return render(request, template, {**frame, **context}, status=status)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 
-from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse, QueryDict
@@ -18,20 +17,20 @@ from alignapp.adapters import acts
 from alignapp.adapters.models import Artifact, MergeWay
 from alignapp.adapters.pruning import Rule, doomed, prune, usual
 from alignapp.panel import undo
-from alignapp.panel.pages.adapters import (
-    MOST_COMPARED,
-    adapter_page,
-    adapters_page,
-    compare_page,
-    knobs_of,
-    weights_of,
-)
+from alignapp.panel.pages.adapters import MOST_COMPARED, adapter_page, adapters_page
+from alignapp.panel.pages.comparing import compare_page, held_out_of, knobs_of, weights_of
 from alignapp.panel.pages.frame import shown
 from alignapp.panel.roles import READERS, PanelRequest, Role, needs
+from alignapp.studies import giving
 from alignapp.studies.merging import start_merge
 from personalization.errors import AlignError
 
 PART = "adapters"
+# Of the comparison: what is shown once a worker has computed it.
+PARTS_APART = {
+    "weights": ("panel/_weights.html", weights_of),
+    "held_out": ("panel/_held_out.html", held_out_of),
+}
 
 
 def _artifact(artifact_id: uuid.UUID) -> Artifact:
@@ -78,6 +77,26 @@ def act(request: PanelRequest, artifact_id: uuid.UUID, act: str) -> HttpResponse
 
 
 @require_POST
+@needs(Role.OPERATOR, fresh=True)
+def give(request: PanelRequest, artifact_id: uuid.UUID) -> HttpResponse:
+    """Make a version of a group's merge for each member who agreed; what was typed stays where that fails."""
+    artifact = _artifact(artifact_id)
+    reason = request.POST.get("reason", "")
+    try:
+        made = giving.give(request.user, artifact, reason)
+    except AlignError as error:
+        context = {**adapter_page(artifact), "problem": str(error), "reason_to_give": reason}
+        return shown(request, "panel/adapter.html", PART, context, status=400)
+    said = ngettext(
+        "A version of it is queued for %(n)d member; it must be proven on what they answered.",
+        "Versions of it are queued for %(n)d members; each must be proven on what that member answered.",
+        len(made),
+    )
+    messages.success(request, said % {"n": len(made)}, extra_tags="good")
+    return redirect("panel:adapter", artifact.pk)
+
+
+@require_POST
 @needs(*READERS)
 def verify(request: PanelRequest, artifact_id: uuid.UUID) -> HttpResponse:
     """Read every byte of an artifact now."""
@@ -92,16 +111,16 @@ def verify(request: PanelRequest, artifact_id: uuid.UUID) -> HttpResponse:
 @require_GET
 @needs(*READERS)
 def compare(request: PanelRequest) -> HttpResponse:
-    """Show several artifacts side by side; `weights` asks for the heat map alone."""
+    """Show several artifacts side by side; `part` asks for the one that a worker computes alone."""
     chosen = chosen_of(request.GET.getlist("id"))
-    if request.GET.get("part") == "weights":
-        context = {"weights": weights_of(chosen), "ids": "&".join(f"id={a.pk}" for a in chosen)}
-        return render(request, "panel/_weights.html", context)
+    if chosen and (part := PARTS_APART.get(request.GET.get("part", ""))):
+        template, look = part
+        ids = "&".join(f"id={a.pk}" for a in chosen)
+        return render(request, template, {request.GET["part"]: look(chosen), "ids": ids})
     if len(chosen) < 2:
         messages.error(request, _("Choose two or more to compare."), extra_tags="bad")
         return redirect("panel:adapters")
-    fresh = {"is_fresh": did_recently_reauthenticate(request)}  # else what is typed would be typed in vain
-    return shown(request, "panel/compare.html", PART, compare_page(chosen) | fresh)
+    return shown(request, "panel/compare.html", PART, compare_page(chosen))
 
 
 @require_POST
@@ -123,7 +142,7 @@ def merge(request: PanelRequest) -> HttpResponse:
         if not chosen:
             messages.error(request, str(error), extra_tags="bad")
             return redirect("panel:adapters")
-        context = {**compare_page(chosen, request.POST), "problem": str(error), "is_fresh": True}
+        context = {**compare_page(chosen, request.POST), "problem": str(error)}
         return shown(request, "panel/compare.html", PART, context, status=400)
     said = _("The merge is queued, number %(n)s in the queue. Its result must be proven like any other.")
     messages.success(request, said % {"n": job.queue_position}, extra_tags="good")

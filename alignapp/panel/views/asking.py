@@ -14,7 +14,8 @@ from django.views.decorators.vary import vary_on_headers
 
 from alignapp.adapters import asking
 from alignapp.answers import wants_fragment
-from alignapp.panel.pages.adapters import asked_page, compare_page
+from alignapp.panel.pages.adapters import asked_page
+from alignapp.panel.pages.comparing import compare_page
 from alignapp.panel.pages.frame import shown
 from alignapp.panel.roles import PanelRequest, Role, needs
 from alignapp.panel.views.adapters import PART, chosen_of
@@ -34,7 +35,7 @@ def ask(request: PanelRequest) -> HttpResponse:
         if len(chosen) < 2:
             messages.error(request, str(error), extra_tags="bad")
             return redirect("panel:adapters")
-        context = {**compare_page(chosen, request.POST), "problem": str(error), "is_fresh": True}
+        context = {**compare_page(chosen, request.POST), "problem": str(error)}
         return shown(request, "panel/compare.html", PART, context, status=400)
     return redirect("panel:asked", made.id)
 

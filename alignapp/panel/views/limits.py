@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
 from django.contrib import messages
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect
@@ -26,9 +25,8 @@ PART = "limits"
 
 
 def _shown(request: PanelRequest, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
-    """Show one option; who must enter the password first is told before a reason is typed in vain."""
-    fresh = {"is_fresh": did_recently_reauthenticate(request)}
-    return shown(request, "panel/limit.html", PART, context | fresh, status=status)
+    """Show one option."""
+    return shown(request, "panel/limit.html", PART, context, status=status)
 
 
 def _option(name: str) -> Option:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 
-from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
 from django.contrib import messages
 from django.db import transaction
 from django.http import HttpResponse
@@ -39,7 +38,6 @@ def page(request: PanelRequest, person_id: uuid.UUID) -> HttpResponse:
     person = people.visible_person(request, person_id)
     context = person_page(person, advice="advice" in request.GET)
     context["may_reveal"] = people.may_reveal(request, person)
-    context["is_fresh"] = did_recently_reauthenticate(request)  # else a reason would be typed in vain
     return shown(request, "panel/person.html", "people", context)
 
 
@@ -52,7 +50,7 @@ def reveal(request: PanelRequest, person_id: uuid.UUID) -> HttpResponse:
         return redirect("panel:person", person.pk)
     form = RevealForm(request.POST)
     if not form.is_valid():
-        context = person_page(person) | {"may_reveal": True, "is_fresh": True, "form": form}
+        context = person_page(person) | {"may_reveal": True, "form": form}
         return shown(request, "panel/person.html", "people", context, status=400)
     what = form.cleaned_data["what"]
     lines = people.reveal(person, what, form.cleaned_data["reason"], by=request.user)

@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from alignapp.studies.report import MIN_CONVERSATIONS, SIGNIFICANT, outcomes_of, report_of
+from alignapp.studies import report, withdrawal
+from alignapp.studies.report import MIN_CONVERSATIONS, SIGNIFICANT, kept, outcomes_of, report_of
 from tests.web.studied import scored
 
 pytestmark = pytest.mark.django_db
@@ -41,6 +42,29 @@ def test_comparisons_of_one_item_are_one_observation_and_one_item_says_nothing(s
     assert one.verdict == "few"
     assert one.as_dict()["own_minus_group"]["low"] is None
     assert json.dumps(one.as_dict())
+
+
+def test_it_is_worked_out_once_until_other_scores_come_or_somebody_leaves(study, monkeypatch):
+    for arm in study.arms.all():
+        scored(arm, [(0.5, 0.0, 1.0)] * 12 + [(0.5, 1.0, 0.0)] * 2)
+    scored(study.arms.last(), [(0.5, 0.0, 1.0)] * 2)  # without ends of an interval
+
+    def arms():
+        return list(study.arms.select_related("person"))
+
+    first = kept(study, arms())
+    assert first == report_of(arms())
+    study.refresh_from_db()
+    asked = []
+    monkeypatch.setattr(report, "report_of", lambda found: asked.append(found) or report_of(found))
+    assert kept(study, arms()) == first
+    assert asked == []
+    scored(study.arms.first(), [(0.5, 1.0, 0.0)] * 14)
+    assert kept(study, arms()) != first
+    assert len(asked) == 1
+    withdrawal.withdraw(study.arms.first().person)
+    study.refresh_from_db()
+    assert study.found == {}
 
 
 def test_only_comparisons_that_both_adapters_were_asked_about_count(study):

@@ -15,6 +15,8 @@ from alignapp.adapters import acts, asking
 from alignapp.adapters.facts import asked_facts, facts, more_facts
 from alignapp.adapters.models import Artifact
 from alignapp.adapters.pruning import Rule, doomed, prune, usual
+from alignapp.panel.pages.comparing import compared
+from alignapp.studies import giving
 from alignapp.studies.merging import start_merge
 from personalization.errors import AlignError
 
@@ -25,7 +27,7 @@ LOOK_SECONDS = 0.5  # how often answers are looked at
 class Command(BaseCommand):
     """List, show and act; each act needs a reason and is on record."""
 
-    help = "adapters list|show|verify|prune|merge|ask|" + "|".join(acts.BY_NAME)
+    help = "adapters list|show|verify|prune|compare|merge|give|ask|" + "|".join(acts.BY_NAME)
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the acts."""
@@ -48,11 +50,19 @@ class Command(BaseCommand):
         pruned.add_argument("--state", action="append", choices=Artifact.State.values, default=[])
         pruned.add_argument("--really", action="store_true")
         pruned.add_argument("--reason", default="")
+        several = every.add_parser("compare", help="cards and the same held-out comparisons, side by side")
+        several.add_argument("artifact", nargs="+", help="id or digest")
+        several.add_argument(
+            "--wait", type=int, default=120, help="seconds, at most, for what a worker computes"
+        )
         merged = every.add_parser("merge", help="queue a merge, whose result must be proven like any other")
         merged.add_argument("artifact", nargs="+", help="id or digest, with =WEIGHT where it is not 1")
         merged.add_argument("--way", required=True)
         merged.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER")
         merged.add_argument("--reason", required=True)
+        given = every.add_parser("give", help="queue a version of a group's merge for members who agreed")
+        given.add_argument("artifact", help="id or digest")
+        given.add_argument("--reason", required=True)
         asked = every.add_parser("ask", help="put the same questions to several and to the base model")
         asked.add_argument("artifact", nargs="+", help="id or digest")
         asked.add_argument("--neutral", type=int, default=0, help="so many neutral questions")
@@ -129,6 +139,26 @@ class Command(BaseCommand):
         self._say(
             {"job": str(job.pk), "state": job.state}, [f"Queued: {job}. Its result is proven, then shown."]
         )
+
+    def _compare(self, options: dict[str, Any]) -> None:
+        chosen = [_named(name) for name in options["artifact"]]
+        until = time.monotonic() + options["wait"]
+        while (found := compared(chosen))["waits"] and time.monotonic() < until:
+            time.sleep(LOOK_SECONDS)
+        names = " | ".join(f"{each['name']} of {each['person']}" for each in found["artifacts"])
+        lines = [f"{line['name']}: {' | '.join(line['values'])}" for line in found["lines"]]
+        same = found["held_out"] or {}
+        lines += [f"{one['name']}: {one['right']}, {one['interval']}" for one in same.get("right", ())]
+        lines += [
+            f"{one['names']}: {one['points']} points, {one['interval']}" for one in same.get("pairs", ())
+        ]
+        lines += filter(None, (same.get("problem"), *("Still computed: " + what for what in found["waits"])))
+        self._say(found, [names, *lines])
+
+    def _give(self, options: dict[str, Any]) -> None:
+        jobs = giving.give(TERMINAL, _named(options["artifact"]), options["reason"])
+        rows = [{"job": str(job.pk), "person": job.person.pseudonym, "state": job.state} for job in jobs]
+        self._say(rows, [f"Queued for {row['person']}: {row['job']}" for row in rows])
 
     def _ask(self, options: dict[str, Any]) -> None:
         prompts = [*asking.NEUTRAL[: options["neutral"]], *options["prompt"]]

@@ -1,0 +1,215 @@
+"""What the operators' page of artifacts side by side shows: cards, the same held-out feedback, weights.
+
+Knows nothing of requests. Cards are laid out as they are; what is put to all of them alike a worker computes,
+and the page waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from alignapp.adapters import asking, card, comparison
+from alignapp.adapters.aliases import active_ids
+from alignapp.adapters.models import Alignment, Artifact, MergeWay
+from alignapp.adapters.together import findings
+from alignapp.charts import interval_words, p_words, percent, signed
+from alignapp.studies.merging import agreed_study
+from personalization.errors import AlignError
+from personalization.inventory.meaning import meanings
+from personalization.statistics import Estimate
+from personalization.values.taxonomy import values
+
+# Personalities are proven on statements of the inventory, not on comparisons of answers.
+PUT_TO = (Artifact.Kind.ADAPTER, Artifact.Kind.VECTOR, Artifact.Kind.VALUES)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the comparison: a number of every artifact, as words."""
+
+    name: str
+    values: list[str]
+
+
+def compare_page(artifacts: Sequence[Artifact], typed: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the context of several artifacts side by side, with what a merge of them needs to know.
+
+    `typed` holds the form of a merge that was refused.
+    """
+    pointers = Alignment.objects.filter(person__in={a.person_id for a in artifacts})
+    active = active_ids(set(pointers.values_list("person", flat=True)))
+    adapters = [a for a in artifacts if a.kind == Artifact.Kind.ADAPTER]
+    group, obstacle = None, ""
+    if len({a.person_id for a in artifacts}) > 1:
+        try:
+            group = agreed_study(artifacts)
+        except AlignError as error:
+            obstacle = str(error)
+    mergeable = len(adapters) == len(artifacts) > 1 and not obstacle
+    ways = list(MergeWay.objects.all()) if mergeable else []
+    return {
+        "artifacts": artifacts,
+        "active": active,
+        "lines": _lines(artifacts),
+        "held_out": held_out_of(artifacts),
+        "weights": weights_of(adapters) if len(adapters) > 1 else None,
+        "mergeable": mergeable,
+        "group": group,
+        "obstacle": obstacle,
+        "ways": ways,
+        "knobs": [(name, (typed or {}).get(name, "")) for name in knobs_of(ways)],
+        "ids": "&".join(f"id={a.pk}" for a in artifacts),
+        "typed": typed or {},
+        "neutral": asking.NEUTRAL,
+        "weighted": [(a, (typed or {}).get(f"weight-{a.pk}", "1")) for a in artifacts],
+    }
+
+
+def compared(artifacts: Sequence[Artifact]) -> dict[str, Any]:
+    """Return the same for programs and terminals, JSON-ready; `waits` names what a worker still computes."""
+    adapters = [a for a in artifacts if a.kind == Artifact.Kind.ADAPTER]
+    weights = weights_of(adapters) if len(adapters) > 1 else None
+    same = held_out_of(artifacts)
+    told = {"held_out": same, "weights": weights}
+    return {
+        "artifacts": [
+            {"id": str(a.pk), "name": str(a), "person": a.person.pseudonym, "state": a.state}
+            for a in artifacts
+        ],
+        "lines": [{"name": line.name, "values": line.values} for line in _lines(artifacts)],
+        "held_out": _plain_held_out(same) if same and not same.get("waits") else None,
+        "weights": _plain_weights(weights) if weights and not weights["waits"] else None,
+        "waits": [name for name, one in told.items() if one and one.get("waits")],
+    }
+
+
+def _plain_held_out(found: Mapping[str, Any]) -> dict[str, Any]:
+    if found.get("problem"):
+        return {"problem": found["problem"]}
+    return {
+        "conversations": found["conversations"],
+        "comparisons": found["comparisons"],
+        "right": [{"name": n, "right": share, "interval": ends} for n, share, ends in found["right"]],
+        "pairs": [
+            {"names": one.names, "points": one.points, "interval": one.ends, "p": one.p}
+            for one in found["pairs"]
+        ],
+    }
+
+
+def _plain_weights(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "first": str(pair["first"].pk),
+            "second": str(pair["second"].pk),
+            **{name: round(pair[name], 4) for name in ("cosine", "sign_conflict", "overlap")},
+        }
+        for pair in found["pairs"]
+    ]
+
+
+def _lines(artifacts: Sequence[Artifact]) -> list[Line]:
+    """Lay the cards out: what each says of choices, ability, cost, safety, and of each value or facet."""
+    tables = [_told(artifact.report_card.results) if _has_card(artifact) else {} for artifact in artifacts]
+    names = dict.fromkeys(name for table in tables for name in table)
+    return [Line(name, [table.get(name, "-") for table in tables]) for name in names]
+
+
+def _told(results: Mapping[str, Any]) -> dict[str, str]:
+    told = {f.name: f"{f.words} ({f.interval})" for f in findings(results)}
+    told |= {figure.name: figure.words for figure in (*card.costs(results), card.safety(results))}
+    for row in results.get("values") or ():
+        win = row["win_rate"]
+        ends = interval_words(win["low"], win["high"], percent)
+        told[_("Shows more of: %(value)s") % {"value": values()[row["value"]].label}] = (
+            f"{percent(win['value'])} ({ends})"
+        )
+    for facet, (before, after) in (results.get("facets") or {}).items():
+        name = _("Error, %(facet)s") % {"facet": meanings()[facet].label}
+        told[name] = f"{before:.1f} → {after:.1f}"
+    return told
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """Two of them on the same comparisons: whose, and by how many points the second is oftener right."""
+
+    names: str
+    points: str
+    ends: str
+    p: str
+
+
+def held_out_of(artifacts: Sequence[Artifact]) -> dict[str, Any] | None:
+    """Return how they do on the same held-out comparisons; `waits` while a worker asks, None if none can."""
+    ordered = sorted(artifacts, key=lambda a: str(a.pk))
+    if len({a.person_id for a in ordered}) > 1 or any(a.kind not in PUT_TO for a in ordered):
+        return None
+    found = comparison.compared(ordered, comparison.HELD_OUT)
+    if found is None or found.get("problem"):
+        return {"waits": found is None, "problem": (found or {}).get("problem", "")}
+    names = [_("Base model"), *map(str, ordered)]
+    right = [(name, Estimate.of_json(told)) for name, told in zip(names, found["accuracy"], strict=True)]
+    return {
+        "conversations": found["conversations"],
+        "comparisons": right[0][1].n,
+        "right": [
+            (name, percent(one.value), interval_words(one.low, one.high, percent)) for name, one in right
+        ],
+        "pairs": [_paired(names, told) for told in found["differences"]],
+    }
+
+
+def _paired(names: Sequence[str], told: Mapping[str, Any]) -> Paired:
+    gain, number = Estimate.of_json(told["gain"]), signed(0)
+    return Paired(
+        _("%(second)s minus %(first)s") % {"second": names[told["second"]], "first": names[told["first"]]},
+        number(100 * gain.value),
+        interval_words(100 * gain.low, 100 * gain.high, number),
+        p_words(told["p"]),
+    )
+
+
+def knobs_of(ways: Iterable[MergeWay]) -> list[str]:
+    """Return the names of the parameters that ways to merge have, each once."""
+    return sorted({name for way in ways for name in way.parameters})
+
+
+def weights_of(adapters: Sequence[Artifact]) -> dict[str, Any]:
+    """Return the heat map of every two adapters' conflict by layer; `waits` while a worker computes it."""
+    ordered = sorted(adapters, key=lambda a: str(a.pk))
+    found = comparison.compared(ordered)
+    if found is None:
+        return {"waits": True}
+    pairs: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    for row in found["rows"]:
+        shade = min(10, max(0, round(5 + 5 * row["cosine"])))
+        pairs.setdefault((row["first"], row["second"]), []).append({**row, "shade": shade})
+    return {
+        "waits": False,
+        "problem": found.get("problem", ""),
+        "layers": sorted({row["layer"] for row in found["rows"]}),
+        "pairs": [
+            {
+                "first": ordered[first],
+                "second": ordered[second],
+                "cells": cells,
+                "cosine": _mean(cells, "cosine"),
+                "sign_conflict": 100 * _mean(cells, "sign_conflict"),
+                "overlap": 100 * _mean(cells, "overlap"),
+            }
+            for (first, second), cells in pairs.items()
+        ],
+    }
+
+
+def _mean(cells: Sequence[Mapping[str, Any]], name: str) -> float:
+    return float(sum(cell[name] for cell in cells) / len(cells))
+
+
+def _has_card(artifact: Artifact) -> bool:
+    return getattr(artifact, "report_card", None) is not None

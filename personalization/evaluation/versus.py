@@ -1,0 +1,89 @@
+"""Several artifacts on the same held-out comparisons: which of them prefers what the person preferred.
+
+Knows nothing of how they were learned, nor of who held out what: the caller gives pairs that taught none of
+them. Report cards each have their own held-out pairs, so that their numbers cannot be subtracted; these can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from personalization.models.base import BaseModel
+from personalization.models.interventions import Interventions, Row
+from personalization.models.preference import score
+from personalization.records import Pair
+from personalization.statistics import Estimate, clustered_mean, clustered_share, holm, sign_flip_p_value
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How much oftener one is right than another on the same pairs; p of "no difference", by Holm."""
+
+    first: int
+    second: int
+    gain: Estimate  # second minus first
+    p: float
+
+
+@dataclass(frozen=True, slots=True)
+class Versus:
+    """How often each is right, the base model first, and every two of them paired."""
+
+    conversations: int
+    accuracy: list[Estimate]
+    differences: list[Difference]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything, JSON-ready; an infinite end of an interval is None."""
+        return {
+            "conversations": self.conversations,
+            "accuracy": [found.as_json() for found in self.accuracy],
+            "differences": [
+                {"first": d.first, "second": d.second, "gain": d.gain.as_json(), "p": d.p}
+                for d in self.differences
+            ],
+        }
+
+
+def versus(
+    base: BaseModel,
+    rows: Sequence[Row],
+    pairs: Sequence[Pair],
+    *,
+    system_message: str = "",
+    check: Callable[[], None] = lambda: None,
+) -> Versus:
+    """Score the base model and each row on the same pairs, read as report cards read them.
+
+    The base model by likelihood, an artifact by implicit reward. Places in the answer count from 0, the base
+    model. `check` may raise between two of them. Raises ValueError without pairs or rows.
+    """
+    if not pairs or not rows:
+        raise ValueError(f"{len(rows)} artifacts and {len(pairs)} pairs: nothing can be compared.")
+    interventions = Interventions(base)
+    try:
+        plain = score(base, interventions, pairs, row=Row(), system_message=system_message)
+        right = [plain.likelihood()]
+        for row in rows:
+            check()
+            acting = score(base, interventions, pairs, row=row, system_message=system_message)
+            right.append(acting.implicit_reward(plain))
+    finally:
+        interventions.remove()
+    clusters = [pair.conversation for pair in pairs]
+    gains = {
+        (first, second): [b - a for a, b in zip(right[first], right[second], strict=True)]
+        for first, second in combinations(range(len(right)), 2)
+    }
+    p_values = holm({f"{i} {j}": sign_flip_p_value(gain, clusters) for (i, j), gain in gains.items()})
+    return Versus(
+        len(set(clusters)),
+        [clustered_share(found, clusters) for found in right],
+        [
+            Difference(i, j, clustered_mean(gain, clusters), p_values[f"{i} {j}"])
+            for (i, j), gain in gains.items()
+        ],
+    )
