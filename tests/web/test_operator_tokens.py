@@ -114,6 +114,7 @@ class TestWhoIsLetIn:
         rows = everything_of(owner)
         table = [r for r in ROUTES if r.name.startswith("operator_api:") and r.name != "operator_api:unknown"]
         changing_nothing = {"verify_artifact", "try_a_preset"}  # although they are posted
+        answers = {"compare_artifacts": 400}  # without the versions to compare
         for route in table:
             name, methods = route.name.split(":")[1], route.methods.split()
             url = address(route, rows).replace("p-0123456789", owner.pseudonym)
@@ -123,7 +124,7 @@ class TestWhoIsLetIn:
                 assert (refused.status_code, refused.json()["error"]["code"]) == (403, "missing_role"), url
                 seen = auditor.ask(url, None, method).status_code
                 assert (seen == 403) == acts, url
-                assert method == "POST" or acts or seen == 200, url
+                assert method == "POST" or acts or seen == answers.get(name, 200), url
                 assert operator.ask(url, None, method).status_code in (200, 400, 404, 409), url
             wrong = operator.ask(url, None, "DELETE")
             assert wrong.status_code == 405, url
