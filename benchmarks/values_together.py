@@ -88,11 +88,8 @@ class Study:
         return answers(self._engine, asked)
 
     def _perplexity_ratio(self, folder: Path) -> float:
-        interventions = Interventions(self._base)
-        try:
-            return measure_cost(self._base, interventions, row_of(folder, "values"), self._plain).ratio
-        finally:
-            interventions.remove()
+        row = row_of(folder, "values")
+        return measure_cost(self._base, Interventions(self._base), row, self._plain).ratio
 
 
 def main() -> None:

@@ -14,8 +14,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from alignapp.adapters import dispatch, services
-from alignapp.adapters.composition import PARTS
-from alignapp.adapters.models import Alignment, AlignmentVersion, Artifact, KnownModel
+from alignapp.adapters.models import PARTS, Alignment, AlignmentVersion, Artifact, KnownModel
 from alignapp.adapters.models.alignment import SwitchedMeanwhile
 from alignapp.adapters.serving import served_revisions
 from alignapp.audit.services import record

@@ -10,8 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from alignapp.adapters import options
-from alignapp.adapters.composition import PARTS
-from alignapp.adapters.models import Artifact, MethodInfo
+from alignapp.adapters.models import PARTS, Artifact, MethodInfo
 
 MAX_STRENGTH = 1.5
 PARAMETER_PREFIX = "parameter_"

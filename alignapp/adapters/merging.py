@@ -21,7 +21,6 @@ from personalization.errors import AlignError, UnknownName
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
 
-METHOD = MERGE
 MOST_PARENTS = 8
 MAX_WEIGHT = 3.0
 
@@ -58,7 +57,7 @@ def start_merge(
         with transaction.atomic():
             job = Job.objects.create(
                 person=person,
-                method=METHOD,
+                method=MERGE,
                 parameters=wanted,
                 profile_version=current_profile(person),
                 from_project=holder is not None,

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 
 from alignapp.adapters import dispatch
-from alignapp.adapters.merging import METHOD
-from alignapp.adapters.models import Artifact, Job
+from alignapp.adapters.models import MERGE, Artifact, Job
 from alignapp.audit.services import record
 from alignapp.studies.models import Arm, Given, Study
 from alignapp.studies.records import consenting
@@ -56,7 +55,7 @@ class Offer:
 def offer(merge: Artifact) -> Offer:
     """Look at who could be given a version of a group's merge. Raises AlignError for anything else."""
     study = Study.objects.filter(group=merge.person_id, withdrawn_at=None).select_related("project").first()
-    if study is None or merge.job.method != METHOD:
+    if study is None or merge.job.method != MERGE:
         raise AlignError(f"{merge} is no merge of a group's adapters, so there is nobody to give it to.")
     parents = [parent["artifact"] for parent in merge.job.parameters["parents"]]
     sources = list(study.arms.filter(job__artifact__in=parents))
@@ -104,7 +103,7 @@ def give(by: Person | str, merge: Artifact, reason: str) -> list[Job]:
 def _give(by: Person | str, merge: Artifact, found: Offer, arm: Arm, reason: str) -> Job:
     job = Job.objects.create(
         person=arm.person,
-        method=METHOD,
+        method=MERGE,
         parameters=merge.job.parameters,
         from_project=True,
         priority=BEHIND,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 
 from alignapp.adapters import merging
-from alignapp.adapters.models import Artifact, Job
+from alignapp.adapters.models import MERGE, Artifact, Job
 from alignapp.audit.services import record
 from alignapp.studies.models import Arm, Study
 from alignapp.studies.records import consenting
@@ -42,7 +42,7 @@ def start_merge(
     study = agreed_study(parents)
     with transaction.atomic():
         locked = Study.objects.select_for_update().get(pk=study.pk)  # a double click makes no second one
-        of_group = Job.objects.filter(person=locked.group_id, method=merging.METHOD)
+        of_group = Job.objects.filter(person=locked.group_id, method=MERGE)
         if of_group.exclude(state__in=Job.ENDED).exists():
             raise AlignError("Another merge for this group has not ended yet. Wait for it, or cancel it.")
         job = merging.start_merge(by, parents, way, parameters, reason, holder=locked.group)

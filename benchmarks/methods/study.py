@@ -162,11 +162,7 @@ class Study:
 
     def _cost(self, out: Path) -> Cost:
         self._plain = self._plain or plain_logps(self._base)
-        interventions = Interventions(self._base)
-        try:
-            return measure_cost(self._base, interventions, row_of(out, "adapter"), self._plain)
-        finally:
-            interventions.remove()
+        return measure_cost(self._base, Interventions(self._base), row_of(out, "adapter"), self._plain)
 
 
 def people(count: int) -> Sequence[SimulatedPerson]:

@@ -140,11 +140,7 @@ class Study:
             adapters=tuple(a for r in rows for a in r.adapters),
             vectors=tuple(v for r in rows for v in r.vectors),
         )
-        interventions = Interventions(self._base)
-        try:
-            return measure_cost(self._base, interventions, row, self._plain).ratio
-        finally:
-            interventions.remove()
+        return measure_cost(self._base, Interventions(self._base), row, self._plain).ratio
 
 
 def compute(options: argparse.Namespace, folder: Path, share: int = 0, shares: int = 1) -> None:

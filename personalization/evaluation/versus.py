@@ -6,7 +6,7 @@ them. Report cards each have their own held-out pairs, so that their numbers can
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -54,12 +54,11 @@ def versus(
     pairs: Sequence[Pair],
     *,
     system_message: str = "",
-    check: Callable[[], None] = lambda: None,
 ) -> Versus:
     """Score the base model and each row on the same pairs, read as report cards read them.
 
     The base model by likelihood, an artifact by implicit reward. Places in the answer count from 0, the base
-    model. `check` may raise between two of them. Raises ValueError without pairs or rows.
+    model. Raises ValueError without pairs or rows.
     """
     if not pairs or not rows:
         raise ValueError(f"{len(rows)} artifacts and {len(pairs)} pairs: nothing can be compared.")
@@ -68,7 +67,6 @@ def versus(
         plain = score(base, interventions, pairs, row=Row(), system_message=system_message)
         right = [plain.likelihood()]
         for row in rows:
-            check()
             acting = score(base, interventions, pairs, row=row, system_message=system_message)
             right.append(acting.implicit_reward(plain))
     finally:

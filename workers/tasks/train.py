@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from alignapp.adapters.merging import METHOD
-from alignapp.adapters.models import Job
+from alignapp.adapters.models import MERGE, Job
 from alignapp.studies.services import REWARD
 from personalization import registry
 from workers import merging, pipeline, rewarding
@@ -21,7 +20,7 @@ from workers.lease import new_owner
 log = logging.getLogger(__name__)
 
 # Jobs that are no learning method of the registry.
-ALONE = {METHOD: merging.run, REWARD: rewarding.run}
+ALONE = {MERGE: merging.run, REWARD: rewarding.run}
 
 
 @app.task(name="workers.run_job")
