@@ -23,7 +23,7 @@ from personalization.simulation.prompts import draw_prompts
 from personalization.steering.capture import mean_states
 
 RATED, FRESH, CANDIDATES, NEW_TOKENS = 32, 24, 4, 96
-TOP_P = 0.95  # as the application samples, at temperature 1
+TOP_P = 0.95  # as the application samples; the temperature is 1, so that candidates differ
 # The base model's answers to each fresh prompt that its relevance is the mean of. Of a single one to each of
 # 24 prompts it is off by 0.02 (one standard error), which is as much as a method may lose.
 DRAWS = 25
