@@ -17,6 +17,7 @@ from personalization.engine.cache import RowCache
 from personalization.engine.fused import fused
 from personalization.engine.prefix import PrefixCache
 from personalization.engine.reading import Reading, readings
+from personalization.engine.replay import Capture, Replay
 from personalization.engine.states import RunningStates
 from personalization.engine.weights import Form
 from personalization.errors import ModelError
@@ -35,12 +36,14 @@ class Batch:
         cache_tokens: int,
         prefix_bytes: int = 0,
         weights: Form = "exact",
+        capture: Capture | None = None,
     ) -> None:
         self._base = base
         self._fused = fused(base, weights)
         # Weights in int8 are for few rows: prompts are read with the model's own.
         self._reader = self._fused if weights == "exact" else None
-        self._interventions = Interventions(base)
+        self._replay = Replay(base, self._fused, max_rows, capture) if self._fused and capture else None
+        self._interventions = Interventions(base, is_still=self._replay is not None)
         self.states = RunningStates(base, max_rows=max_rows)
         self._cache = RowCache(
             len(base.layers), max_rows=max_rows, max_tokens=cache_tokens, device=base.device
@@ -92,8 +95,10 @@ class Batch:
         ids = torch.tensor([[answer.last_token] for answer in self.rows], device=self._base.device)
         rows = [answer.row for answer in self.rows]
         if self._fused is not None:
+            if self._replay is not None:
+                rows += [Row()] * (self._replay.rows(cache) - len(rows))
             plan = self._interventions.plan(rows, self._fused.joints)
-            logits, seen = self._fused.step(ids, plan, cache, self.states.layers)
+            logits, seen = (self._replay or self._fused).step(ids, plan, cache, self.states.layers)
             self.states.add(seen)
             cache.grown()
             return logits
@@ -132,6 +137,8 @@ class Batch:
     def _forget_acting(self) -> None:
         """Drop adapters and vectors as the step reads them: they are put together again for who is left."""
         self._interventions.remove()
+        if self._replay is not None:
+            self._replay.forget()
 
     def clear(self) -> None:
         """Forget every row."""
