@@ -141,7 +141,6 @@ def _in_the_way(found: Mapping[str, Any]) -> str:
         ("processor time of one thread", "a step", "reading the prompts"),
         [(kind, f"{kinds[kind]:.0%}", f"{profile['reading']['shares'][kind]:.0%}") for kind in kinds],
     )
-    ratio = profile["products_flops_per_second"] / profile["large_flops_per_second"]
     plain = speed[PLAIN]["median"]
     without = f"{plain / speed[MIXED]['median']:.1f} times PEFT"
     if "vllm" in found:
@@ -152,11 +151,10 @@ def _in_the_way(found: Mapping[str, Any]) -> str:
 {shares}
 
 For {profile["rows"]} people, {profile["prompt_tokens"]} tokens each (commit {profile["commit"]}; load average
-{profile["load_average"]:.1f}, so shares, not seconds). The base model's products are most of it, and
-for so few rows they run at {ratio:.0%} of a large product's speed. If adapters and vectors cost nothing, we
-would write as our plain batch does, {without}. So the larger bars need a
-quicker base model, not quicker adapters: fewer bytes of weights, which in int8 do not pay for many people at
-once on this processor (below), or a processor with matrix instructions for them.
+{profile["load_average"]:.1f}, so shares, not seconds). The base model's products are most of it. If adapters
+and vectors cost nothing, we would write as our plain batch does, {without}.
+So the larger bars need a quicker base model, not quicker adapters: fewer bytes of weights, which in int8 do
+not pay for many people at once on this processor (below), or a processor with matrix instructions for them.
 
 Tried, and kept: projections that read the same input as one product, and their adapters as one stack (a step
 of 60.5 ms took 56.7); weights packed for few rows (a product took up to four times as long without); prompts

@@ -55,12 +55,10 @@ def profile(model: Model, group: Sequence[Person], prompt_tokens: int) -> dict[s
         reading = _shares(read, 2)
         cache.append(past, [prompt_tokens] * len(rows), range(len(rows)))
         found = {"step": _shares(step, STEPS), "reading": reading}
-    weights = sum(p.numel() for name, p in base.model.named_parameters() if "norm" not in name)
-    speed = 2 * weights * len(rows) / (found["step"]["seconds"] * found["step"]["shares"][PRODUCTS])
     return {
         **found,
-        "rows": len(rows), "prompt_tokens": prompt_tokens, "products_flops_per_second": speed,
-        "large_flops_per_second": _large_product(), "load_average": os.getloadavg()[0], "commit": commit(),
+        "rows": len(rows), "prompt_tokens": prompt_tokens,
+        "load_average": os.getloadavg()[0], "commit": commit(),
     }  # fmt: skip
 
 
@@ -77,16 +75,6 @@ def _shares(act: Callable[[], None], times: int) -> dict[str, Any]:
             act()
     seconds = {kind: clock.seconds[kind] for kind in (*_KINDS, REST)}
     return {"seconds": whole, "shares": {k: v / sum(seconds.values()) for k, v in seconds.items()}}
-
-
-def _large_product() -> float:
-    """Return the operations a second of a product of 2048 squared, by the same clock."""
-    square, seconds = torch.randn(2048, 2048), []
-    for _ in range(5):
-        begun = time.thread_time()
-        torch.mm(square, square)
-        seconds.append(time.thread_time() - begun)
-    return float(2 * 2048**3 / min(seconds))
 
 
 class _Clock(TorchDispatchMode):
