@@ -248,6 +248,8 @@ ALIGN_DEVICE = env.str("ALIGN_DEVICE", default="auto")
 ALIGN_THREADS = env.int("ALIGN_THREADS", default=0)  # 0: as many as there are cores
 # exact, or int8 (weight-only): faster for one or two answers at a time on a CPU, at a measured loss.
 ALIGN_DECODE_WEIGHTS = env.str("ALIGN_DECODE_WEIGHTS", default="exact")
+# On a GPU: steps are played back from CUDA graphs. Off until somebody has measured it on one.
+ALIGN_CUDA_GRAPHS = env.bool("ALIGN_CUDA_GRAPHS", default=False)
 # Answers that one generation worker writes at once (measured by `python -m benchmarks.serving`).
 ALIGN_ROWS = env.int("ALIGN_ROWS", default=64)
 # People whose adapters one worker trains in the same passes; 0: 1 on a CPU, 8 on a GPU.

@@ -88,10 +88,17 @@ def _engine() -> Engine:
 
 def _local() -> Engine:
     from personalization.engine.local import LocalEngine
+    from personalization.engine.replay import CudaGraphs
 
     base = _base()
+    is_replayed = settings.ALIGN_CUDA_GRAPHS and base.device.type == "cuda"
     return in_a_thread_that_ends(
-        lambda: LocalEngine(base, max_rows=settings.ALIGN_ROWS, weights=settings.ALIGN_DECODE_WEIGHTS)
+        lambda: LocalEngine(
+            base,
+            max_rows=settings.ALIGN_ROWS,
+            weights=settings.ALIGN_DECODE_WEIGHTS,
+            capture=CudaGraphs(base.device) if is_replayed else None,
+        )
     )
 
 

@@ -1,7 +1,8 @@
 """What may be asked for: OpenAI's chat completion request, with a few fields of our own.
 
 Fields that would change the answer and are not supported are refused, not ignored; a client that sends its
-defaults for them (`n=1`, `presence_penalty=0`) is let through.
+defaults for them (`tools=None`, `logprobs=False`) is let through. `logit_bias` is one of them: answers under
+chosen biases give away the log-probabilities of the model (arXiv:2403.06634).
 """
 
 from __future__ import annotations
@@ -17,14 +18,12 @@ MOST_MESSAGES, MOST_STOPS, MOST_CANDIDATES = 200, 4, 4
 # What a client may send as long as it asks for nothing.
 UNSUPPORTED: dict[str, tuple[Any, ...]] = {
     "audio": (None,),
-    "frequency_penalty": (None, 0),
     "function_call": (None, "none"),
     "functions": (None, []),
     "logit_bias": (None, {}),
     "logprobs": (None, False),
     "modalities": (None, ["text"]),
     "parallel_tool_calls": (None, True, False),
-    "presence_penalty": (None, 0),
     "response_format": (None, {"type": "text"}),
     "tool_choice": (None, "none", "auto"),
     "tools": (None, []),
@@ -70,6 +69,8 @@ class ChatRequest(BaseModel):
     n: int = Field(default=1, ge=1, le=MOST_CANDIDATES)
     temperature: float = Field(default=1.0, ge=0.0, le=2.0)
     top_p: float = Field(default=0.95, gt=0.0, le=1.0)
+    presence_penalty: float = Field(default=0.0, ge=-2.0, le=2.0)
+    frequency_penalty: float = Field(default=0.0, ge=-2.0, le=2.0)
     max_tokens: int | None = Field(default=None, ge=1)
     max_completion_tokens: int | None = Field(default=None, ge=1)
     seed: int | None = Field(default=None, ge=0, lt=2**31)

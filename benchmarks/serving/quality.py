@@ -64,7 +64,8 @@ def losses(model: Model, person: Person) -> dict[str, Any]:
 def _log_probabilities(base: BaseModel, ids: Tensor, row: Row, form: Form) -> Tensor:
     """Return what each token after the first few is followed by (texts, tokens, vocabulary)."""
     decoder, interventions = FusedDecoder(base, form), Interventions(base)
-    past, cache = DynamicCache(), RowCache(len(base.layers), max_rows=len(ids), device=base.device)
+    past, room = DynamicCache(), {"max_rows": len(ids), "max_tokens": ids.numel()}
+    cache = RowCache(len(base.layers), **room, device=base.device)
     with interventions.everywhere(row):
         base.decoder(input_ids=ids[:, :KNOWN], past_key_values=past, use_cache=True)
     cache.append(past, [KNOWN] * len(ids), list(range(len(ids))))

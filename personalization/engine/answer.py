@@ -18,6 +18,7 @@ class Answer(Writing):
 
     row: Row
     key: Key
+    is_deleted: bool = False  # its owner, or what acts on it: then nothing is kept for the next turn
     generator: torch.Generator
     states: MeanStates | None = None  # what a row that carries nothing held when it left
     drawn: list[int] = field(default_factory=list)  # tokens, the last of them not yet read

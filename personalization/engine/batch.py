@@ -6,7 +6,7 @@ leaves; `rows[i]` is always row i of the logits that `step` returns.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from personalization.engine.cache import RowCache
 from personalization.engine.fused import fused
 from personalization.engine.prefix import PrefixCache
 from personalization.engine.reading import Reading, readings
+from personalization.engine.replay import Capture, Replay
 from personalization.engine.states import RunningStates
 from personalization.engine.weights import Form
 from personalization.errors import ModelError
@@ -28,15 +29,25 @@ class Batch:
     """Up to `max_rows` answers in one forward pass; what finished ones read is kept for the next turn."""
 
     def __init__(
-        self, base: BaseModel, *, max_rows: int, prefix_bytes: int = 0, weights: Form = "exact"
+        self,
+        base: BaseModel,
+        *,
+        max_rows: int,
+        cache_tokens: int,
+        prefix_bytes: int = 0,
+        weights: Form = "exact",
+        capture: Capture | None = None,
     ) -> None:
         self._base = base
         self._fused = fused(base, weights)
         # Weights in int8 are for few rows: prompts are read with the model's own.
         self._reader = self._fused if weights == "exact" else None
-        self._interventions = Interventions(base)
+        self._replay = Replay(base, self._fused, max_rows, capture) if self._fused and capture else None
+        self._interventions = Interventions(base, is_still=self._replay is not None)
         self.states = RunningStates(base, max_rows=max_rows)
-        self._cache = RowCache(len(base.layers), max_rows=max_rows, device=base.device)
+        self._cache = RowCache(
+            len(base.layers), max_rows=max_rows, max_tokens=cache_tokens, device=base.device
+        )
         self.prefixes = PrefixCache(prefix_bytes)
         self.rows: list[Answer] = []
         self.reading: list[Reading] = []
@@ -84,8 +95,10 @@ class Batch:
         ids = torch.tensor([[answer.last_token] for answer in self.rows], device=self._base.device)
         rows = [answer.row for answer in self.rows]
         if self._fused is not None:
+            if self._replay is not None:
+                rows += [Row()] * (self._replay.rows(cache) - len(rows))
             plan = self._interventions.plan(rows, self._fused.joints)
-            logits, seen = self._fused.step(ids, plan, cache, self.states.layers)
+            logits, seen = (self._replay or self._fused).step(ids, plan, cache, self.states.layers)
             self.states.add(seen)
             cache.grown()
             return logits
@@ -105,14 +118,27 @@ class Batch:
         place = self.rows.index(answer)
         if not broken and answer.row == Row():
             answer.states = self.states.of(place)
-        if not broken:
+        if not (broken or answer.is_deleted):
             tokens = [*answer.prompt, *answer.drawn][: self._cache.length(place)]
             self.prefixes.keep(answer.key, tokens, lambda: self._cache.row(place))
+        if answer.is_deleted:
+            self._forget_acting()
         self._cache.remove(place, scrub=broken)
         self.states.leave(place)
         last = self.rows.pop()
         if last is not answer:
             self.rows[place] = last
+
+    def forget(self, names: Collection[str]) -> None:
+        """Drop what was kept of these owners and with these artifacts; rows go on."""
+        self.prefixes.forget(names)
+        self._forget_acting()
+
+    def _forget_acting(self) -> None:
+        """Drop adapters and vectors as the step reads them: they are put together again for who is left."""
+        self._interventions.remove()
+        if self._replay is not None:
+            self._replay.forget()
 
     def clear(self) -> None:
         """Forget every row."""

@@ -2,12 +2,13 @@
 
 Knows nothing of requests or sampling. Row i's tokens lie at 0..length-1 of its slot, so nothing is
 padded on the left and nothing moves from step to step. The last row fills the hole that a leaving
-row makes. Space grows in steps and is given back when the batch is empty.
+row makes. Space grows in steps, never beyond what was allowed, and is given back when the batch is empty.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -15,6 +16,31 @@ from transformers import Cache, DynamicCache
 from transformers.cache_utils import CacheLayerMixin
 
 _LENGTH_STEP = 64
+
+
+class Past(Protocol):
+    """Where a pass writes its keys and values, layer by layer."""
+
+    def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, /) -> tuple[Tensor, Tensor]:
+        """Write those of new tokens; return all that these tokens may look at."""
+
+
+class Held(Protocol):
+    """What a step reads: each row's length, what is held of it, and where its next token may look."""
+
+    @property
+    def lengths(self) -> Tensor: ...
+
+    @property
+    def past(self) -> Past: ...
+
+    def mask(self, dtype: torch.dtype) -> Tensor: ...
+
+
+def visible(lengths: Tensor, space: int, dtype: torch.dtype) -> Tensor:
+    """Return 0 where a row's next token may look and -inf elsewhere, (rows, 1, 1, space)."""
+    seen = torch.arange(space, device=lengths.device) <= lengths[:, None]
+    return torch.where(seen, 0.0, -torch.inf).to(dtype)[:, None, None]
 
 
 class _Layer(CacheLayerMixin):
@@ -55,10 +81,14 @@ class _Layer(CacheLayerMixin):
 
 
 class RowCache:
-    """The cache of up to `max_rows` rows; `past` is what the model takes."""
+    """The cache of up to `max_rows` rows; `past` is what the model takes.
 
-    def __init__(self, layers: int, *, max_rows: int, device: torch.device) -> None:
-        self._max_rows = max_rows
+    It holds space for at most `max_tokens` tokens, those that are free included; for more only where all rows
+    at the longest one's length need it.
+    """
+
+    def __init__(self, layers: int, *, max_rows: int, max_tokens: int, device: torch.device) -> None:
+        self._max_rows, self._max_tokens = max_rows, max_tokens
         self._device = device
         self._space = (0, 0)  # slots, tokens each
         self._layers = [_Layer(self) for _ in range(layers)]
@@ -71,20 +101,30 @@ class RowCache:
         """How many rows there are."""
         return len(self._host_lengths)
 
+    @property
+    def slots(self) -> int:
+        """How many rows there is space for now."""
+        return self._space[0]
+
     def _refresh(self) -> None:
         self.longest = max(self._host_lengths, default=0)
         self.lengths = torch.tensor(self._host_lengths, dtype=torch.long, device=self._device)
         self.rows = torch.arange(self.count, device=self._device)
 
     def append(self, past: DynamicCache, lengths: Sequence[int], place: Sequence[int]) -> None:
-        """Add rows that were computed together, padded on the right: row i is row `place[i]` of `past`."""
+        """Add rows that were computed together, padded on the right: row i is row `place[i]` of `past`.
+
+        What `past` holds is given back layer by layer.
+        """
         first, at = self.count, torch.tensor(place, device=self._device)
         self._make_room(first + len(lengths), max(self.longest, *lengths) + 1, past)
-        for layer, (keys, values) in zip(self._layers, _tensors(past), strict=True):
-            for mine, theirs in ((layer.keys, keys), (layer.values, values)):
+        for layer, read in zip(self._layers, past.layers, strict=True):
+            assert isinstance(read, CacheLayerMixin)
+            for mine, theirs in ((layer.keys, read.keys), (layer.values, read.values)):
                 assert mine is not None
                 assert theirs is not None
                 mine[first : first + len(lengths), :, : theirs.shape[2]] = theirs[at]
+            read.keys = read.values = None
         self._host_lengths += lengths
         self._refresh()
 
@@ -96,8 +136,16 @@ class RowCache:
 
     def ready(self) -> None:
         """Make room for one more token in every row."""
-        if self.longest + 1 > self._space[1]:
-            self._make_room(self.count, self.longest + 1, None)
+        self._make_room(self.count, self.longest + 1, None)
+
+    def space(self, rows: int) -> list[tuple[Tensor, Tensor]]:
+        """Return each layer's keys and values of the first rows, (rows, heads, space, width), free or not."""
+        found = []
+        for layer in self._layers:
+            assert layer.keys is not None
+            assert layer.values is not None
+            found.append((layer.keys[:rows], layer.values[:rows]))
+        return found
 
     def length(self, row: int) -> int:
         """Return how many tokens a row holds."""
@@ -136,31 +184,27 @@ class RowCache:
 
     def mask(self, dtype: torch.dtype) -> Tensor:
         """Return what the next token of each row may look at: (rows, 1, 1, longest + 1), 0 or -inf."""
-        places = torch.arange(self.longest + 1, device=self._device)
-        seen = places[None] <= self.lengths[:, None]
-        return torch.where(seen, 0.0, -torch.inf).to(dtype)[:, None, None]
+        return visible(self.lengths, self.longest + 1, dtype)
 
     def _make_room(self, rows: int, tokens: int, like: DynamicCache | None) -> None:
         slots, space = self._space
         if rows <= slots and tokens <= space:
             return
         slots = min(self._max_rows, max(rows, 2 * slots)) if rows > slots else slots
-        space = max(-(-tokens // _LENGTH_STEP) * _LENGTH_STEP, space + _LENGTH_STEP * (tokens > space))
-        patterns = _tensors(like) if like is not None else [(x.keys, x.values) for x in self._layers]
-        for layer, (keys, values) in zip(self._layers, patterns, strict=True):
-            layer.keys = self._larger(layer.keys, keys, slots, space)
-            layer.values = self._larger(layer.values, values, slots, space)
+        space = -(-tokens // _LENGTH_STEP) * _LENGTH_STEP if tokens > space else space
+        # What is only for later, or was for who has left, does not go beyond the limit.
+        slots = max(rows, min(slots, self._max_tokens // tokens))
+        space = max(tokens, min(space, self._max_tokens // slots))
+        for layer, pattern in zip(self._layers, self._layers if like is None else like.layers, strict=True):
+            assert isinstance(pattern, CacheLayerMixin)
+            layer.keys = self._moved(layer.keys, pattern.keys, slots, space)
+            layer.values = self._moved(layer.values, pattern.values, slots, space)
         self._space = (slots, space)
 
-    def _larger(self, old: Tensor | None, pattern: Tensor | None, slots: int, space: int) -> Tensor:
+    def _moved(self, old: Tensor | None, pattern: Tensor | None, slots: int, space: int) -> Tensor:
         assert pattern is not None
         # Zeros, not garbage: a NaN would pass through the mask.
         new = pattern.new_zeros(slots, pattern.shape[1], space, pattern.shape[3])
         if old is not None:
             new[: self.count, :, : self.longest] = old[: self.count, :, : self.longest]
         return new
-
-
-def _tensors(past: DynamicCache) -> list[tuple[Tensor | None, Tensor | None]]:
-    """Return each layer's keys and values."""
-    return [(layer.keys, layer.values) for layer in past.layers if isinstance(layer, CacheLayerMixin)]

@@ -14,9 +14,9 @@ from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
-from transformers import Cache, DynamicCache
+from transformers import DynamicCache
 
-from personalization.engine.cache import RowCache
+from personalization.engine.cache import Held, Past, RowCache
 from personalization.engine.weights import Form, Product, product
 from personalization.errors import AlignError, ModelError, UnknownName
 from personalization.models.base import BaseModel
@@ -30,7 +30,7 @@ _ATTENTION = frozenset({"q_proj", "k_proj", "v_proj", "o_proj"})
 _HEAD_NORMS = frozenset({"q_norm", "k_norm"})  # Qwen 3
 _MLP = frozenset({"gate_proj", "up_proj", "down_proj", "act_fn"})
 # How far logits may be from the model's own, as a part of their norm: rounding, and what int8 loses.
-_ROUNDING = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 5e-2}
+ROUNDING = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 5e-2}
 _INT8 = 0.2
 _PROBE = 12  # tokens
 
@@ -120,7 +120,7 @@ class FusedDecoder:
         self.joints = [j.names for each in self._layers for j in (each.qkv, each.o, each.gate_up, each.down)]
 
     def step(
-        self, ids: Tensor, plan: Plan, cache: RowCache, watched: Sequence[int] = ()
+        self, ids: Tensor, plan: Plan, cache: Held, watched: Sequence[int] = ()
     ) -> tuple[Tensor, list[Tensor]]:
         """Read one token of each row, ids (rows, 1), into the cache.
 
@@ -148,7 +148,7 @@ class FusedDecoder:
         return torch.as_tensor(self._norm(last))
 
     def _layers_of(
-        self, x: Tensor, positions: Tensor, plan: Plan, past: Cache, mask: Tensor
+        self, x: Tensor, positions: Tensor, plan: Plan, past: Past, mask: Tensor
     ) -> Iterator[Tensor]:
         """Yield what each layer makes of x (rows, tokens, hidden); positions and mask are for all of them."""
         cos, sin = self._rotary(x, positions)
@@ -173,7 +173,7 @@ class FusedDecoder:
         lora: Mapping[str, Sequence[Group]],
         turn: tuple[Tensor, Tensor],
         mask: Tensor,
-        past: Cache,
+        past: Past,
     ) -> Tensor:
         layer, (rows, tokens, _) = self._layers[number], x.shape
         heads, keys = self._heads, self._key_heads
@@ -204,7 +204,7 @@ def fused(base: BaseModel, form: Form = "exact") -> FusedDecoder | None:
         raise UnknownName("form of the weights (ALIGN_DECODE_WEIGHTS)", form, get_args(Form))
     try:
         made = FusedDecoder(base, form)
-        off, limit = _difference(base, made), _INT8 if form == "int8" else _ROUNDING[base.model.dtype]
+        off, limit = _difference(base, made), _INT8 if form == "int8" else ROUNDING[base.model.dtype]
         if off <= limit:
             return made
         why = f"its logits differ by {off:.1%} from the model's own"
@@ -223,7 +223,7 @@ def _difference(base: BaseModel, made: FusedDecoder) -> float:
     lengths = [_PROBE - 1, _PROBE // 2]
     past = DynamicCache()
     base.decoder(input_ids=ids[:, :-1], past_key_values=past, use_cache=True)
-    cache = RowCache(len(base.layers), max_rows=2, device=base.device)
+    cache = RowCache(len(base.layers), max_rows=2, max_tokens=2 * _PROBE, device=base.device)
     cache.append(past, lengths, [0, 1])
     nothing, read = Plan(lora={}, vectors={}, row_count=2), DynamicCache()
     states = torch.cat([made.read(part, nothing, read) for part in ids.split(_PROBE // 2, dim=1)], dim=1)

@@ -30,11 +30,14 @@ class Gating:
     def gate(self, row: Row, tick: Callable[[], None], margins: Margins | None = None) -> Gate:
         """Return what a row does to refusals. `tick` is called after every few requests."""
         with self._gating:
-            return judged(
-                lambda number: self._plain_leanings(number, tick),
-                lambda number: self._leanings(row, number, tick),
-                margins,
-            )
+            try:
+                return judged(
+                    lambda number: self._plain_leanings(number, tick),
+                    lambda number: self._leanings(row, number, tick),
+                    margins,
+                )
+            finally:
+                self._asking.remove()  # what was judged may be deleted
 
     def check(self, row: Row) -> None:
         """Raise ModelError when what a row carries does not fit the model."""

@@ -6,6 +6,7 @@ Files are read once per digest and kept while there is room.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import OrderedDict
@@ -22,12 +23,13 @@ from personalization.engine.detokenise import Detokeniser
 from personalization.engine.gating import Gating
 from personalization.engine.prefix import Key
 from personalization.engine.prompt import prompt_of
+from personalization.engine.replay import Capture
 from personalization.engine.requests import Finished, GenerationRequest, Intervention
 from personalization.engine.scheduler import Scheduler
 from personalization.engine.stops import StopStrings
 from personalization.engine.stream import LocalStream
 from personalization.engine.weights import Form
-from personalization.errors import AlignError
+from personalization.errors import AlignError, EngineBusy
 from personalization.margins import Margins
 from personalization.models.base import BaseModel
 from personalization.models.interventions import (
@@ -53,6 +55,7 @@ class LocalEngine:
     At most `max_rows` answers are written at once and `queue_limit` wait. Keys and values of running answers
     take at most `cache_bytes`, those that are kept for the next turn `prefix_bytes` (0: none), artifacts in
     memory `artifact_bytes`. `weights` is the form in which decoding holds a copy of the base model's weights.
+    `capture` records steps to replay them (`CudaGraphs`); None: each is computed as it comes.
     Raises ModelError for an architecture that it cannot batch, or not in that form.
     """
 
@@ -66,19 +69,15 @@ class LocalEngine:
         artifact_bytes: int = 512 * 2**20,
         prefix_bytes: int = 256 * 2**20,
         weights: Form = "exact",
+        capture: Capture | None = None,
     ) -> None:
         self.base = base
         self._context = supported_context(base)
         self._artifacts = _Artifacts(artifact_bytes)
-        self._batch = Batch(base, max_rows=max_rows, prefix_bytes=prefix_bytes, weights=weights)
+        room = {"max_rows": max_rows, "cache_tokens": cache_bytes // bytes_per_token(base)}
+        self._batch = Batch(base, **room, prefix_bytes=prefix_bytes, weights=weights, capture=capture)
         self._gating = Gating(base, self._between_steps)
-        self._scheduler = Scheduler(
-            base,
-            self._batch,
-            max_rows=max_rows,
-            queue_limit=queue_limit,
-            cache_tokens=cache_bytes // bytes_per_token(base),
-        )
+        self._scheduler = Scheduler(base, self._batch, **room, queue_limit=queue_limit)
 
     def submit(self, request: GenerationRequest) -> LocalStream:
         """Queue a request and return its stream at once. Raises EngineBusy when the queue is full.
@@ -127,9 +126,10 @@ class LocalEngine:
 
     def forget(self, names: Iterable[str]) -> None:
         """Drop from memory what was deleted. See `Engine.forget`."""
-        gone = list(names)
+        gone = frozenset(names)
         self._artifacts.forget(gone)
-        self._batch.prefixes.forget(gone)
+        with contextlib.suppress(EngineBusy):  # a closed engine holds nothing
+            self._scheduler.run(lambda: self._scheduler.forget(gone))
 
     def close(self) -> None:
         """Cancel what runs and free the model's cache; nothing may be submitted after."""

@@ -30,6 +30,10 @@ class Key:
     owner: str
     acting: tuple[tuple[str, float], ...]  # (digest, strength)
 
+    def is_of(self, names: Collection[str]) -> bool:
+        """Say whether the owner, or an artifact that acted, is one of these."""
+        return self.owner in names or any(digest in names for digest, _ in self.acting)
+
 
 @dataclass(slots=True)
 class _Entry:
@@ -98,7 +102,7 @@ class PrefixCache:
         """Drop what these artifacts acted on, and what belongs to these owners."""
         with self._lock:
             for name, (key, _) in list(self._kept.items()):
-                if key.owner in names or any(digest in names for digest, _ in key.acting):
+                if key.is_of(names):
                     self._drop(name)
 
     def expire(self) -> None:

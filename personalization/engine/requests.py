@@ -26,7 +26,8 @@ FinishReason = Literal["eos", "stop", "length", "deadline", "cancelled", "error"
 class Sampling:
     """How tokens are drawn. `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 leave everything in.
 
-    An answer ends before the first of the `stop` strings.
+    An answer ends before the first of the `stop` strings. The penalties (-2 to 2, OpenAI's) lower the logits
+    of tokens that the answer has already: by `presence_penalty` once, by `frequency_penalty` for each time.
     """
 
     temperature: float = 1.0
@@ -35,6 +36,8 @@ class Sampling:
     max_new_tokens: int = 256
     seed: int = 0
     stop: Sequence[str] = ()
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stop", tuple(self.stop))  # JSON knows lists only

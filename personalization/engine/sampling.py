@@ -23,6 +23,19 @@ def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def penalised(logits: Tensor, rules: Sequence[Sampling], written: Sequence[Sequence[int]]) -> Tensor:
+    """Return logits (rows, vocabulary) less each row's penalties for the tokens that it has written."""
+    rows = [i for i, rule in enumerate(rules) if rule.presence_penalty or rule.frequency_penalty]
+    if not rows:
+        return logits
+    changed = logits.clone()
+    for i in rows:
+        tokens, times = torch.tensor(written[i], dtype=torch.long).unique(return_counts=True)
+        lower = rules[i].presence_penalty + rules[i].frequency_penalty * times
+        changed[i, tokens.to(logits.device)] -= lower.to(logits)
+    return changed
+
+
 def draw(logits: Tensor, rules: Sequence[Sampling], generators: Sequence[torch.Generator]) -> list[int]:
     """Return one token per row of logits (rows, vocabulary).
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
@@ -88,6 +88,12 @@ class Scheduler:
             self._changed.notify()
         return future.result()
 
+    def forget(self, names: Collection[str]) -> None:
+        """Drop what was deleted, and keep nothing of answers that it has a part in. Called as an errand."""
+        for answer in (*self._waiting, *self._batch.under_way):
+            answer.is_deleted |= answer.key.is_of(names)
+        self._batch.forget(names)
+
     def wake(self) -> None:
         """Look at the queue and at cancelled streams again."""
         with self._changed:
@@ -127,6 +133,7 @@ class Scheduler:
         """Do one errand, drop who left, take in who waits, read some, write one token of each row."""
         if self._errands:
             self._errands.popleft()()
+        self._batch.prefixes.expire()
         self._drop()
         if joining := self._take():
             self._batch.begin(joining, self._tokens)
@@ -229,7 +236,9 @@ class Scheduler:
             answers, logits = [answers[i] for i in kept], logits[kept]
         if not answers:
             return
-        tokens = sampling.draw(logits, [a.request.sampling for a in answers], [a.generator for a in answers])
+        rules = [answer.request.sampling for answer in answers]
+        logits = sampling.penalised(logits, rules, [answer.drawn for answer in answers])
+        tokens = sampling.draw(logits, rules, [answer.generator for answer in answers])
         for answer, token in zip(answers, tokens, strict=True):
             self._hand_out(answer, token)
 

@@ -144,10 +144,13 @@ class _Plans:
 
 
 class Interventions:
-    """Hooks on a base model that act only inside `rows` or `everywhere`. One set of rows at a time."""
+    """Hooks on a base model that act only inside `rows` or `everywhere`. One set of rows at a time.
 
-    def __init__(self, base: BaseModel) -> None:
-        self._base = base
+    `is_still`: what `plan` says to read stays where it is for as long as it can.
+    """
+
+    def __init__(self, base: BaseModel, *, is_still: bool = False) -> None:
+        self._base, self._is_still = base, is_still
         # A module that PEFT wraps meanwhile keeps its own weights below `base_layer`.
         self._linears = {
             name.replace(".base_layer", ""): module
@@ -180,7 +183,8 @@ class Interventions:
         `joints`: the layers whose outputs are computed side by side, the same at every call. The plan holds
         until the next call for other rows, which takes its stacks. Raises ModelError as `rows` does.
         """
-        plans = self._joined = self._joined or _Plans(Stacks(self._linears, joints))
+        plans = self._joined or _Plans(Stacks(self._linears, joints, is_still=self._is_still))
+        self._joined = plans
         if prompts:
             plans = self._prompts = self._prompts or _Plans(plans.stacks.for_prompts())
         return plans.of(rows, self._stacked)

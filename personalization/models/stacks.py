@@ -61,6 +61,11 @@ class Shared:
     down: Tensor  # (in, layers x r)
     up: Tensor  # (layers x r, out), zero outside of the layers' own blocks; scaling and strength folded in
 
+    @property
+    def tensors(self) -> list[Tensor]:
+        """What is read."""
+        return [self.down, self.up, *([] if self.index is None else [self.index])]
+
     def add_(self, x: Tensor, output: Tensor) -> None:
         """Add x (batch, time, in) times these matrices to output (batch, time, out), in place."""
         if self.index is None:
@@ -75,7 +80,13 @@ class Stacked:
 
     down: Tensor  # (rows, in, layers x r)
     up: Tensor  # (rows x blocks, r, width); scaling and strength folded in
-    owners: Tensor | None  # (blocks,) each block's layer; None: block i is layer i
+    owners: Sequence[int]  # each block's layer
+    index: Tensor | None  # the same (blocks,); None: block i is layer i
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """What is read."""
+        return [self.down, self.up, *([] if self.index is None else [self.index])]
 
     def add_(self, x: Tensor, output: Tensor) -> None:
         """Add x (rows, time, in) times these matrices to output (rows, time, out), in place.
@@ -88,13 +99,12 @@ class Stacked:
             output.baddbmm_(mid, self.up)
         elif time == 1:
             each = mid.view(rows, -1, rank)
-            if self.owners is not None:
-                each = each.index_select(1, self.owners)
+            if self.index is not None:
+                each = each.index_select(1, self.index)
             output.view(-1, 1, width).baddbmm_(each.view(-1, 1, rank), self.up)
         else:
             ups = self.up.view(rows, -1, rank, width)
-            owners = range(ups.shape[1]) if self.owners is None else self.owners.tolist()
-            for block, owner in enumerate(owners):
+            for block, owner in enumerate(self.owners):
                 part = mid[..., owner * rank : (owner + 1) * rank]
                 output[..., block * width : (block + 1) * width].baddbmm_(part, ups[:, block])
 
@@ -108,7 +118,7 @@ class _Slots:
 
     rank: int
     tensors: dict[str, tuple[Tensor, Tensor]]  # (slots, in, layers x rank), (slots, blocks, rank, width)
-    owners: dict[str, Tensor | None]  # as in `Stacked`
+    indices: dict[str, Tensor | None]  # as in `Stacked`
     held: list[Adapters | None]
 
 
@@ -117,13 +127,19 @@ class Stacks:
 
     `joints` says which of the layers are computed as one; those that it does not name are alone. `is_tall`:
     for many tokens of each row. Products with few columns are then half as long where a column is contiguous,
-    and with one token of each row twice as long.
+    and with one token of each row twice as long. `is_still`: rows are always stacked, so that what is read
+    stays at its place when others join.
     """
 
     def __init__(
-        self, linears: Mapping[str, nn.Linear], joints: Sequence[Sequence[str]] = (), *, is_tall: bool = False
+        self,
+        linears: Mapping[str, nn.Linear],
+        joints: Sequence[Sequence[str]] = (),
+        *,
+        is_tall: bool = False,
+        is_still: bool = False,
     ) -> None:
-        self._linears, self._is_tall = linears, is_tall
+        self._linears, self._is_tall, self._is_still = linears, is_tall, is_still
         self._joints: dict[str, Joint] = {}
         for names in joints:
             joint = Joint(tuple(names), tuple(linears[name].out_features for name in names))
@@ -138,7 +154,8 @@ class Stacks:
         all. `everywhere`: a single row stands for all. Raises ModelError when an adapter does not fit.
         """
         distinct = list(dict.fromkeys(adapters for adapters in rows if adapters))
-        if len(distinct) > _KEPT or 1 < len(distinct) >= len(rows) / _ROWS_EACH:
+        is_many = len(distinct) > _KEPT or 1 < len(distinct) >= len(rows) / _ROWS_EACH
+        if is_many or (self._is_still and distinct):
             return self._many(rows)
         if not everywhere:
             self._slots = None
@@ -178,7 +195,7 @@ class Stacks:
                 slots.held[i] = row
         n = len(rows)
         return {
-            name: [Stacked(down[:n], up[:n].flatten(0, 1), slots.owners[name])]
+            name: [Stacked(down[:n], up[:n].flatten(0, 1), self._joint(name).owners, slots.indices[name])]
             for name, (down, up) in slots.tensors.items()
         }
 
@@ -190,7 +207,7 @@ class Stacks:
         return list(dict.fromkeys(self._joint(name) for name in names))
 
     def _empty(self, joints: Iterable[Joint], rank: int, count: int) -> _Slots:
-        tensors, every = {}, {}
+        tensors, indices = {}, {}
         for joint in joints:
             weight, owners = self._weight(joint.names[0]), joint.owners
             width, columns = weight.shape[1], len(joint.names) * rank
@@ -201,8 +218,8 @@ class Stacks:
             )
             tensors[joint.names[0]] = down, weight.new_empty(count, len(owners), rank, joint.width)
             plain = owners == list(range(len(owners)))
-            every[joint.names[0]] = None if plain else torch.tensor(owners, device=weight.device)
-        return _Slots(rank, tensors, every, [None] * count)
+            indices[joint.names[0]] = None if plain else torch.tensor(owners, device=weight.device)
+        return _Slots(rank, tensors, indices, [None] * count)
 
     def _fill(self, slots: _Slots, i: int, row: Adapters) -> None:
         for first, (down, up) in slots.tensors.items():

@@ -101,27 +101,26 @@ def _attend(
     """Let every branch see the beginning and itself. Tensors are (1, heads, tokens, width of a head)."""
     groups = query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
-    found, begin = [], 0
-    for text in _row.get():
-        # The first branch stands where it would in a text of its own.
-        end = begin + text.head + sum(text.branches[:1])
-        some = (query[:, :, begin:end], key[:, :, begin:end], value[:, :, begin:end])
-        found.append(scaled_dot_product_attention(*some, is_causal=True, scale=scaling))
-        head = slice(begin, begin + text.head)
+    found, texts = [], _row.get()
+    # The first branch stands where it would in a text of its own.
+    sizes = [size for text in texts for size in (text.head + sum(text.branches[:1]), *text.branches[1:])]
+    # Split at once: each slice's gradient would be as long as the whole row, which many people share.
+    parts = zip(*(each.split(sizes, dim=2) for each in (query, key, value)), strict=True)
+    for text in texts:
+        asked, seen, held = next(parts)
+        found.append(scaled_dot_product_attention(asked, seen, held, is_causal=True, scale=scaling))
         for length in text.branches[1:]:
-            own = slice(end, end + length)
+            asked, own_key, own_value = next(parts)
             sees = torch.ones(length, text.head + length, dtype=torch.bool, device=query.device)
             found.append(
                 scaled_dot_product_attention(
-                    query[:, :, own],
-                    torch.cat([key[:, :, head], key[:, :, own]], dim=2),
-                    torch.cat([value[:, :, head], value[:, :, own]], dim=2),
+                    asked,
+                    torch.cat([seen[:, :, : text.head], own_key], dim=2),
+                    torch.cat([held[:, :, : text.head], own_value], dim=2),
                     attn_mask=sees.tril(text.head),
                     scale=scaling,
                 )
             )
-            end += length
-        begin = end
     return torch.cat(found, dim=2).transpose(1, 2), None
 
 

@@ -89,7 +89,8 @@ def both(base: BaseModel, rows: list[Row], lengths: list[int]) -> tuple[torch.Te
     ids = torch.arange(len(rows) * 64, device=base.device).view(len(rows), 64) * 13 % 259
     found = []
     for is_fused in (True, False):
-        past, cache = DynamicCache(), RowCache(len(base.layers), max_rows=len(rows), device=base.device)
+        past, most = DynamicCache(), {"max_rows": len(rows), "max_tokens": 64 * len(rows)}
+        cache = RowCache(len(base.layers), **most, device=base.device)
         base.decoder(input_ids=ids[:, : max(lengths)], past_key_values=past, use_cache=True)
         cache.append(past, lengths, list(range(len(rows))))
         for step in range(3):

@@ -204,6 +204,21 @@ def test_the_context_ends_an_answer_that_would_outgrow_it(engine) -> None:
         assert end.token_count <= room
 
 
+def test_an_answer_that_may_not_repeat_itself_does_not(engine):
+    plain, other = (finish(engine.submit(request(text, max_new_tokens=60))) for text in ("again", "else"))
+    streams = [
+        engine.submit(request("again", max_new_tokens=60, frequency_penalty=2.0, presence_penalty=2.0)),
+        engine.submit(request("else", max_new_tokens=60)),
+    ]
+    unlike, same = (finish(stream) for stream in streams)
+    assert same.text == other.text
+    assert most_often(unlike.text) < most_often(plain.text)
+
+
+def most_often(text: str) -> int:
+    return max(map(text.count, set(text)), default=0)
+
+
 def test_an_answer_ends_before_its_stop_string_and_the_others_go_on(engine):
     whole = finish(engine.submit(request("tell me", max_new_tokens=24)))
     stop = whole.text[6:9]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +25,7 @@ from personalization.models.prompts import encode_chat
 from personalization.records import Message
 from tests import tiny
 
+LONG = Sampling(temperature=0.9, max_new_tokens=120)
 BYTES_A_TOKEN = 2 * 2 * 4  # two layers' worth of one head and one number, float32
 
 
@@ -201,3 +206,37 @@ def test_a_failed_pass_leaves_nothing_and_the_next_one_is_right(monkeypatch):
         *_, broken = list(engine.submit(ask(messages)))
         assert broken.reason == "error"
         assert finish(engine.submit(ask(messages))).text == whole
+
+
+def wait_until(is_so) -> None:
+    until = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.002)
+
+
+def test_words_do_not_stay_while_others_keep_the_engine_busy(monkeypatch):
+    monkeypatch.setattr(prefix, "SECONDS", 0.05)
+    with running() as engine:
+        busy = engine.submit(replace(ask([Message("user", "write")], owner="b"), sampling=LONG))
+        finish(engine.submit(ask([Message("user", "What nobody should remember")], owner="a")))
+        wait_until(lambda: not engine._batch.prefixes.size_bytes)
+        assert engine._batch.rows
+        busy.cancel()
+
+
+def test_nothing_stays_of_what_was_deleted_while_it_was_in_use(acting):
+    interventions = acting[3]
+    with running() as engine:
+        mine = replace(ask([Message("user", "write")], owner="a", acting=interventions), sampling=LONG)
+        streams = [engine.submit(each) for each in (mine, replace(mine, owner="b", interventions=()))]
+        wait_until(lambda: len(engine._batch.rows) == 2)
+        held = [weakref.ref(each) for each, _ in engine._batch.rows[0].row.adapters]
+        engine.forget(["a", *(each.digest for each in interventions)])
+        assert engine.resident() == []
+        for stream in streams:
+            assert [*stream][-1].token_count > 1
+        wait_until(lambda: not engine._batch.rows)
+        assert {key.owner for key, _ in engine._batch.prefixes._kept.values()} == {"b"}
+        gc.collect()
+        assert [each() for each in held] == [None]

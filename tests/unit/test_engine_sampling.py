@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personalization.engine.requests import Sampling
-from personalization.engine.sampling import draw, generator
+from personalization.engine.sampling import draw, generator, penalised
 
 VOCABULARY = 700  # more than two blocks
 
@@ -66,3 +66,25 @@ def test_a_certain_token_is_drawn_whatever_the_seed() -> None:
     row = torch.full((1, VOCABULARY), -torch.inf)
     row[0, VOCABULARY - 1] = 0.0
     assert all(draw(row, [Sampling(seed=s)], [generator(s)]) == [VOCABULARY - 1] for s in range(50))
+
+
+penalties = st.sampled_from([-2.0, -0.5, 0.0, 0.25, 2.0])
+
+
+@given(
+    st.lists(
+        st.tuples(penalties, penalties, st.lists(st.integers(0, 9), max_size=12)), min_size=1, max_size=5
+    )
+)
+@settings(max_examples=40, deadline=None)
+def test_each_row_pays_for_what_it_wrote_itself(rows) -> None:
+    rules = [Sampling(presence_penalty=once, frequency_penalty=each) for once, each, _ in rows]
+    plain = logits(3, len(rows))
+    before = plain.clone()
+    found = penalised(plain, rules, [written for *_, written in rows])
+    for i, (once, each, written) in enumerate(rows):
+        for token in range(12):
+            times = written.count(token)
+            expected = before[i, token] - each * times - (once if times else 0.0)
+            torch.testing.assert_close(found[i, token], expected)
+    assert torch.equal(plain, before)  # nobody else's logits, nor the model's own

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import Gemma2Config, Gemma2ForCausalLM
 
 from personalization.models.base import BaseModel
@@ -68,6 +69,30 @@ def test_nobodys_token_changes_another_text_or_branch():
     after = decoded_row(tiny.base(), [replace(texts[0], given=changed), *texts[1:]])
     torch.testing.assert_close(after[[*range(4), *range(7, 27)]], before[[*range(4), *range(7, 27)]])
     assert not torch.allclose(after[4:7], before[4:7])
+
+
+class Written(TorchDispatchMode):
+    """Counts the numbers that operators write."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, torch.Tensor) and not func.is_view:
+            self.numbers += out.numel()
+        return out
+
+
+def test_the_way_back_costs_a_text_no_more_in_the_company_of_many():
+    adapter, cost = Adapter(tiny.base(), FAST, seed=1), {}
+    for count in (2, 16):
+        texts = drawn([(6, [5, 7])] * count, seed=count)
+        with acting([adapter]):
+            output = decoded_row(tiny.base(), texts)
+        with Written() as written:
+            output.sum().backward()
+        cost[count] = written.numbers / count
+    assert cost[16] < 1.2 * cost[2]
 
 
 def test_each_persons_tokens_get_their_own_adapter():

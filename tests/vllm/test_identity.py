@@ -75,9 +75,10 @@ def test_adapters_and_vectors_together_at_strengths_are_the_in_process_engines(e
     assert len({text for _, text, _ in ours}) == PEOPLE
 
 
-def test_stop_strings_and_limits_end_an_answer_where_the_in_process_engine_ends_it(engine, local):
+def test_stop_strings_limits_and_penalties_act_as_in_the_in_process_engine(engine, local):
     whole = finish(engine.submit(request("tell me")))
-    for changes in ({"stop": [whole.text[6:9]]}, {"stop": ["never!"]}, {"max_new_tokens": 1}):
+    penalties = {"presence_penalty": 1.0, "frequency_penalty": 0.5}
+    for changes in ({"stop": [whole.text[6:9]]}, {"stop": ["never!"]}, {"max_new_tokens": 1}, penalties):
         asked = request("tell me", **changes)
         assert outcome(finish(engine.submit(asked))) == outcome(finish(local.submit(asked)))
 

@@ -130,7 +130,8 @@ class TestWhoGetsIn:
         ({"logprobs": True}, "logprobs"),
         ({"top_logprobs": 3}, "top_logprobs"),
         ({"tools": [{"type": "function"}]}, "tools"),
-        ({"presence_penalty": 0.5}, "presence_penalty"),
+        ({"presence_penalty": 2.5}, "presence_penalty"),
+        ({"logit_bias": {"5": 100}}, "logit_bias"),
         ({"response_format": {"type": "json_object"}}, "response_format"),
         ({"unheard_of": 1}, "unheard_of"),
         ({"model": None}, "model"),
@@ -153,6 +154,8 @@ def test_no_request_at_all_is_refused(given):
 def test_what_clients_send_by_default_is_let_through():
     defaults = {
         "presence_penalty": 0,
+        "frequency_penalty": None,
+        "logit_bias": None,
         "logprobs": False,
         "tools": None,
         "user": "x",
@@ -172,7 +175,8 @@ def test_a_request_becomes_the_rows_of_a_chat(owner, settings):
         {"role": "developer", "content": "Be brief."},
         {"role": "user", "content": [{"type": "text", "text": "And "}, {"type": "text", "text": "now?\0"}]},
     ]
-    asked = parsed(body(messages=messages, n=2, seed=2**31 - 1, stop="END", max_tokens=20, temperature=0.5))
+    given = {"stop": "END", "max_tokens": 20, "temperature": 0.5, "frequency_penalty": 0.5}
+    asked = parsed(body(messages=messages, n=2, seed=2**31 - 1, **given))
     turn = services.begin(owner, asked)
     first, second = turn.replies.order_by("position")
     assert [(m.role, m.content) for m in messages_before(second)] == [
@@ -183,7 +187,7 @@ def test_a_request_becomes_the_rows_of_a_chat(owner, settings):
     ]
     assert first.sampling == {
         "temperature": 0.5, "top_p": 0.95, "top_k": 0, "max_new_tokens": 20,
-        "seed": 2**31 - 1, "stop": ["END"],
+        "seed": 2**31 - 1, "stop": ["END"], "presence_penalty": 0.0, "frequency_penalty": 0.5,
     }  # fmt: skip
     assert second.sampling["seed"] == 0
     assert (first.maker, first.interventions, turn.is_blind) == (Reply.Maker.BASE, [], False)

@@ -164,6 +164,8 @@ class VllmEngine:
             "temperature": rules.temperature,
             "top_p": rules.top_p,
             "top_k": rules.top_k,
+            "presence_penalty": rules.presence_penalty,
+            "frequency_penalty": rules.frequency_penalty,
             "seed": rules.seed,
             "stop_token_ids": sorted(self.base.end_ids),
         }
