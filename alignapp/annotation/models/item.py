@@ -21,7 +21,8 @@ class Item(OwnedModel):
         GOLD = "gold", "Gold"  # its right answer is known; nobody sees which ones are
         ATTENTION = "attention", "Attention check"  # its text says what to answer
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="items")
+    # No index of its own: those below begin with it.
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="items", db_index=False)
     key = models.CharField(max_length=200)  # unique in the project: the same row imported twice is one
     # [{"role": "system" | "user" | "assistant", "content": ...}], up to the message that is answered
     messages = models.JSONField(default=list)
@@ -47,11 +48,14 @@ class Item(OwnedModel):
             models.CheckConstraint(name="item_is_never_over_assigned", condition=Q(taken__lte=F("wanted"))),
         ]
         indexes = [
+            models.Index(fields=["project", "created_at", "id"], name="item_in_order"),  # lists and exports
+            # Few at any time, and looked for at every sweep.
+            models.Index(fields=["project"], name="item_to_be_written", condition=Q(is_ready=False)),
             models.Index(
                 fields=["project", "taken"],
                 name="item_to_be_claimed",
                 condition=Q(purpose="ordinary", is_ready=True, taken__lt=F("wanted")),
-            )
+            ),
         ]
 
     def __str__(self) -> str:

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Max, Q
+from django.utils.translation import get_language_info
 
 from alignapp.annotation.access import InProjectQuerySet
 from alignapp.owned import OwnedModel
@@ -78,9 +79,21 @@ class Project(OwnedModel):
         return self.name
 
     @property
+    def language_names(self) -> list[tuple[str, str]]:
+        """Return the project's languages with what they are called; an unknown code is its own name."""
+        return [(code, _language_name(code)) for code in self.languages]
+
+    @property
     def guidelines(self) -> Guidelines | None:
         """Return the version in force; None before there is any. One query."""
         return self.guideline_versions.order_by("-number").first()
+
+
+def _language_name(code: str) -> str:
+    try:
+        return str(get_language_info(code.lower())["name_translated"])
+    except KeyError:
+        return code
 
 
 class Guidelines(OwnedModel):
