@@ -10,13 +10,18 @@ from typing import Any
 from django.db.models import Count, Q, QuerySet, Sum
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from alignapp.annotation import protocols
 from alignapp.annotation.models import Annotation, Assignment, Candidate, Item, Membership, Project
 from alignapp.annotation.services import answers, attention, clock
 from alignapp.chat import markdown
 
+# From the one end of a slider to the other, as the page's script calls it.
+RATED = (
+    gettext_lazy("terrible"), gettext_lazy("bad"), gettext_lazy("poor"), gettext_lazy("middling"),
+    gettext_lazy("fair"), gettext_lazy("good"), gettext_lazy("very good"), gettext_lazy("perfect"),
+)  # fmt: skip
 MARKED = "marked-spans"  # shows the text as it is: offsets count its characters
 
 
@@ -106,7 +111,7 @@ def replaced(assignment: Assignment) -> list[tuple[Annotation, str, str]]:
     before = Annotation.objects.filter(
         submission__assignment=assignment, submission__superseded_at__isnull=False
     )
-    return in_words(before.select_related("submission"), assignment.order)
+    return in_words(before.select_related("submission"), assignment.order, exact=False)
 
 
 def neighbours(assignment: Assignment) -> dict[str, uuid.UUID | None]:
@@ -120,17 +125,34 @@ def neighbours(assignment: Assignment) -> dict[str, uuid.UUID | None]:
     return {"previous": before.first(), "following": after.first()}
 
 
-def in_words(acts: QuerySet[Annotation], candidates: Sequence[str]) -> list[tuple[Annotation, str, str]]:
+def in_words(
+    acts: QuerySet[Annotation], candidates: Sequence[str], *, exact: bool
+) -> list[tuple[Annotation, str, str]]:
     """Return acts by person and version, each with how it was asked and what it says, in words.
 
-    `candidates` are the ids of the answers in the order in which they are numbered.
+    `candidates` are the ids of the answers in the order in which they are numbered. Not `exact`: for whoever
+    rated on a slider, which shows no number.
     """
     numbers = {one: str(number) for number, one in enumerate(candidates, start=1)}
     ordered = acts.order_by("submission__assignment__created_at", "submission__number", "created_at", "id")
-    return [(act, protocols.label(act.protocol, act.attribute), _words(act, numbers)) for act in ordered]
+    return [
+        (act, protocols.label(act.protocol, act.attribute), _words(act, _value(act, exact=exact), numbers))
+        for act in ordered
+    ]
 
 
-def _words(act: Annotation, numbers: Mapping[str, str]) -> str:
+def _value(act: Annotation, *, exact: bool) -> str:
+    if act.thumb is not None:
+        return _("good") if act.thumb > 0 else _("bad")
+    if act.score is None:
+        return ""
+    known = protocols.found().get(act.protocol)
+    if exact or (known and known.scale == "ordinal"):
+        return str(act.score)
+    return str(RATED[min((act.score - 1) * len(RATED) // 100, len(RATED) - 1)])
+
+
+def _words(act: Annotation, value: str, numbers: Mapping[str, str]) -> str:
     if act.ranking is not None:
         return " > ".join(" = ".join(numbers.get(one, "?") for one in place) for place in act.ranking)
     if act.kind == Annotation.Kind.PICK and act.candidate_id is None:
@@ -138,9 +160,8 @@ def _words(act: Annotation, numbers: Mapping[str, str]) -> str:
     about = _("the item")
     if act.candidate_id:
         about = _("answer %s") % numbers.get(str(act.candidate_id), "?")
-    value = act.score or act.thumb or ""
     marks = ngettext("%d mark", "%d marks", len(act.spans)) % len(act.spans) if act.spans else ""
-    parts = [about, str(value), marks, act.text[:300]]
+    parts = [about, value, marks, act.text[:300]]
     return ": ".join(part for part in parts if part)
 
 

@@ -208,17 +208,22 @@ def test_languages_are_asked_where_there_are_several_and_told_before(owner, clie
 
 
 def test_what_was_said_before_a_change_is_shown_to_its_author_and_to_managers(owner, client_of):
-    member = member_of(project_of(owner), "a")
+    asked = [{"name": "pick-1-of-n"}, {"name": "slider-1-100"}, {"name": "scale-1-7"}, {"name": "thumb"}]
+    member = member_of(project_of(owner, protocols=asked), "a")
     client, one = client_of(member.person), claimed(member)
-    page = reverse("annotation:work", args=[one.id])
-    client.post(page, pick(one, 0))
+    page, first = reverse("annotation:work", args=[one.id]), one.order[0]
+    rated = {f"slider-1-100.{first}": "61", f"touched.slider-1-100.{first}": "on"}
+    client.post(page, pick(one, 0) | rated | {f"scale-1-7.{first}": "6", f"thumb.{first}": "-1"})
     assert b"What you said before" not in client.get(page).content
     client.post(page, pick(one, 1))
     found = client.get(page).context["replaced"]
-    assert [(act.submission.number, words) for act, _asked, words in found] == [(1, "answer 1")]
+    assert {act.submission.number for act, *_ in found} == {1}
+    said = ["answer 1", "answer 1: 6", "answer 1: bad", "answer 1: fair"]  # a slider shows no number
+    assert sorted(words for *_, words in found) == said
     every = client_of(owner).get(reverse("annotation:item", args=[one.item_id])).context["annotations"]
     versions = [(act.submission.number, act.submission.superseded_at is None) for act, *_ in every]
-    assert versions == [(1, False), (2, True)]
+    assert versions == [(1, False)] * 4 + [(2, True)]
+    assert any(words.endswith(": 61") for *_, words in every)
 
 
 def test_the_script_gets_the_item_alone_with_few_queries(owner, client_of, django_assert_max_num_queries):

@@ -74,7 +74,7 @@ def item(request: PersonRequest, item_id: uuid.UUID) -> HttpResponse:
         "project": found.project,
         "item": found,
         "assignments": found.assignments.select_related("annotator"),
-        "annotations": pages.in_words(said, [str(one.id) for one in found.candidates.all()]),
+        "annotations": pages.in_words(said, [str(one.id) for one in found.candidates.all()], exact=True),
     }
     return render(request, "annotation/item.html", context)
 
