@@ -125,7 +125,7 @@ def _scale(figure: dict[str, Any]) -> charts.Scale:
         return charts.Scale(reference=chance, origin=chance if chance is not None else 0.0)
     if unit == "deviations":
         most = max(1.0, *map(abs, ends))
-        return charts.Scale(-most, most, origin=0.0, reference=chance, number=charts.signed(1))
+        return charts.Scale(-most, most, origin=0.0, reference=chance, number=charts.signed(2))
     if unit in ("share", "agreement"):
         low = -1.0 if min(ends) < 0 else 0.0
         return charts.Scale(low, 1.0, origin=0.0, reference=chance, number=charts.plain(2))
