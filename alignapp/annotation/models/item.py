@@ -21,8 +21,7 @@ class Item(OwnedModel):
         GOLD = "gold", "Gold"  # its right answer is known; nobody sees which ones are
         ATTENTION = "attention", "Attention check"  # its text says what to answer
 
-    # No index of its own: those below begin with it.
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="items", db_index=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="items")
     key = models.CharField(max_length=200)  # unique in the project: the same row imported twice is one
     # [{"role": "system" | "user" | "assistant", "content": ...}], up to the message that is answered
     messages = models.JSONField(default=list)
