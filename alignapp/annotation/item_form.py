@@ -127,15 +127,11 @@ class ItemForm(forms.Form):
             key=hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32],
             messages=[{"role": "user", "content": prompt}],
             candidates=data["answers"],
-            language=data.get("language") or self._only_language(),
+            language=data.get("language") or self._project.only_language,
             may_train=data["may_train"],
             purpose=data["purpose"],
             expected=self._expected(),
         )
-
-    def _only_language(self) -> str:
-        known = self._project.languages
-        return str(known[0]) if len(known) == 1 else ""
 
     def _expected(self) -> dict[str, Any]:
         data = self.cleaned_data

@@ -208,6 +208,15 @@ def test_orders_that_were_made_up_for_old_imports_are_forgotten_and_told_ones_ke
         assert one.shown == (shown[one.pk] if one.assignment.item.project.name == "told" else [])
 
 
+def test_rows_that_name_no_language_have_the_projects_only_one(project):
+    project.languages = ["de"]
+    bring(project, jsonl({**PAIR, "id": "1"}, {**PAIR, "id": "2", "language": "fr"}), "trl-preference")
+    project.languages = ["de", "fr"]
+    bring(project, jsonl({**PAIR, "id": "3"}), "trl-preference")
+    said = project.items.order_by("created_at").values_list("language", flat=True)
+    assert list(said) == ["de", "fr", ""]
+
+
 def test_the_makers_of_imported_answers_count_for_the_active_strategy(project):
     rated = {
         "utterance_id": "u", "interaction_id": "i", "conversation_id": "c", "user_id": "ann", "turn": 0,

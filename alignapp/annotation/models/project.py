@@ -84,6 +84,11 @@ class Project(OwnedModel):
         return [(code, _language_name(code)) for code in self.languages]
 
     @property
+    def only_language(self) -> str:
+        """Return the language of items that name none, where the project has one; "" where it has several."""
+        return str(self.languages[0]) if len(self.languages) == 1 else ""
+
+    @property
     def guidelines(self) -> Guidelines | None:
         """Return the version in force; None before there is any. One query."""
         return self.guideline_versions.order_by("-number").first()
