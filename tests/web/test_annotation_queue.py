@@ -212,6 +212,8 @@ def test_people_get_items_in_the_languages_in_which_they_judge(owner):
             answers.submit(found, pick(found))
     assert got[reads] == {"item 0", "in de-AT", "in DE"}
     assert got[everything] == {*got[reads], "in en", "in fr", "gold"}
+    reads.project.languages = ["en", "fr"]  # what they chose is gone, so it chooses nothing any more
+    assert queue.claim_next(reads).item.key in {"in en", "in fr", "gold"}
 
 
 def test_the_order_is_random_stored_and_the_same_at_every_look(owner):

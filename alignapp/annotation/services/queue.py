@@ -73,10 +73,11 @@ def _claim(member: Membership, mine: QuerySet[Assignment], rng: random.Random) -
 def _readable(member: Membership) -> QuerySet[Item]:
     """Return the items that the member has not had yet, in a language in which they judge or in none."""
     fresh = member.project.items.filter(is_ready=True).exclude(assignments__annotator=member.person)
-    if not member.languages:
+    known = [code for code in member.languages if code in member.project.languages]
+    if not known:
         return fresh
     theirs = Q(language="")
-    for code in member.languages:  # "de" is also "de-AT"
+    for code in known:  # "de" is also "de-AT"
         theirs |= Q(language__iexact=code) | Q(language__istartswith=f"{code}-")
     return fresh.filter(theirs)
 
