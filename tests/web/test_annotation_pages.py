@@ -23,7 +23,7 @@ ITEM = {"prompt": "How?", "answers": "[model: big]\nSo.\n---\nNot so.", "may_tra
 def new_project(client, **fields):
     form = {
         "name": "Taste", "languages": "en, de", "overlap": "2", "double_share": "0", "candidates_shown": "0",
-        "generated": "2", "temperature": "1",
+        "generated": "2", "temperature": "0.85",
         "strategy": "random", "blind": "on", "shuffled": "on", "repeat_share": "0", "gold_share": "0.1",
         "ask_pick-1-of-n": "required", "ask_free-comment": "optional",
     }  # fmt: skip

@@ -46,7 +46,9 @@ class Project(OwnedModel):
     generated = models.PositiveSmallIntegerField(default=2, validators=[MaxValueValidator(8)])
     # Who writes them, in turn: "base", or a maker and the member whose model it is ("alignment:<id>").
     writers = models.JSONField(default=list, blank=True)
-    temperature = models.FloatField(default=1.0, validators=[MinValueValidator(0.0), MaxValueValidator(2.0)])
+    temperature = models.FloatField(  # as in the chat at first
+        default=0.85, validators=[MinValueValidator(0.0), MaxValueValidator(2.0)]
+    )
     blind = models.BooleanField(default=True)  # annotators do not see who made a candidate
     shuffled = models.BooleanField(default=True)  # each annotator gets a random order, which is stored
     repeat_share = models.FloatField(default=0.0, validators=SHARE)  # hidden repeats, of what a person does
