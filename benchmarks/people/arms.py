@@ -32,14 +32,8 @@ from personalization.training.settings import TrainingSettings
 from personalization.training.train import train_adapter
 from personalization.values.composer import Own, compose
 
-ARMS = (
-    "system_message", "in_context", "random_vector", "others_vector", "vector", "adapter", "both", "eased",
-    "eased_both",
-)  # fmt: skip
-TRAINED = ("adapter", "both", "eased", "eased_both")  # minutes each, the first time
-# How strongly adapter and vector act in the eased arms; chosen of five ways on two people of seed 0 (plain
-# words, brief) at 32 prompts, before anybody else's answers were seen.
-EASED_ADAPTER, EASED_VECTOR = 0.7, 0.3
+ARMS = ("system_message", "in_context", "random_vector", "others_vector", "vector", "adapter", "both")
+TRAINED = ("adapter", "both")  # minutes each, the first time
 SHOTS = 3  # rated answers shown in the in-context arm: more leave the small model no room
 
 
@@ -183,12 +177,6 @@ def adapter(rated: Rated, base: BaseModel, count: int, folder: Path, subject: Pa
             seed=rated.pool.seed,
         )
     return Shape((), (Intervention("adapter", out, out.name),), time.monotonic() - begun)
-
-
-def eased(shape: Shape, strength: float) -> Shape:
-    """Let the same act more weakly."""
-    acting = (replace(each, strength=strength * each.strength) for each in shape.interventions)
-    return replace(shape, interventions=tuple(acting))
 
 
 def both(one: Shape, other: Shape) -> Shape:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plots
+from benchmarks.people.pool import DRAWS
 from benchmarks.people.results import MOST_PERPLEXITY_RATIO, MOST_RELEVANCE_LOST, table
 
-CURVES = ("system_message", "in_context", "vector", "adapter", "both", "eased_both")
+CURVES = ("system_message", "in_context", "vector", "adapter", "both")
 
 
 def write_page(folder: Path, found: dict[str, Any]) -> None:
@@ -62,8 +63,9 @@ compared with themselves:
 
 {_pays(found)}
 
-Relevance is the change of the cosine between prompt and answer, perplexity that of neutral text. The random
-vector and the mean of the other people's vectors are controls: they have the vector's norm and layer.
+Relevance is the change of the cosine between prompt and answer, against the mean of {DRAWS} answers of the
+base model to each prompt, and perplexity that of neutral text. The random vector and the mean of the other
+people's vectors are controls: they have the vector's norm and layer.
 """
 
 

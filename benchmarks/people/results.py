@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.kept import Kept
-from benchmarks.outcomes import gain, mean, won
+from benchmarks.outcomes import gain, mean, over_people, won
 from personalization.statistics import Estimate, wilson
 
 # Shown beside the methods, never called the best one.
@@ -120,9 +120,12 @@ def by_person(cells: Iterable[Cell]) -> dict[str, Estimate]:
 
 def _cell_means(cells: Sequence[Cell]) -> dict[str, Any]:
     ratios = [cell.perplexity_ratio for cell in cells if cell.perplexity_ratio is not None]
+    kept = over_people([(cell.relevance - cell.base_relevance, cell.person) for cell in cells])
     return {
         **won(cells),
-        "relevance_change": mean([cell.relevance - cell.base_relevance for cell in cells]),
+        "relevance_change": kept.value,
+        "relevance_low": kept.low,
+        "relevance_high": kept.high,
         "repetition_change": mean([cell.repetition - cell.base_repetition for cell in cells]),
         "perplexity_ratio": mean(ratios) if ratios else None,
         "words": mean([cell.words for cell in cells]),
@@ -143,7 +146,7 @@ def table(found: dict[str, Any]) -> str:
         last = next(cells[arm, size] for size in reversed(sizes) if (arm, size) in cells)
         ratio = last["perplexity_ratio"]
         costs = [
-            f"{last['relevance_change']:+.3f}",
+            f"{last['relevance_change']:+.3f} [{last['relevance_low']:+.3f}, {last['relevance_high']:+.3f}]",
             "" if ratio is None else f"{100 * (ratio - 1):+.1f} %",
             f"{last['words']:.0f}",
         ]

@@ -16,7 +16,7 @@ from torch import Tensor
 from benchmarks.outcomes import mean
 from benchmarks.people import arms
 from benchmarks.people.arms import Rated, Shape
-from benchmarks.people.pool import Chat, Pool, answers, pool_of, states_of
+from benchmarks.people.pool import Chat, Pool, answers, pool_of, states_of, usual_relevance
 from benchmarks.people.results import Cell, Cells
 from personalization.engine.local import LocalEngine
 from personalization.engine.requests import Intervention
@@ -55,8 +55,9 @@ class Study:
         self._engine.close()
 
     def draw(self, seed: int) -> tuple[Pool, Tensor]:
-        """Return what everybody rates, with its hidden states; drawn once."""
+        """Return what everybody rates, with its hidden states; drawn once, as is what it is compared with."""
         pool = pool_of(seed, self._engine, self._folder, **self._sizes)
+        usual_relevance(pool, self._engine, self._folder)
         return pool, states_of(pool, self._base, self._folder)
 
     def run(self, seed: int, prompts: int, wanted: Sequence[str]) -> None:
@@ -74,10 +75,6 @@ class Study:
             "adapter": lambda r: arms.adapter(r, self._base, prompts, self._folder, subject),
         }
         made["both"] = lambda r: arms.both(made["adapter"](r), made["vector"](r))
-        made["eased"] = lambda r: arms.eased(made["adapter"](r), arms.EASED_ADAPTER)
-        made["eased_both"] = lambda r: arms.both(
-            made["eased"](r), arms.eased(made["vector"](r), arms.EASED_VECTOR)
-        )
         for arm in wanted:
             due = [
                 r
@@ -94,7 +91,7 @@ class Study:
     def _add(self, arm: str, prompts: int, people: Sequence[Rated], shapes: Sequence[Shape]) -> None:
         pool = people[0].pool
         texts = self._answers(pool, shapes)
-        base_relevance = mean(relevance(pool.fresh, pool.base))
+        base_relevance = usual_relevance(pool, self._engine, self._folder)
         for at, (rated, shape) in enumerate(zip(people, shapes, strict=True)):
             own = texts[at]
             self.cells.add(
@@ -193,7 +190,7 @@ def publish(folder: Path) -> None:
     """Keep a run's cells and texts beside its page, so that anybody can check them or go on from there."""
     target = PUBLISHED / folder.name
     target.mkdir(parents=True, exist_ok=True)
-    for file in [folder / "cells.jsonl", *folder.glob("pool-*.json")]:
+    for file in [folder / "cells.jsonl", *folder.glob("pool-*.json"), *folder.glob("relevance-*.json")]:
         shutil.copy2(file, target / file.name)
 
 

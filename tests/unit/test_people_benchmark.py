@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.people.arms import Rated, in_context
-from benchmarks.people.pool import Pool
+from benchmarks.people.pool import Pool, pool_of, usual_relevance
 from benchmarks.people.results import Cell, Cells, by_person, summary, table
+from personalization.engine.local import LocalEngine
+from personalization.models.relevance import relevance
 from personalization.simulation.people import population
+from tests import tiny
 
 
 def cell(
@@ -73,3 +76,15 @@ def test_people_of_one_seed_rate_the_same_answers_differently():
     shown = in_context(rated[0], 1).head
     best = texts[0][max(range(2), key=lambda i: rated[0].scores[0][i])]
     assert [m.content for m in shown] == ["How?", best]
+
+
+def test_the_relevance_that_others_are_compared_with_is_of_many_draws_and_kept(tmp_path):
+    engine = LocalEngine(tiny.base())
+    try:
+        pool = pool_of(3, engine, tmp_path, rated_prompts=1, fresh_prompts=2)
+        found = usual_relevance(pool, engine, tmp_path)
+    finally:
+        engine.close()
+    single = relevance(pool.fresh, pool.base)
+    assert found != pytest.approx(sum(single) / len(single))
+    assert usual_relevance(pool, engine, tmp_path) == found  # a closed engine answers nothing
