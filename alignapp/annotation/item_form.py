@@ -57,11 +57,18 @@ class ItemForm(forms.Form):
         required=False,
         help_text=_("It is said under the prompt, in so many words; everybody who reads it can do it."),
     )
+    language = forms.ChoiceField(label=_("Language"), required=False)
     may_train = forms.BooleanField(label=_("May be used for training"), required=False, initial=True)
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._project = project
+        if len(project.languages) > 1:
+            language = self.fields["language"]
+            assert isinstance(language, forms.ChoiceField)
+            language.choices = [("", _("not said")), *project.language_names]
+        else:
+            del self.fields["language"]
 
     def clean_answers(self) -> list[NewCandidate]:
         """Return the candidates."""
@@ -120,6 +127,7 @@ class ItemForm(forms.Form):
             key=hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32],
             messages=[{"role": "user", "content": prompt}],
             candidates=data["answers"],
+            language=data.get("language") or self._project.only_language,
             may_train=data["may_train"],
             purpose=data["purpose"],
             expected=self._expected(),

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from alignapp.annotation import protocols
-from alignapp.annotation.models import Assignment, Candidate, Item, Membership, Project
+from alignapp.annotation.models import Annotation, Assignment, Candidate, Item, Membership, Project
 from alignapp.annotation.services import answers, attention, clock
 from alignapp.chat import markdown
 
+# From the one end of a slider to the other, as the page's script calls it.
+RATED = (
+    gettext_lazy("terrible"), gettext_lazy("bad"), gettext_lazy("poor"), gettext_lazy("middling"),
+    gettext_lazy("fair"), gettext_lazy("good"), gettext_lazy("very good"), gettext_lazy("perfect"),
+)  # fmt: skip
 MARKED = "marked-spans"  # shows the text as it is: offsets count its characters
 
 
@@ -44,7 +53,7 @@ def work_context(
     asked = answers.asked_of(assignment)
     project = member.project
     given = [(protocol, one, answers.given(assignment, one, values)) for protocol, one in asked]
-    plain = any(protocol.name == MARKED for protocol, _ in asked)
+    plain = any(protocol.name == MARKED for protocol, _settings in asked)
     columns = [
         Column(
             number,
@@ -89,19 +98,71 @@ def work_context(
         "guidelines_html": markdown.render(guidelines.text, under=1) if guidelines else "",
         "names_shown": not project.blind,
         "missed": attention.of_member(member).missed,
+        "replaced": replaced(assignment),
         "done": my_counts(member).get(Assignment.State.SUBMITTED, 0),
         **neighbours(assignment),
     }
 
 
-def neighbours(assignment: Assignment) -> dict[str, Assignment | None]:
-    """Return the person's assignments before and after this one, in the order in which they came."""
+def replaced(assignment: Assignment) -> list[tuple[Annotation, str, str]]:
+    """Return what the person said of an item before they changed their mind. No query before a submission."""
+    if assignment.submitted_at is None:
+        return []
+    before = Annotation.objects.filter(
+        submission__assignment=assignment, submission__superseded_at__isnull=False
+    )
+    return in_words(before.select_related("submission"), assignment.order, exact=False)
+
+
+def neighbours(assignment: Assignment) -> dict[str, uuid.UUID | None]:
+    """Return the ids of the person's assignments before and after this one, as they came."""
     mine = Assignment.objects.filter(
         annotator=assignment.annotator_id, item__project=assignment.item.project_id
     )
-    before = mine.filter(created_at__lt=assignment.created_at).order_by("-created_at")
-    after = mine.filter(created_at__gt=assignment.created_at).order_by("created_at")
+    ids = mine.values_list("pk", flat=True)
+    before = ids.filter(created_at__lt=assignment.created_at).order_by("-created_at")
+    after = ids.filter(created_at__gt=assignment.created_at).order_by("created_at")
     return {"previous": before.first(), "following": after.first()}
+
+
+def in_words(
+    acts: QuerySet[Annotation], candidates: Sequence[str], *, exact: bool
+) -> list[tuple[Annotation, str, str]]:
+    """Return acts by person and version, each with how it was asked and what it says, in words.
+
+    `candidates` are the ids of the answers in the order in which they are numbered. Not `exact`: for whoever
+    rated on a slider, which shows no number.
+    """
+    numbers = {one: str(number) for number, one in enumerate(candidates, start=1)}
+    ordered = acts.order_by("submission__assignment__created_at", "submission__number", "created_at", "id")
+    return [
+        (act, protocols.label(act.protocol, act.attribute), _words(act, _value(act, exact=exact), numbers))
+        for act in ordered
+    ]
+
+
+def _value(act: Annotation, *, exact: bool) -> str:
+    if act.thumb is not None:
+        return _("good") if act.thumb > 0 else _("bad")
+    if act.score is None:
+        return ""
+    known = protocols.found().get(act.protocol)
+    if exact or (known and known.scale == "ordinal"):
+        return str(act.score)
+    return str(RATED[min((act.score - 1) * len(RATED) // 100, len(RATED) - 1)])
+
+
+def _words(act: Annotation, value: str, numbers: Mapping[str, str]) -> str:
+    if act.ranking is not None:
+        return " > ".join(" = ".join(numbers.get(one, "?") for one in place) for place in act.ranking)
+    if act.kind == Annotation.Kind.PICK and act.candidate_id is None:
+        return _("all bad")
+    about = _("the item")
+    if act.candidate_id:
+        about = _("answer %s") % numbers.get(str(act.candidate_id), "?")
+    marks = ngettext("%d mark", "%d marks", len(act.spans)) % len(act.spans) if act.spans else ""
+    parts = [about, value, marks, act.text[:300]]
+    return ": ".join(part for part in parts if part)
 
 
 def my_counts(member: Membership) -> dict[str, int]:
@@ -158,7 +219,7 @@ def members(project: Project) -> list[Membership]:
     for person, state, count in rows.values_list("annotator", "state").annotate(Count("pk")):
         per_person.setdefault(person, {})[state] = count
     checks = attention.checks_of(project)
-    found = list(project.memberships.select_related("person", "project"))
+    found = list(project.memberships.select_related("person__imported_as", "project"))
     for member in found:
         counts = per_person.get(member.person_id, {})
         member.states = [counts.get(state, 0) for state in Assignment.State]  # type: ignore[attr-defined]

@@ -203,7 +203,8 @@ class ProjectForm(forms.ModelForm):
 
     def clean_languages(self) -> list[str]:
         """Return the codes as a list."""
-        return [code for part in self.cleaned_data["languages"].split(",") if (code := part.strip())]
+        codes = [part.strip() for part in self.cleaned_data["languages"].split(",")]
+        return list(dict.fromkeys(filter(None, codes)))
 
     def clean(self) -> dict[str, Any]:
         """Gather the protocols; at least one is asked, and one of them is required."""

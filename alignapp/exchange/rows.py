@@ -107,7 +107,7 @@ def _store(project: Project, people: _People, read: Sequence[tuple[int, Example]
     for _line, example in read:
         first.setdefault(example.key, example)  # what an item is, its first row says
     by_key = _known(project, first)
-    new = {key: _item(example) for key, example in first.items() if key not in by_key}
+    new = {key: _item(project, example) for key, example in first.items() if key not in by_key}
     known = {one.id for one in by_key.values()}
     by_key |= zip(new, places(new.values()), strict=True)
     done.new += len(new)
@@ -189,15 +189,15 @@ def _moved(judgement: Judgement, place: Sequence[int]) -> Judgement:
     return replace(judgement, acts=acts, order=tuple(place[i] for i in judgement.order))
 
 
-def _item(example: Example) -> NewItem:
+def _item(project: Project, example: Example) -> NewItem:
     candidates = [
         NewCandidate(one.text, one.maker, one.provider, extra=dict(one.extra)) for one in example.answers
     ]
     extra = {"conversation": example.conversation, "turn": example.turn, "kept": dict(example.extra)}
     messages = [{"role": message.role, "content": message.content} for message in example.messages]
     return NewItem(
-        example.key, messages, candidates, example.language, example.source, example.licence,
-        example.may_train, extra=extra,
+        example.key, messages, candidates, example.language or project.only_language, example.source,
+        example.licence, example.may_train, extra=extra,
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from alignapp.exchange.errors import Refused
 from alignapp.exchange.models import Import
 from alignapp.exchange.rows import Committed, commit
 from alignapp.quality.judgements import MOST_ITEMS, judgements_of, sample_of
+from alignapp.quality.models import Adjudication
 from alignapp.zipping import Sink
 from personalization.exchange import registry, source, transfer
 from personalization.exchange.card import About, card
@@ -180,6 +181,9 @@ def about_project(project: Project) -> About:
         f"{'random for each person' if project.shuffled else 'that of the source'}; "
         f"each item by {project.overlap} or more where nothing else is said."
     ]
+    decided = Adjudication.objects.current().filter(item__project=project).count()
+    if decided:
+        told += [f"Those who run it decided about {decided:,} items; these decisions are in no file here."]
     who = f"Members and imported people of the project “{project.name}” in alignapp."
     at = f"{timezone.localdate():%Y-%m-%d}"
     return About(project.name, at, project.description, who, told, _agreement(project))

@@ -1,4 +1,4 @@
-"""Tables of the quality page as files: every figure, and the ratings behind them, raw and on own scales.
+"""Tables of the quality page as files: every figure, the ratings behind them, and decisions.
 
 Knows nothing of requests. CSV is written line by line; cells that a spreadsheet would run are made text.
 """
@@ -13,12 +13,14 @@ from typing import Any
 from alignapp.annotation.models import Project
 from alignapp.quality.figures import figures_of
 from alignapp.quality.judgements import judgements_of
+from alignapp.quality.models import Adjudication
 
 FIGURE_COLUMNS = ("figure", "label", "value", "low", "high", "n", "flagged", "unit", "words")
 JUDGEMENT_COLUMNS = (
     *("person", "item", "protocol", "candidate", "maker", "value", "on_own_scale", "position"),
     *("is_repeat", "seconds"),
 )
+DECISION_COLUMNS = ("item", "prompt", "decision", "reason", "who", "at", "in_force")
 RUNS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -50,6 +52,29 @@ def judgements_json(project: Project) -> Iterator[str]:
     for number, row in enumerate(_judgement_rows(project)):
         yield (",\n" if number else "\n") + json.dumps(dict(zip(JUDGEMENT_COLUMNS, row, strict=True)))
     yield "\n]\n"
+
+
+def decisions_csv(project: Project) -> Iterator[str]:
+    """Yield every decision on an item, those that were replaced too, oldest first."""
+    return _lines(DECISION_COLUMNS, _decision_rows(project))
+
+
+def decisions_json(project: Project) -> Iterator[str]:
+    """Yield the same as JSON, a list of objects."""
+    rows = [dict(zip(DECISION_COLUMNS, row, strict=True)) for row in _decision_rows(project)]
+    yield json.dumps(rows, indent=1, ensure_ascii=False)
+
+
+def _decision_rows(project: Project) -> Iterator[tuple[Any, ...]]:
+    made = Adjudication.objects.filter(item__project=project).select_related("item", "decided_by")
+    for one in made.prefetch_related("item__candidates"):
+        place = {str(candidate.id): candidate.position + 1 for candidate in one.item.candidates.all()}
+        ranking = " > ".join(" = ".join(str(place.get(i, "?")) for i in tie) for tie in one.ranking)
+        in_force = one.superseded_at is None
+        yield (
+            *(one.item.key, one.item.prompt, ranking, one.reason, str(one.decided_by)),
+            *(one.created_at.isoformat(), in_force),
+        )
 
 
 def _chosen(project: Project, key: str) -> list[dict[str, Any]]:

@@ -28,12 +28,14 @@ _CAPTIONS = {
     "agreement": gettext_lazy("Coefficient; 1 is perfect agreement"),
     "seconds": gettext_lazy("Seconds, median"),
     "count": gettext_lazy("Answers"),
+    "points": gettext_lazy("Mean rating"),
+    "deviations": gettext_lazy("Standard deviations from each person's own mean"),
 }
 DRAWN_ROWS = 40  # more than a page reads; an export has all
 PARTS = (
     ("people", ("progress", "consistency", "taste", "alpha", "concordance", "kappa")),
     ("answers", ("contradictions", "left", "length", "ties")),
-    ("makers", ("strengths", "preferences")),
+    ("makers", ("ratings", "own_ratings", "strengths", "preferences")),
     ("work", ("gold", "attention", "time", "fast", "straight", "skips")),
 )
 
@@ -56,7 +58,7 @@ def figures_of(project: Project, *, in_words: bool = False) -> list[dict[str, An
     """
     from personalization.agreement.report import figures
 
-    key = f"quality:{project.pk}:{state_of(project)}:{'words' if in_words else 'names'}"
+    key = f"quality-2:{project.pk}:{state_of(project)}:{'words' if in_words else 'names'}"
     found: list[dict[str, Any]] | None = cache.get(key)
     if found is None:
         call = protocols.label if in_words else stored
@@ -121,6 +123,9 @@ def _scale(figure: dict[str, Any]) -> charts.Scale:
     unit, chance = figure["unit"], figure["chance"]
     if unit == "share" and min(ends) >= 0:
         return charts.Scale(reference=chance, origin=chance if chance is not None else 0.0)
+    if unit == "deviations":
+        most = max(1.0, *map(abs, ends))
+        return charts.Scale(-most, most, origin=0.0, reference=chance, number=charts.signed(2))
     if unit in ("share", "agreement"):
         low = -1.0 if min(ends) < 0 else 0.0
         return charts.Scale(low, 1.0, origin=0.0, reference=chance, number=charts.plain(2))

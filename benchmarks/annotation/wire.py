@@ -51,9 +51,9 @@ class Wire:
         if not self._token:
             raise Unexpected("the project's page gave no CSRF token")
 
-    def get(self, path: str) -> str:
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> str:
         """Return a page's text. Raises Unexpected unless it is there."""
-        status, text = self._ask("GET", path, None, {"Accept": "text/html"})
+        status, text = self._ask("GET", path, None, {"Accept": "text/html", **(headers or {})})
         if status != 200:
             raise Unexpected(f"GET {path}: {status} {text[:200]}")
         return text
@@ -69,7 +69,7 @@ class Wire:
 
     def page(self, url: str) -> Page:
         """Return an item's page, read."""
-        text = self.get(url)
+        text = self.get(url, {"HX-Request": "true"})
         parts = [pattern.search(text) for pattern in (ASSIGNMENT, DRAFT)]
         if not all(parts):
             raise Unexpected(f"GET {url}: no item is on it")

@@ -32,9 +32,11 @@ def left_figure(judgements: Sequence[Judgement]) -> Figure:
     title = "Preference for the answer on the left"
     rows = _rows(judgements, left_share, flag=True)
     if not rows:
-        return Figure(
-            "left", title, "It is not known yet where preferred answers stood on the screen.", chance=0.5
+        words = (
+            "It is not known where preferred answers stood on the screen, as imported files seldom say it; "
+            "answers that are given here will tell."
         )
+        return Figure("left", title, words, chance=0.5)
     together = left_share(judgements)
     assert together is not None  # there are rows
     biased = [row.label for row in rows if row.flagged]
@@ -53,7 +55,9 @@ def length_figure(judgements: Sequence[Judgement]) -> Figure:
     title = "Preference for the longer answer"
     rows = _rows(judgements, longer_share, flag=False)
     if not rows:
-        words = "No answers of different length have been compared yet."
+        words = (
+            "No answers of different length have been compared yet; add some to see whether length decides."
+        )
         return Figure("length", title, words, chance=0.5)
     together = longer_share(judgements)
     assert together is not None  # there are rows

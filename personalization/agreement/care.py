@@ -84,9 +84,10 @@ def straight_figure(judgements: Sequence[Judgement]) -> Figure:
             if flat:
                 found = wilson(sum(flat), len(flat))
                 most = STRAIGHT_SHARE if not sides else 1.0
-                rows.append(Row(f"{person}, {name}", found, _is_rare_run(sides) or found.low > most))
+                rows.append(Row(f"{person} ({name})", found, _is_rare_run(sides) or found.low > most))
     if not rows:
-        return Figure("straight", title, "Nothing with two or more candidates has been judged yet.")
+        words = "Nothing with two or more candidates has been judged yet; show two to see who clicks through."
+        return Figure("straight", title, words)
     flagged = [row.label for row in rows if row.flagged]
     advice = (
         f"look at {listed(flagged)}, who may be clicking through."
@@ -107,7 +108,8 @@ def ties_figure(judgements: Sequence[Judgement]) -> Figure:
             rows.append(Row(label, share(ties, [one.judgement.item for one in found])))
     title = "Ties"
     if not rows:
-        return Figure("ties", title, "Nothing has been compared yet.")
+        words = "Nothing has been compared yet; ask for a pick, a ranking, or ratings of two answers or more."
+        return Figure("ties", title, words)
     words = "Ties teach nothing about preference; where they are many, choose candidates that differ more."
     return Figure("ties", title, words, tuple(rows))
 

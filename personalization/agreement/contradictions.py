@@ -17,6 +17,7 @@ from personalization.agreement.judgements import Judgement, by_person, compariso
 from personalization.statistics import Estimate
 
 PUBLISHED = 0.6  # arXiv:2308.15812
+FEW = 0.2  # a whole interval below this is nothing to keep protocols apart for
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,12 @@ def contradictions_figure(judgements: Sequence[Judgement]) -> Figure:
     flagged = [row.label.split(": ")[-1] for row in rows if row.flagged]
     who = f" and ask {listed(flagged)} how they rate" if flagged else ""
     both = " and ".join(f"“{name}”" for name in most.protocols)
+    advice = (
+        "keep the protocols apart in training" if most.disagree.high > FEW else "either may be learned from"
+    )
     words = (
         f"{both} disagree in {percent(most.disagree)} (a published study found about "
-        f"{100 * PUBLISHED:.0f} %), so keep the protocols apart in training{who}."
+        f"{100 * PUBLISHED:.0f} %), so {advice}{who}."
     )
     return Figure("contradictions", title, words, tuple(rows))
 

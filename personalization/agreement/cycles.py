@@ -79,7 +79,9 @@ def preferences_figure(judgements: Sequence[Judgement], *, seed: int = 0) -> Fig
     title, counted = "Who beats whom (general preference model)", wins(judgements)
     makers = counted.makers
     if len(makers) < 3:
-        words = "A cycle needs three makers; fewer have been compared so far."
+        words = (
+            "A cycle needs three makers and fewer have been compared; add answers of others to look for one."
+        )
         return Figure("preferences", title, words, chance=0.5)
     if len(makers) > MOST_MAKERS:
         words = (

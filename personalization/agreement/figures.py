@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from personalization.statistics import Estimate, clustered_share, wilson
 
-# share: 0 to 1; agreement: -1 to 1, 1 is perfect; seconds: the interval is the quartiles; count: it has none.
-Unit = Literal["share", "agreement", "seconds", "count"]
+# share: 0 to 1; agreement: -1 to 1, 1 is perfect; seconds: the interval is the quartiles; count: it has none;
+# points: of a rating's own scale; deviations: standard deviations from each person's own mean.
+Unit = Literal["share", "agreement", "seconds", "count", "points", "deviations"]
 
 
 @dataclass(frozen=True, slots=True)

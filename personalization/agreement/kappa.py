@@ -47,6 +47,9 @@ def kappas(units_of: Mapping[object, Mapping[str, float]], *, seed: int = 0) -> 
     return found
 
 
+NOBODY_BOTH = "No two people have chosen between the same candidates yet; give items to more than one person."
+
+
 def kappa_figure(judgements: Sequence[Judgement], *, seed: int = 0) -> Figure:
     """Return kappa of each two people, for what was asked as a choice between names."""
     rows = []
@@ -55,10 +58,10 @@ def kappa_figure(judgements: Sequence[Judgement], *, seed: int = 0) -> Figure:
             for one in kappas(units(of_protocol), seed=seed):
                 if one.estimate:
                     low = one.estimate.high < APART
-                    rows.append(Row(f"{one.people[0]} and {one.people[1]}, {name}", one.estimate, low))
+                    rows.append(Row(f"{one.people[0]} and {one.people[1]} ({name})", one.estimate, low))
     title = "Who agrees with whom (Cohen's kappa)"
     if not rows:
-        return Figure("kappa", title, "No two people have chosen between the same candidates yet.")
+        return Figure("kappa", title, NOBODY_BOTH)
     apart = [row.label for row in rows if row.flagged]
     advice = (
         f"look at what these two say differently before anything else: {listed(apart)}."

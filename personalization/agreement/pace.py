@@ -18,6 +18,7 @@ from personalization.statistics import Estimate, wilson
 WORDS_PER_SECOND = 238 / 60
 # Who takes less than a third of that time cannot have read what they judge.
 LEAST_SHARE_OF_READING = 1 / 3
+UNTIMED = "No time has been taken yet: it comes with answers given here, and imported ones seldom have it."
 TOO_FAST_SHARE, SKIP_SHARE = 0.1, 0.25  # above these somebody is flagged
 
 
@@ -54,7 +55,7 @@ def time_figure(judgements: Sequence[Judgement]) -> Figure:
             fast = sum(is_too_fast(one) for one in said) / len(seconds)
             rows.append(Row(person, Estimate(middle, len(seconds), low, high), fast > TOO_FAST_SHARE))
     if not rows:
-        return Figure("time", title, "No time has been taken yet.", unit="seconds")
+        return Figure("time", title, UNTIMED, unit="seconds")
     fast_people = [row.label for row in rows if row.flagged]
     advice = (
         f"{listed(fast_people)} took less than a third of the usual reading time for more than "
@@ -81,7 +82,7 @@ def fast_figure(judgements: Sequence[Judgement]) -> Figure:
     ]
     title = "Answers faster than reading"
     if not rows:
-        return Figure("fast", title, "No time has been taken yet.")
+        return Figure("fast", title, UNTIMED)
     together = wilson(sum(map(is_too_fast, timed)), len(timed))
     words = (
         f"{percent(together)} of the answers came in less than a third of the time that reading takes at "
@@ -98,7 +99,8 @@ def skips_figure(judgements: Sequence[Judgement]) -> Figure:
     ]
     title = "Items skipped, or left until their time ran out"
     if not rows:
-        return Figure("skips", title, "Nothing has been judged yet.")
+        words = "Nothing has been judged yet; skips and their reasons are counted from the first item on."
+        return Figure("skips", title, words)
     words = (
         "Many skips of one person mean a language or a topic that does not suit them, many of all mean "
         "bad items; read their reasons."

@@ -13,6 +13,8 @@ from personalization.agreement.figures import Figure, Row, decimals
 from personalization.agreement.judgements import METRICS, Judgement, by_protocol, units
 from personalization.agreement.standardised import standardised
 
+UNJUDGED = "Nothing has been judged yet; let two people or more judge the same items, or nothing can be said."
+
 
 def alpha_figure(judgements: Sequence[Judgement], *, seed: int = 0) -> Figure:
     """Return alpha for each protocol; of ratings also on each person's own scale."""
@@ -28,7 +30,7 @@ def alpha_figure(judgements: Sequence[Judgement], *, seed: int = 0) -> Figure:
     return Figure(
         "alpha",
         "Agreement beyond chance (Krippendorff's alpha)",
-        " ".join(filter(None, [_alpha_words(rows), *why])) if rows or why else "Nothing has been judged yet.",
+        " ".join(filter(None, [_alpha_words(rows), *why])) if rows or why else UNJUDGED,
         tuple(rows),
         "agreement",
         0.0,
@@ -72,6 +74,6 @@ def _alpha_words(rows: Sequence[Row]) -> str:
             "the overlap."
         )
     return (
-        f"The lowest alpha is {value} for “{worst.label}”: people differ, so see below whether that is "
-        "taste or noise before you train on all of them together or change the guidelines."
+        f"The lowest alpha is {value} for “{worst.label}”: people differ, so see whether that is taste "
+        "or noise before you train on all of them together or change the guidelines."
     )

@@ -22,7 +22,7 @@ Key = tuple[str, str, str, str]  # item, first and second candidate, protocol
 RESAMPLES = 2_000
 # Less of a gap than this between agreeing with oneself and with others is nothing to speak of.
 SMALL_GAP = 0.1
-ENOUGH_REPEATS = 10  # comparisons; with fewer a coin cannot be told from anybody
+ENOUGH_REPEATS = 10  # items; with fewer even a steady person cannot be told from a coin
 MIN_ITEMS = 5
 
 
@@ -58,12 +58,11 @@ def consistency(judgements: Sequence[Judgement]) -> Estimate | None:
 
 def consistency_figure(judgements: Sequence[Judgement]) -> Figure:
     """Return each person's agreement with themselves."""
-    people = {person: consistency(said) for person, said in by_person(judgements).items()}
-    rows = [
-        Row(person, found, found.n >= ENOUGH_REPEATS and found.low <= 0.5)
-        for person, found in people.items()
-        if found
-    ]
+    rows = []
+    for person, said in by_person(judgements).items():
+        if found := consistency(said):
+            items = len({item for _score, (item, *_) in _own(said)})
+            rows.append(Row(person, found, items >= ENOUGH_REPEATS and found.low <= 0.5))
     title = "Agreement with oneself on hidden repeats"
     if not rows:
         words = (
@@ -122,7 +121,7 @@ def taste_figure(judgements: Sequence[Judgement], *, seed: int = 0) -> Figure:
         Row("with others", found.between),
         Row("difference", found.gap),
     )
-    return Figure("taste", title, _taste_words(found), rows, chance=0.5)
+    return Figure("taste", title, _taste_words(found), rows)
 
 
 def same(one: Comparison, other: Comparison) -> float:

@@ -16,6 +16,7 @@ from personalization.agreement.judgements import Judgement
 from personalization.agreement.kappa import kappa_figure
 from personalization.agreement.pace import fast_figure, progress_figure, skips_figure, time_figure
 from personalization.agreement.people import alpha_figure, concordance_figure
+from personalization.agreement.ratings import own_ratings_figure, ratings_figure
 from personalization.agreement.repeats import consistency_figure, taste_figure
 from personalization.agreement.strengths import strengths_figure
 
@@ -37,6 +38,8 @@ def figures(judgements: Sequence[Judgement], *, seed: int = 0) -> list[Figure]:
         contradictions_figure(asked),
         left_figure(asked),
         length_figure(asked),
+        ratings_figure(asked),
+        own_ratings_figure(asked),
         strengths_figure(asked, seed=seed),
         preferences_figure(asked, seed=seed),
         gold_figure(judgements),

@@ -101,7 +101,10 @@ def strengths_figure(judgements: Sequence[Judgement], *, seed: int = 0) -> Figur
     """Return each maker's chance against the average one, sigmoid of its strength, the best first."""
     title, counted = "Whose answers are preferred (Bradley-Terry)", wins(judgements)
     if len(counted.makers) < 2:
-        words = "No answers of two makers have been compared yet, or it is not known who wrote them."
+        words = (
+            "No answers of two makers have been compared yet, or it is not known who wrote them; say it with "
+            "the answers to see whose are preferred."
+        )
         return Figure("strengths", title, words, chance=0.5)
     chances = expit(bradley_terry(counted.total))
     drawn = expit(bradley_terry(counted.resampled(RESAMPLES, seed)))

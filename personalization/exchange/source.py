@@ -88,7 +88,9 @@ def _row(line: int, text: str, decoder: json.JSONDecoder) -> Row | LineError:
         return _checked(line, decoder.decode(text), text)
     except json.JSONDecodeError as error:
         return LineError(
-            line, f"This is not JSON ({error.msg} at character {error.pos + 1}); one object a line."
+            line,
+            f"This is not JSON (character {error.pos + 1}: {error.msg.removesuffix(' at')}); "
+            "one object a line.",
         )
     except (ValueError, RecursionError) as error:
         return LineError(line, f"This cannot be read: {error}")

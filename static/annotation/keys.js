@@ -90,8 +90,9 @@ function onKey(event) {
   const inField = event.target.closest?.("textarea, select, input:not([type=range], [type=checkbox], [type=radio])");
   const on = document.getElementById("keys-on").checked;
   if (event.key === "Escape") event.target.blur?.();
-  if (event.altKey || inField || !on) return undefined;
-  if (event.repeat || digitOnRating(event) || perform(event.key)) event.preventDefault();
+  // A held arrow moves a slider or the page; no act of ours is done again and again.
+  if (event.altKey || event.repeat || inField || !on) return undefined;
+  if (digitOnRating(event) || perform(event.key)) event.preventDefault();
   return undefined;
 }
 

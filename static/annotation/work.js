@@ -42,7 +42,7 @@ async function fetchNext() {
 
 async function fetchWork(url) {
   try {
-    const answer = await fetch(url, { redirect: "manual" });
+    const answer = await fetch(url, { redirect: "manual", headers: { "HX-Request": "true" } });
     if (!answer.ok) return null;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     return page.getElementById("work");

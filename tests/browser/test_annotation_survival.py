@@ -44,6 +44,25 @@ def ten_changes_are_undone(page) -> None:
     expect(page.locator("[data-pick='1']")).to_be_checked()  # 13 changes less 10: the third
 
 
+def time_counts_only_while_the_page_is_visible(page) -> None:
+    def counted(key: str) -> int:
+        page.keyboard.press(key)
+        return int(page.locator("[name=active_ms]").input_value())
+
+    def turn(hidden: str) -> None:
+        page.evaluate(f"Object.defineProperty(document, 'hidden', {{ value: {hidden}, configurable: true }})")
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    before = counted("1")
+    turn("true")
+    hidden_from = counted("2")
+    page.wait_for_timeout(400)
+    assert counted("1") == hidden_from >= before
+    turn("false")
+    page.wait_for_timeout(400)
+    assert counted("2") >= hidden_from + 400
+
+
 def an_ended_session_loses_nothing(page, person: Person) -> None:
     comment(page).fill("Written before the session ended.")
     Session.objects.all().delete()
@@ -122,6 +141,7 @@ def test_what_was_typed_survives_everything(page, web):
     person = sign_in(page, "keeper")
     begin(page, person)
     ten_changes_are_undone(page)
+    time_counts_only_while_the_page_is_visible(page)
     an_ended_session_loses_nothing(page, person)
     a_reload_after_the_session_leads_back_with_what_was_typed(page, person)
     page = a_closed_lid_without_a_network_loses_nothing(page)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from personalization.agreement.contradictions import contradictions, contradicti
 from personalization.agreement.judgements import Judgement, comparisons, units
 from personalization.agreement.pace import fast_figure, is_too_fast, skips_figure, time_figure
 from personalization.agreement.people import alpha_figure, concordance_figure
+from personalization.agreement.ratings import own_ratings_figure, ratings_figure
 from personalization.agreement.repeats import consistency, consistency_figure, taste_figure, taste_or_noise
 from personalization.agreement.report import figures
 from personalization.agreement.standardised import standardised
@@ -104,6 +106,34 @@ def test_somebody_who_answers_anything_the_second_time_is_flagged():
     assert "talk to lots" in figure.words
 
 
+def test_somebody_steady_with_few_repeats_is_not_taken_for_a_coin():
+    few = [one for one in _team(0.0, {"anna": "a"}) if int(one.item) < 6]
+    both = [*few, *(replace(one, protocol="other") for one in few)]  # twelve comparisons of six items
+    figure = consistency_figure(both)
+    assert [(row.estimate.value, row.flagged) for row in figure.rows] == [(1.0, False)]
+
+
+def test_protocols_that_hardly_contradict_each_other_need_not_be_kept_apart():
+    said = [one for n in range(40) for one in (_rating("anna", n, 80, 20), _pick("anna", n, "a"))]
+    assert "either may be learned from" in contradictions_figure(said).words
+
+
+def test_a_maker_that_only_a_generous_person_rated_is_best_as_given_but_not_on_own_scales():
+    makers = {}
+    for n in range(12):
+        makers |= {f"{n}a": "plain" if n % 2 else "good", f"{n}b": "poor"}
+    kind = [_rating("kind", n, 90, 85, makers=makers) for n in range(1, 12, 2)]  # rates "plain" only
+    stern = [_rating("stern", n, 60, 10, makers=makers) for n in range(0, 12, 2)]  # rates "good" only
+    kind.append(_rating("kind", 20, 100, 20, makers={"20a": "other", "20b": "other"}))
+    raw, own = ratings_figure([*kind, *stern]), own_ratings_figure([*kind, *stern])
+    assert raw.rows[0].label == "plain (slider)"
+    assert raw.rows[0].estimate.value == 90
+    assert own.rows[0].label == "good (slider)"
+    assert own.rows[0].estimate.value == pytest.approx(1.0)
+    assert "read this one" in own.words
+    assert "say it with them" in ratings_figure([_rating("anna", 1, 2, 3)]).words
+
+
 def test_a_tie_against_a_preference_is_a_contradiction_but_no_opposite():
     said = [
         *(_rating("anna", 1, 80, 20), _pick("anna", 1, "a")),  # alike
@@ -129,7 +159,7 @@ def test_who_always_takes_the_left_is_flagged_and_others_are_not():
     assert flags["left"]
     assert not flags["fair"]
     assert "the side decides for" in figure.words
-    assert {row.label for row in straight_figure(said).rows if row.flagged} == {"left, pick"}
+    assert {row.label for row in straight_figure(said).rows if row.flagged} == {"left (pick)"}
 
 
 def test_no_side_is_known_without_an_order_and_ties_do_not_count():
@@ -168,7 +198,10 @@ def test_the_same_rating_for_everything_and_an_untouched_ranking_are_flagged():
         Judgement("still", str(i), "ranking", dict(zip(order, (3, 2, 1), strict=True)), "rank", shown=order)
         for i in range(10)
     ]
-    assert {row.label for row in straight_figure(said).rows if row.flagged} == {"flat, slider", "still, rank"}
+    assert {row.label for row in straight_figure(said).rows if row.flagged} == {
+        "flat (slider)",
+        "still (rank)",
+    }
 
 
 def test_gold_skips_and_ties_are_counted():
@@ -222,7 +255,7 @@ judgement = st.builds(
 @given(st.lists(judgement, max_size=25))
 def test_every_figure_has_a_sentence_and_can_be_exported_whatever_was_said(said):
     found = figures(said)
-    assert len({figure.key for figure in found}) == len(found) == 18
+    assert len({figure.key for figure in found}) == len(found) == 20
     for figure in found:
         assert figure.words.endswith(".")
         json.dumps(figure.as_dict(), allow_nan=False)

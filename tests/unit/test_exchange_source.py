@@ -63,7 +63,7 @@ def test_csv_has_a_header_and_quoted_lines():
     ("data", "line", "problem"),
     [
         (b"", 1, "There is nothing in the file."),
-        (b'{"a": 1}\n{"a": \n', 2, "This is not JSON (Expecting value at character 6); one object a line."),
+        (b'{"a": 1}\n{"a": \n', 2, "This is not JSON (character 6: Expecting value); one object a line."),
         (b'{"a": NaN}', 1, "NaN is no JSON value; write null."),
         (b'{"a": "\xff"}', 1, "Some bytes are not UTF-8; save the file as UTF-8."),
         (b'{"a": "\\ud800"}', 1, "It has half of a character (a lone surrogate)"),

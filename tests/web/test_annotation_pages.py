@@ -13,7 +13,8 @@ from alignapp.accounts.erase import erase
 from alignapp.annotation import protocols
 from alignapp.annotation.models import Annotation, Assignment, Invitation, Item, Membership, Project
 from alignapp.annotation.services import answers
-from tests.web.annotated import claimed, member_of, pick, project_of
+from alignapp.annotation.services.items import add_items
+from tests.web.annotated import claimed, member_of, new_item, pick, project_of
 
 pytestmark = pytest.mark.django_db
 ITEM = {"prompt": "How?", "answers": "[model: big]\nSo.\n---\nNot so.", "may_train": "on"}
@@ -22,7 +23,7 @@ ITEM = {"prompt": "How?", "answers": "[model: big]\nSo.\n---\nNot so.", "may_tra
 def new_project(client, **fields):
     form = {
         "name": "Taste", "languages": "en, de", "overlap": "2", "double_share": "0", "candidates_shown": "0",
-        "generated": "2", "temperature": "1",
+        "generated": "2", "temperature": "0.85",
         "strategy": "random", "blind": "on", "shuffled": "on", "repeat_share": "0", "gold_share": "0.1",
         "ask_pick-1-of-n": "required", "ask_free-comment": "optional",
     }  # fmt: skip
@@ -190,6 +191,67 @@ def test_makers_are_shown_only_where_the_project_says_so(owner, client_of):
         member = member_of(project, f"blind-{blind}")
         page = reverse("annotation:work", args=[claimed(member).id])
         assert (b"model-m0" in client_of(member.person).get(page).content) is not blind
+
+
+def test_languages_are_asked_where_there_are_several_and_told_before(owner, client_of):
+    project = project_of(owner, languages=["en", "de"])
+    member = member_of(project, "a")
+    client, consent = client_of(member.person), reverse("annotation:consent", args=[project.id])
+    assert client.get(consent).content.count(b'name="languages"') == 2
+    client.post(consent, {"languages": "de"})
+    member.refresh_from_db()
+    assert member.languages == ["de"]
+    assert b"English, German" in client.get(reverse("annotation:project", args=[project.id])).content
+    form = {**ITEM, "language": "de"}
+    client_of(owner).post(reverse("annotation:items", args=[project.id]), form)
+    assert Item.objects.get(language="de").prompt == "How?"
+
+
+def test_what_was_said_before_a_change_is_shown_to_its_author_and_to_managers(owner, client_of):
+    asked = [{"name": "pick-1-of-n"}, {"name": "slider-1-100"}, {"name": "scale-1-7"}, {"name": "thumb"}]
+    member = member_of(project_of(owner, protocols=asked), "a")
+    client, one = client_of(member.person), claimed(member)
+    page, first = reverse("annotation:work", args=[one.id]), one.order[0]
+    rated = {f"slider-1-100.{first}": "61", f"touched.slider-1-100.{first}": "on"}
+    client.post(page, pick(one, 0) | rated | {f"scale-1-7.{first}": "6", f"thumb.{first}": "-1"})
+    assert b"What you said before" not in client.get(page).content
+    client.post(page, pick(one, 1))
+    found = client.get(page).context["replaced"]
+    assert {act.submission.number for act, *_ in found} == {1}
+    said = ["answer 1", "answer 1: 6", "answer 1: bad", "answer 1: fair"]  # a slider shows no number
+    assert sorted(words for *_, words in found) == said
+    every = client_of(owner).get(reverse("annotation:item", args=[one.item_id])).context["annotations"]
+    versions = [(act.submission.number, act.submission.superseded_at is None) for act, *_ in every]
+    assert versions == [(1, False)] * 4 + [(2, True)]
+    assert any(words.endswith(": 61") for *_, words in every)
+
+
+def test_the_script_gets_the_item_alone_with_few_queries(owner, client_of, django_assert_max_num_queries):
+    project = project_of(owner, count=3)
+    member = member_of(project, "a")
+    client = client_of(member.person)
+    scripted = {"headers": {"Accept": "application/json"}}
+    with django_assert_max_num_queries(14):
+        page = client.post(reverse("annotation:next", args=[project.id]), **scripted).json()["next"]
+    with django_assert_max_num_queries(10):
+        found = client.get(page, headers={"HX-Request": "true"})
+    assert b'id="work"' in found.content
+    assert b"<html" not in found.content
+    assert "HX-Request" in found.headers["Vary"]
+    form = pick(Assignment.objects.get())
+    with django_assert_max_num_queries(11):
+        assert client.post(page, form, **scripted).status_code == 201
+
+
+def test_a_page_of_items_says_by_itself_when_their_answers_are_written(owner, client_of):
+    project = project_of(owner)
+    add_items(project, [new_item("bare", 0)])
+    manager, items = client_of(owner), reverse("annotation:items", args=[project.id])
+    assert b"Models are writing the answers of 1 item" in manager.get(items).content
+    Item.objects.update(is_ready=True)
+    told = manager.get(items, headers={"HX-Request": "true"})
+    assert b"The answers are written." in told.content
+    assert b"every 5s" not in told.content
 
 
 def test_scripts_get_json_and_drafts_of_an_old_number_are_refused(owner, client_of):

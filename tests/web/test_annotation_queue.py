@@ -196,6 +196,26 @@ def test_hidden_repeats_and_gold_come_among_others_and_take_no_place(owner):
     check_places(project)
 
 
+def test_people_get_items_in_the_languages_in_which_they_judge(owner):
+    project = project_of(owner, languages=["en", "de", "fr"], overlap=2, gold_share=1.0)
+    items.add_items(project, [new_item(f"in {code}", language=code) for code in ("en", "de-AT", "DE", "fr")])
+    expected = {"pick-1-of-n": {"best": [0]}}
+    items.add_items(project, [new_item("gold", language="fr", purpose="gold", expected=expected)])
+    reads, everything = member_of(project, "reads"), member_of(project, "everything")
+    projects.agree(reads, may_train=False, languages=["de", "tlh"])
+    projects.agree(everything, may_train=False, languages=["fr", "de", "en"])
+    assert (reads.languages, everything.languages) == (["de"], [])
+    got = {}
+    for member in (reads, everything):
+        while found := queue.claim_next(member):
+            got.setdefault(member, set()).add(found.item.key)
+            answers.submit(found, pick(found))
+    assert got[reads] == {"item 0", "in de-AT", "in DE"}
+    assert got[everything] == {*got[reads], "in en", "in fr", "gold"}
+    reads.project.languages = ["en", "fr"]  # what they chose is gone, so it chooses nothing any more
+    assert queue.claim_next(reads).item.key in {"in en", "in fr", "gold"}
+
+
 def test_the_order_is_random_stored_and_the_same_at_every_look(owner):
     project = project_of(owner, count=40)
     member = member_of(project, "a")

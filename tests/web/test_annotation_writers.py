@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.urls import reverse
 
+from alignapp.adapters.models import KnownModel
 from alignapp.annotation.models import Candidate
 from alignapp.annotation.services import generation, items, projects, writers
 from alignapp.chat.models import Reply
@@ -49,9 +50,10 @@ def test_writers_take_turns_each_in_a_conversation_of_their_own(owner, member):
     assert [one.reply.maker for one in made] == ["base", "system_message", "base"]
     assert [one.reply.turn.conversation.person for one in made] == [owner, member.person, owner]
     assert "Secret brevity." in made[1].reply.system_message
+    KnownModel.objects.create(name="Small-1B", revision="rev", spec="embedded", added_by="worker")
     generation.go_on(project)
     kept = list(project.items.get().candidates.all())
-    assert [one.maker for one in kept][::2] == ["rev", "rev"]
+    assert [one.maker for one in kept][::2] == ["Small-1B", "Small-1B"]  # no hash where it has a name
     assert kept[1].maker.startswith("system_message of p-")
     assert "Secret" not in str([one.composition for one in kept])
     assert not member.person.conversations.exists()

@@ -265,7 +265,7 @@ def test_every_table_is_exported_as_csv_and_json(project, owner, client):
     alpha = {row["label"]: float(row["value"]) for row in rows}
     (figure,) = json.loads(body("alpha", "json"))
     assert alpha == {row["label"]: row["value"] for row in figure["rows"]}
-    assert len(json.loads(body("all", "json"))) == 18
+    assert len(json.loads(body("all", "json"))) == 20
     said = list(csv.DictReader(io.StringIO(body("judgements", "csv"))))
     assert len(said) == 2 * 2 * 30
     ratings = [float(row["on_own_scale"]) for row in said if row["protocol"] == "slider-1-100"]
@@ -320,6 +320,13 @@ def test_a_decision_is_recorded_beside_the_answers_and_changes_no_figure(project
     ] * 2
     cache.clear()
     assert figures_of(project) == before
+    sent = client.get(reverse("quality:export", args=[project.id, "decisions", "json"])).json()
+    assert [(one["decision"], one["reason"], one["in_force"]) for one in sent] == [
+        (f"{best.position + 1} > {2 - best.position}", "It is longer.", False),
+        ("1 = 2", "On second thought.", True),
+    ]
+    table = client.get(reverse("quality:export", args=[project.id, "decisions", "csv"])).content.decode()
+    assert len(table.splitlines()) == 3
 
 
 def test_a_decision_needs_a_reason_and_an_answer_of_this_item_and_loses_nothing_typed(project, owner, client):

@@ -47,11 +47,14 @@ class Item(OwnedModel):
             models.CheckConstraint(name="item_is_never_over_assigned", condition=Q(taken__lte=F("wanted"))),
         ]
         indexes = [
+            models.Index(fields=["project", "created_at", "id"], name="item_in_order"),  # lists and exports
+            # Few at any time, and looked for at every sweep.
+            models.Index(fields=["project"], name="item_to_be_written", condition=Q(is_ready=False)),
             models.Index(
                 fields=["project", "taken"],
                 name="item_to_be_claimed",
                 condition=Q(purpose="ordinary", is_ready=True, taken__lt=F("wanted")),
-            )
+            ),
         ]
 
     def __str__(self) -> str:

@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from alignapp.annotation.access import InProjectQuerySet, Role
+from alignapp.annotation.access import InProjectQuerySet, Role, pseudonym
 from alignapp.annotation.models.project import Project
 from alignapp.owned import OwnedModel
 
@@ -36,6 +36,8 @@ class Membership(OwnedModel):
     lends = models.BooleanField(default=False)  # this person's own model may write answers for the project
     # Merges with this person's adapter in them may be given to members who said so, too, and theirs to them.
     shares = models.BooleanField(default=False)
+    # Of the project's languages those in which this person judges; none: in all of them.
+    languages = models.JSONField(default=list, blank=True)
     # Missed attention checks that a manager let pass.
     attention_pardoned = models.PositiveSmallIntegerField(default=0)
 
@@ -47,6 +49,12 @@ class Membership(OwnedModel):
             models.UniqueConstraint(fields=["project", "person"], name="one_role_of_a_person"),
             models.UniqueConstraint(fields=["project"], condition=Q(role="owner"), name="one_owner"),
         ]
+
+    @property
+    def exported_as(self) -> str:
+        """The name under which this person's answers leave the project: a pseudonym, or what a file said."""
+        imported = getattr(self.person, "imported_as", None)
+        return imported.name if imported else pseudonym(self.project_id, self.person_id)
 
     @property
     def manages(self) -> bool:

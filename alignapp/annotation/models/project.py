@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Max, Q
+from django.utils.translation import get_language_info
 
 from alignapp.annotation.access import InProjectQuerySet
 from alignapp.owned import OwnedModel
@@ -45,7 +46,9 @@ class Project(OwnedModel):
     generated = models.PositiveSmallIntegerField(default=2, validators=[MaxValueValidator(8)])
     # Who writes them, in turn: "base", or a maker and the member whose model it is ("alignment:<id>").
     writers = models.JSONField(default=list, blank=True)
-    temperature = models.FloatField(default=1.0, validators=[MinValueValidator(0.0), MaxValueValidator(2.0)])
+    temperature = models.FloatField(  # as in the chat at first
+        default=0.85, validators=[MinValueValidator(0.0), MaxValueValidator(2.0)]
+    )
     blind = models.BooleanField(default=True)  # annotators do not see who made a candidate
     shuffled = models.BooleanField(default=True)  # each annotator gets a random order, which is stored
     repeat_share = models.FloatField(default=0.0, validators=SHARE)  # hidden repeats, of what a person does
@@ -78,9 +81,26 @@ class Project(OwnedModel):
         return self.name
 
     @property
+    def language_names(self) -> list[tuple[str, str]]:
+        """Return the project's languages with what they are called; an unknown code is its own name."""
+        return [(code, _language_name(code)) for code in self.languages]
+
+    @property
+    def only_language(self) -> str:
+        """Return the language of items that name none, where the project has one; "" where it has several."""
+        return str(self.languages[0]) if len(self.languages) == 1 else ""
+
+    @property
     def guidelines(self) -> Guidelines | None:
         """Return the version in force; None before there is any. One query."""
         return self.guideline_versions.order_by("-number").first()
+
+
+def _language_name(code: str) -> str:
+    try:
+        return str(get_language_info(code.lower())["name_translated"])
+    except KeyError:
+        return code
 
 
 class Guidelines(OwnedModel):

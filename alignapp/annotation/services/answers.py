@@ -96,11 +96,13 @@ def record_acts(
             queue.reopen(assignment)
         if active_ms is not None:
             assignment.active_ms = max(row.active_ms, min(active_ms, DAY_MS))
-        now = timezone.now()
-        row.submissions.current().update(superseded_at=now)
+        now, number = timezone.now(), 1
+        if row.submitted_at is not None:  # there are versions before this one
+            row.submissions.current().update(superseded_at=now)
+            number = row.submissions.count() + 1
         submission = Submission.objects.create(
             assignment=assignment,
-            number=row.submissions.count() + 1,
+            number=number,
             duration_ms=assignment.active_ms or None,
             guidelines=project.guidelines,
             blind=project.blind,
@@ -135,8 +137,11 @@ def save_draft(assignment: Assignment, values: Values, *, number: int, active_ms
         row.draft, row.draft_number, row.drafted_at = answers, number + 1, timezone.now()
         if active_ms is not None:
             row.active_ms = max(row.active_ms, min(active_ms, DAY_MS))
-        row.save(update_fields=["state", "draft", "draft_number", "drafted_at", "active_ms"])
-        queue.renew(row)
+        fields = ["state", "draft", "draft_number", "drafted_at", "active_ms"]
+        if row.is_open:
+            row.lease_until = queue.lease_of(row)
+            fields.append("lease_until")
+        row.save(update_fields=fields)
     return row.draft_number
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -88,17 +88,29 @@ def join(token: str, person: Person) -> Membership:
     return member
 
 
-def agree(member: Membership, *, may_train: bool, lends: bool = False, shares: bool = False) -> None:
+def agree(
+    member: Membership,
+    *,
+    may_train: bool,
+    lends: bool = False,
+    shares: bool = False,
+    languages: Sequence[str] = (),
+) -> None:
     """Record that a member agrees to the text as it is now, and to which of training, lending and sharing.
 
-    Nothing is shared of whom nothing may be trained on.
+    Nothing is shared of whom nothing may be trained on. `languages` are those of the project in which they
+    judge; all of them are the same as none.
     """
+    chosen = [code for code in member.project.languages if code in languages]
+    member.languages = [] if len(chosen) == len(member.project.languages) else chosen
     shared = member.shares
     member.consented_at = timezone.now()
     member.consent_sha256 = consent_digest(member.project)
     member.may_train, member.lends, member.shares = may_train, lends, may_train and shares
     with transaction.atomic():
-        member.save(update_fields=["consented_at", "consent_sha256", "may_train", "lends", "shares"])
+        member.save(
+            update_fields=["consented_at", "consent_sha256", "may_train", "lends", "shares", "languages"]
+        )
         if not may_train:
             training_refused.send(sender=None, person=member.person, project=member.project)
         elif shared and not member.shares:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import random
 import secrets
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -23,6 +23,7 @@ from alignapp.annotation.services.strategies import STRATEGIES, Choice, random_r
 
 LEASE = timedelta(minutes=30)  # from the last sign of life
 DRAFT_LEASE = timedelta(days=3)  # what somebody began is kept longer
+JUST_BEGUN = timedelta(minutes=1)  # a lease is not renewed for less
 APART = 5  # a hidden repeat comes after so many other items at least
 
 
@@ -54,20 +55,31 @@ def claim_next(
 
 def _claim(member: Membership, mine: QuerySet[Assignment], rng: random.Random) -> Assignment | None:
     project = member.project
-    free = project.items.filter(purpose=Item.Purpose.ORDINARY, is_ready=True, taken__lt=F("wanted")).exclude(
-        assignments__annotator=member.person
-    )
-    if free.exists():  # hidden items stand among others, never alone at the end
-        if rng.random() < project.repeat_share and (repeat := _repeat(mine, rng)) is not None:
+    free = _readable(member).filter(purpose=Item.Purpose.ORDINARY, taken__lt=F("wanted"))
+    again, gold = rng.random() < project.repeat_share, rng.random() < project.gold_share
+    if (again or gold) and free.exists():  # hidden items stand among others, never alone at the end
+        if again and (repeat := _repeat(mine, rng)) is not None:
             return repeat
-        if rng.random() < project.gold_share and (gold := _gold(member, rng)) is not None:
-            return gold
+        if gold and (known := _gold(member, rng)) is not None:
+            return known
     strategy = STRATEGIES[project.strategy]
     while (choice := strategy(project, free, rng)) is not None:
         # Taken by somebody else meanwhile: what is free is asked anew, so this ends.
         if items.take_place(choice.item):
             return _assign(member, choice, project.strategy, rng)
     return None
+
+
+def _readable(member: Membership) -> QuerySet[Item]:
+    """Return the items that the member has not had yet, in a language in which they judge or in none."""
+    fresh = member.project.items.filter(is_ready=True).exclude(assignments__annotator=member.person)
+    known = [code for code in member.languages if code in member.project.languages]
+    if not known:
+        return fresh
+    theirs = Q(language="")
+    for code in known:  # "de" is also "de-AT"
+        theirs |= Q(language__iexact=code) | Q(language__istartswith=f"{code}-")
+    return fresh.filter(theirs)
 
 
 def _assign(member: Membership, choice: Choice, strategy: str, rng: random.Random) -> Assignment:
@@ -95,9 +107,7 @@ def shown_candidates(project: Project, choice: Choice, rng: random.Random) -> li
 
 
 def _gold(member: Membership, rng: random.Random) -> Assignment | None:
-    hidden = member.project.items.filter(
-        purpose__in=[Item.Purpose.GOLD, Item.Purpose.ATTENTION], is_ready=True
-    ).exclude(assignments__annotator=member.person)
+    hidden = _readable(member).filter(purpose__in=[Item.Purpose.GOLD, Item.Purpose.ATTENTION])
     left = list(hidden[:100])
     return _assign(member, Choice(rng.choice(left), random_reason()), "gold", rng) if left else None
 
@@ -138,12 +148,20 @@ def release_lapsed(project: Project) -> int:
     )
 
 
-def renew(assignment: Assignment) -> None:
-    """Let the lease run anew, of an assignment that is open."""
+def lease_of(assignment: Assignment) -> datetime:
+    """Return until when an open assignment is held, from now on; never less long than before."""
     lasts = DRAFT_LEASE if assignment.state == Assignment.State.DRAFT else LEASE
-    assignment.lease_until = max(assignment.lease_until, timezone.now() + lasts)
+    return max(assignment.lease_until, timezone.now() + lasts)
+
+
+def renew(assignment: Assignment) -> None:
+    """Let the lease run anew, of an assignment that is open; one that has just begun stays as it is."""
+    until = lease_of(assignment)
+    if until - assignment.lease_until < JUST_BEGUN:
+        return
+    assignment.lease_until = until
     rows = Assignment.objects.filter(pk=assignment.pk, state__in=Assignment.OPEN)
-    rows.update(lease_until=assignment.lease_until)
+    rows.update(lease_until=until)
 
 
 def reopen(assignment: Assignment) -> None:

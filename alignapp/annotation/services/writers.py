@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from alignapp.accounts.models import Person
 from alignapp.adapters.composition import Composition, compose
+from alignapp.adapters.models import KnownModel
 from alignapp.annotation.access import pseudonym
 from alignapp.annotation.models import Membership, Project
 from alignapp.chat.models import Reply
@@ -46,9 +47,10 @@ class Writer:
         return compose(self.person(project), maker=self.maker)
 
     def name(self, reply: Reply) -> str:
-        """Return how the maker is called beside this answer."""
+        """Return how the maker is called beside this answer. One query for a base model's."""
         if self.member is None:
-            plain = reply.model_revision or BASE
+            known = KnownModel.objects.filter(revision=reply.model_revision).exclude(revision="")
+            plain = known.values_list("name", flat=True).first() or reply.model_revision or BASE
             # Where nothing was chosen, as when the reward model is gone, it is the base model's own.
             return f"best of {self.attempts} of {plain}" if "chosen" in reply.decoding else plain
         return f"{self.maker} of {pseudonym(self.member.project_id, self.member.person_id)}"

@@ -10,16 +10,16 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.vary import vary_on_headers
 
-from alignapp.annotation import protocols
+from alignapp.annotation import pages
 from alignapp.annotation.item_form import ItemForm
 from alignapp.annotation.models import Annotation, Assignment, Item
 from alignapp.annotation.rights import managed_project
 from alignapp.annotation.services import generation, queue
 from alignapp.annotation.services import items as services
-from alignapp.answers import PersonRequest, refusal
+from alignapp.answers import PersonRequest, refusal, wants_fragment
 from personalization.errors import AlignError
 
 PER_PAGE = 50
@@ -27,9 +27,13 @@ PER_PAGE = 50
 
 @login_required
 @require_http_methods(["GET", "POST"])
+@vary_on_headers("HX-Request")
 def items(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
-    """List the items; add one."""
+    """List the items; add one. HTMX asks how far the models' writing is."""
     project = managed_project(request, project_id)
+    if wants_fragment(request):
+        context = {"project": project, "writing": generation.progress(project)}
+        return render(request, "annotation/_writing.html", context)
     form = ItemForm(request.POST or None, project=project)
     if request.method == "POST" and form.is_valid():
         added = services.add_items(project, [form.item()])
@@ -61,34 +65,18 @@ def write_again(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
 @login_required
 @require_GET
 def item(request: PersonRequest, item_id: uuid.UUID) -> HttpResponse:
-    """Show one item with its candidates and every answer to it."""
+    """Show one item with its candidates and every answer to it, those that were replaced too."""
     managed = Item.objects.managed_by(request.user).select_related("project")
     found = get_object_or_404(managed.prefetch_related("candidates"), id=item_id)
-    said = Annotation.objects.current().filter(submission__assignment__item=found)
-    said = said.select_related("submission__assignment__annotator", "candidate")
+    said = Annotation.objects.filter(submission__assignment__item=found)
+    said = said.select_related("submission__assignment__annotator")
     context = {
         "project": found.project,
         "item": found,
         "assignments": found.assignments.select_related("annotator"),
-        "annotations": [
-            (act, protocols.label(act.protocol, act.attribute), _words(act, found)) for act in said
-        ],
+        "annotations": pages.in_words(said, [str(one.id) for one in found.candidates.all()], exact=True),
     }
     return render(request, "annotation/item.html", context)
-
-
-def _words(act: Annotation, item: Item) -> str:
-    """Return an act in one line, candidates by their number in the source."""
-    numbers = {str(one.id): str(one.position + 1) for one in item.candidates.all()}
-    if act.ranking is not None:
-        return " > ".join(" = ".join(numbers.get(one, "?") for one in place) for place in act.ranking)
-    if act.kind == Annotation.Kind.PICK and act.candidate is None:
-        return _("all bad")
-    about = _("answer %s") % (act.candidate.position + 1) if act.candidate else _("the item")
-    value = act.score or act.thumb or ""
-    marks = ngettext("%d mark", "%d marks", len(act.spans)) % len(act.spans) if act.spans else ""
-    parts = [about, str(value), marks, act.text[:300]]
-    return ": ".join(part for part in parts if part)
 
 
 @login_required

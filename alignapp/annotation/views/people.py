@@ -104,7 +104,8 @@ def consent(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
     member = joined(request, project_id)
     if request.method == "POST":
         ticks = ("may_train", "lends", "shares")
-        projects.agree(member, **{tick: request.POST.get(tick) == "on" for tick in ticks})
+        said = {tick: request.POST.get(tick) == "on" for tick in ticks}
+        projects.agree(member, **said, languages=request.POST.getlist("languages"))
         return redirect("annotation:project", project_id)
     context = {
         "project": member.project,

@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.vary import vary_on_headers
 
 from alignapp.annotation import pages
 from alignapp.annotation.errors import Incomplete, TimeIsUp
@@ -18,7 +19,7 @@ from alignapp.annotation.models import Assignment
 from alignapp.annotation.rights import assigned, joined
 from alignapp.annotation.services import answers, queue
 from alignapp.annotation.services.projects import member_of
-from alignapp.answers import PersonRequest, refusal, status_of, wants_json
+from alignapp.answers import PersonRequest, refusal, status_of, wants_fragment, wants_json
 from alignapp.numbers import whole
 from personalization.errors import AlignError
 
@@ -48,6 +49,7 @@ def claim(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
 
 @login_required
 @require_http_methods(["GET", "POST"])
+@vary_on_headers("HX-Request")
 def work(request: PersonRequest, assignment_id: uuid.UUID) -> HttpResponse:
     """Show one item to its annotator, or submit what they say."""
     assignment = assigned(request, assignment_id)
@@ -64,7 +66,8 @@ def _page(
     member = member_of(request.user, assignment.item.project_id)
     assert member is not None  # `assigned` looked
     context = pages.work_context(assignment, member, values, errors)
-    return render(request, "annotation/work.html", context, status=400 if errors else 200)
+    template = "annotation/_work.html" if wants_fragment(request) else "annotation/work.html"
+    return render(request, template, context, status=400 if errors else 200)
 
 
 def _submit(request: PersonRequest, assignment: Assignment) -> HttpResponse:

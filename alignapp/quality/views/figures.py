@@ -18,8 +18,12 @@ from alignapp.quality.figures import PARTS, consistency_of, figures_of, shown
 from alignapp.quality.judgements import MOST_ITEMS, sample_of
 
 TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
-JUDGEMENTS = "judgements"
-KEYS = {"all", JUDGEMENTS, *(key for _part, keys in PARTS for key in keys)}
+Writer = Callable[[Project], Iterator[str]]
+TABLES: dict[str, dict[str, Writer]] = {
+    "judgements": {"csv": exports.judgements_csv, "json": exports.judgements_json},
+    "decisions": {"csv": exports.decisions_csv, "json": exports.decisions_json},
+}
+KEYS = {"all", *TABLES, *(key for _part, keys in PARTS for key in keys)}
 
 
 @login_required
@@ -42,7 +46,7 @@ def quality(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
 @login_required
 @require_GET
 def export(request: PersonRequest, project_id: uuid.UUID, table: str, kind: str) -> HttpResponse:
-    """Send one figure, all of them, or the judgements behind them, as a file."""
+    """Send one figure, all of them, the judgements behind them, or decisions, as a file."""
     project = managed_project(request, project_id)
     if table not in KEYS or kind not in TYPES:
         raise Http404
@@ -60,8 +64,8 @@ def mine(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
     return render(request, "quality/mine.html", {"project": project, "figure": found})
 
 
-def _writer(table: str, kind: str) -> Callable[[Project], Iterator[str]]:
-    if table == JUDGEMENTS:
-        return {"csv": exports.judgements_csv, "json": exports.judgements_json}[kind]
+def _writer(table: str, kind: str) -> Writer:
+    if table in TABLES:
+        return TABLES[table][kind]
     write = {"csv": exports.figures_csv, "json": exports.figures_json}[kind]
     return lambda project: write(project, table)

@@ -8,6 +8,7 @@ import pytest
 from django.urls import reverse
 
 from alignapp.accounts.models import Person
+from alignapp.adapters.models import Job
 from alignapp.annotation.access import Role
 from alignapp.annotation.models import Membership
 from alignapp.annotation.services import projects
@@ -60,6 +61,17 @@ def test_a_manager_starts_watches_and_stops(project, client_of, other):
     assert part["HX-Refresh"] == "true"
     assert "There is nothing to compare" in client.get(url).content.decode()
     assert client.get(f"{url}?study=nonsense").status_code == 404
+
+
+def test_a_group_that_prefers_nothing_is_told_before_the_others_are_done(study, owner, client_of):
+    url = reverse("studies:page", args=[study.project_id])
+    assert "The comparison appears when" in client_of(owner).get(url).content.decode()
+    Job.objects.filter(pk=study.group_job_id).update(
+        state=Job.State.DEAD, reason="They cancel each other out."
+    )
+    page = client_of(owner).get(url).content.decode()
+    assert "There will be nothing to compare with" in page
+    assert "They cancel each other out." in page
 
 
 def test_the_page_shows_what_was_found_and_the_file_holds_it(study, owner, client_of):
