@@ -127,6 +127,7 @@ class Artifact(OwnedModel):
                 state=judged if card.is_safe else self.State.QUARANTINED
             )
             self.refresh_from_db(fields=["state"])
+        self.report_card = card  # an earlier one may have been read
         return card
 
 
@@ -139,6 +140,7 @@ class ReportCard(OwnedModel):
     proven = models.BooleanField()
     verdict = models.TextField()  # one sentence in plain words
     results = models.JSONField()
+    proved_at = models.DateTimeField(auto_now=True)  # the last time: a version can be proven again
 
     @property
     def is_safe(self) -> bool:

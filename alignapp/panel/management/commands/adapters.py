@@ -12,9 +12,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q, QuerySet
 
 from alignapp.adapters import acts, asking
-from alignapp.adapters.facts import asked_facts, facts, more_facts
-from alignapp.adapters.models import Artifact
+from alignapp.adapters.facts import alarm_facts, asked_facts, facts, more_facts
+from alignapp.adapters.models import Artifact, Job, LiveAlarm
+from alignapp.adapters.proofs import start_proof
 from alignapp.adapters.pruning import Rule, doomed, prune, usual
+from alignapp.panel.pages import held_out
 from alignapp.panel.pages.comparing import compared
 from alignapp.studies import giving
 from alignapp.studies.merging import start_merge
@@ -27,7 +29,7 @@ LOOK_SECONDS = 0.5  # how often answers are looked at
 class Command(BaseCommand):
     """List, show and act; each act needs a reason and is on record."""
 
-    help = "adapters list|show|verify|prune|compare|merge|give|ask|" + "|".join(acts.BY_NAME)
+    help = "adapters list|show|alarms|verify|prune|compare|prove|merge|give|ask|" + "|".join(acts.BY_NAME)
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the acts."""
@@ -42,6 +44,8 @@ class Command(BaseCommand):
             one.add_argument("artifact", help="id, or the beginning of its digest")
             if name != "show":
                 one.add_argument("--reason", required=True)
+        alarms = every.add_parser("alarms", help="what lost blind comparisons in daily use, newest first")
+        alarms.add_argument("--limit", type=int, default=50)
         verified = every.add_parser("verify", help="read every byte; exit with 1 where one is damaged")
         verified.add_argument("artifact", nargs="*", help="none: all of them")
         pruned = every.add_parser("prune", help="say what a rule would delete; --really deletes it")
@@ -55,6 +59,10 @@ class Command(BaseCommand):
         several.add_argument(
             "--wait", type=int, default=120, help="seconds, at most, for what a worker computes"
         )
+        proven = every.add_parser("prove", help="queue another proof, here or on another base model")
+        proven.add_argument("artifact", nargs="+", help="id or digest")
+        proven.add_argument("--base", default="", help="revision; without: the base model that answers")
+        proven.add_argument("--reason", required=True)
         merged = every.add_parser("merge", help="queue a merge, whose result must be proven like any other")
         merged.add_argument("artifact", nargs="+", help="id or digest, with =WEIGHT where it is not 1")
         merged.add_argument("--way", required=True)
@@ -96,6 +104,11 @@ class Command(BaseCommand):
         artifact = _named(options["artifact"])
         row = more_facts(artifact)
         self._say(row, [f"{name}: {value}" for name, value in row.items()])
+
+    def _alarms(self, options: dict[str, Any]) -> None:
+        found = LiveAlarm.objects.select_related("person", "artifact")[: options["limit"]]
+        rows = [alarm_facts(one) for one in found]
+        self._say(rows, [f"{r['at']}  {r['name']:24}{r['person']:18}{r['done']}" for r in rows])
 
     def _act(self, name: str, which: str, reason: str) -> None:
         artifact = _named(which)
@@ -147,16 +160,18 @@ class Command(BaseCommand):
             time.sleep(LOOK_SECONDS)
         names = " | ".join(f"{each['name']} of {each['person']}" for each in found["artifacts"])
         lines = [f"{line['name']}: {' | '.join(line['values'])}" for line in found["lines"]]
-        same = found["held_out"] or {}
-        lines += [f"{one['name']}: {one['right']}, {one['interval']}" for one in same.get("right", ())]
-        lines += [
-            f"{one['names']}: {one['points']} points, {one['interval']}" for one in same.get("pairs", ())
-        ]
-        lines += filter(None, (same.get("problem"), *("Still computed: " + what for what in found["waits"])))
-        self._say(found, [names, *lines])
+        lines += held_out.lines(found["held_out"]) if found["held_out"] else []
+        self._say(found, [names, *lines, *("Still computed: " + what for what in found["waits"])])
+
+    def _prove(self, options: dict[str, Any]) -> None:
+        chosen = [_named(name) for name in options["artifact"]]
+        jobs = [start_proof(TERMINAL, each, options["reason"], options["base"]) for each in chosen]
+        self._queued(jobs)
 
     def _give(self, options: dict[str, Any]) -> None:
-        jobs = giving.give(TERMINAL, _named(options["artifact"]), options["reason"])
+        self._queued(giving.give(TERMINAL, _named(options["artifact"]), options["reason"]))
+
+    def _queued(self, jobs: list[Job]) -> None:
         rows = [{"job": str(job.pk), "person": job.person.pseudonym, "state": job.state} for job in jobs]
         self._say(rows, [f"Queued for {row['person']}: {row['job']}" for row in rows])
 
