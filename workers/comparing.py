@@ -17,6 +17,7 @@ from alignapp.adapters import store
 from alignapp.adapters.models import Artifact
 from alignapp.feedback.records import records_for
 from alignapp.profiles.services import current_profile
+from alignapp.studies.models import Study
 from personalization.errors import AlignError, NotEnoughData
 from personalization.records import CLEAR_MARGIN, Pair
 from workers.engines import base_for_process
@@ -45,6 +46,8 @@ def _of(person: Person, artifacts: Sequence[Artifact]) -> dict[str, Any]:
 
     own = [i for i, artifact in enumerate(artifacts, 1) if artifact.person_id == person.pk]
     told = {"person": person.pseudonym, "own": own}
+    if Study.objects.filter(group=person).exists():
+        return {**told, "problem": "A group of a project holds this; its study compares it on that page."}
     if not has_consent(person):
         return {**told, "problem": "This person withdrew their consent; nothing of theirs is measured."}
     try:

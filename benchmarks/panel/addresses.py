@@ -137,7 +137,7 @@ def _projects(operator: Person) -> Iterator[tuple[str, str]]:
     """Look at the models of a project, with a study of some hundred people, and at a merge they are given."""
     project = Project.objects.get(name="made")
     Project.objects.filter(pk=project.pk).update(owner=operator)
-    Membership.objects.filter(project=project).update(person=operator)
+    Membership.objects.filter(project=project, role="owner").update(person=operator)
     yield "studies:page", reverse("studies:page", args=[project.pk])
     merge = Artifact.objects.get(person__group_of__project=project)
     yield "panel:adapter merge of a group", reverse("panel:adapter", args=[merge.pk])

@@ -204,13 +204,18 @@ def test_several_peoples_are_put_to_what_each_held_out_so_that_one_sees_what_is_
     assert "Own minus others': +30 points, +12 to +44" in out.getvalue()
 
 
-def test_one_alone_is_compared_with_the_base_model(operator, owner):
+def test_one_alone_is_compared_with_the_base_model_and_others_are_added_by_digest(operator, owner, other):
     one = learned.artifact(owner)
     comparison.keep([one], {"people": [of(owner, [1], 0.5, 0.75)]}, comparison.HELD_OUT)
     html = operator.get(reverse("panel:compare"), {"id": one.pk}).content.decode()
     assert f"{one} minus Base model" in html
     assert "Merge them" not in html
     assert operator.get(reverse("panel:compare")).status_code == 302
+    two = learned.artifact(other)
+    found = operator.get(reverse("panel:compare"), {"id": one.pk, "add": two.digest[:8]}, follow=True)
+    assert found.context["artifacts"] == [one, two]
+    missing = operator.get(reverse("panel:compare"), {"id": one.pk, "add": "0" * 12}, follow=True)
+    assert "No artifact has the id or digest" in missing.content.decode()
     assert operators_program().ask(f"artifacts/compare?artifact={one.pk}").json()["waits"] == []
 
 

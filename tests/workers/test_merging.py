@@ -62,7 +62,7 @@ def made_by(job: Job, seed: int, *, model_revision: str = "", shape: LlamaConfig
         kind="adapter",
         digest=sealed.digest,
         size_bytes=sealed.size_bytes,
-        model_revision=base_for_process().revision,
+        model_revision=model_revision,
     )
     safety = gate(0.5, 0.5, 0.9, 0.9).as_dict()
     made.judge(proven=True, verdict="Proven: it is.", results={"safety": safety})

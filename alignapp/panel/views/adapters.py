@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -129,8 +130,13 @@ def verify(request: PanelRequest, artifact_id: uuid.UUID) -> HttpResponse:
 @require_GET
 @needs(*READERS)
 def compare(request: PanelRequest) -> HttpResponse:
-    """Show several artifacts side by side; `part` asks for the one that a worker computes alone."""
+    """Show several artifacts side by side; `part` asks for the one that a worker computes alone.
+
+    `add` is one more, by id or the beginning of its digest.
+    """
     chosen = chosen_of(request.GET.getlist("id"))
+    if chosen and (name := request.GET.get("add", "").strip()):
+        return _with_another(request, chosen, name)
     if chosen and (part := PARTS_APART.get(request.GET.get("part", ""))):
         template, look = part
         ids = "&".join(f"id={a.pk}" for a in chosen)
@@ -140,6 +146,17 @@ def compare(request: PanelRequest) -> HttpResponse:
         messages.error(request, said, extra_tags="bad")
         return redirect("panel:adapters")
     return shown(request, "panel/compare.html", PART, compare_page(chosen))
+
+
+def _with_another(request: PanelRequest, chosen: list[Artifact], name: str) -> HttpResponse:
+    every = list(chosen)
+    try:
+        if len(chosen) >= MOST_COMPARED:
+            raise AlignError(_("No more than %(n)d can be compared at once.") % {"n": MOST_COMPARED})
+        every.append(Artifact.named(name))
+    except AlignError as error:
+        messages.error(request, str(error), extra_tags="bad")
+    return redirect(f"{reverse('panel:compare')}?{urlencode([('id', one.pk) for one in every])}")
 
 
 @require_POST

@@ -7,9 +7,8 @@ import sys
 import time
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from alignapp.adapters import acts, asking
 from alignapp.adapters.facts import alarm_facts, asked_facts, facts, more_facts
@@ -101,7 +100,7 @@ class Command(BaseCommand):
         )
 
     def _show(self, options: dict[str, Any]) -> None:
-        artifact = _named(options["artifact"])
+        artifact = Artifact.named(options["artifact"])
         row = more_facts(artifact)
         self._say(row, [f"{name}: {value}" for name, value in row.items()])
 
@@ -111,13 +110,13 @@ class Command(BaseCommand):
         self._say(rows, [f"{r['at']}  {r['name']:24}{r['person']:18}{r['done']}" for r in rows])
 
     def _act(self, name: str, which: str, reason: str) -> None:
-        artifact = _named(which)
+        artifact = Artifact.named(which)
         act = acts.BY_NAME[name]
         act.do(TERMINAL, artifact, reason)
         self._say(facts(artifact), [f"{artifact} {act.done}."])
 
     def _verify(self, options: dict[str, Any]) -> None:
-        wanted = [_named(name) for name in options["artifact"]]
+        wanted = [Artifact.named(name) for name in options["artifact"]]
         damaged, seen = [], 0
         for artifact in wanted or _artifacts().order_by("pk").iterator(chunk_size=100):
             seen += 1
@@ -146,7 +145,7 @@ class Command(BaseCommand):
         parents = {}
         for each in options["artifact"]:
             name, _, weight = each.partition("=")
-            parents[_named(name)] = _number(weight or "1", each)
+            parents[Artifact.named(name)] = _number(weight or "1", each)
         given = {name: _number(value, name) for name, _, value in (s.partition("=") for s in options["set"])}
         job = start_merge(TERMINAL, parents, options["way"], given, options["reason"])
         self._say(
@@ -154,7 +153,7 @@ class Command(BaseCommand):
         )
 
     def _compare(self, options: dict[str, Any]) -> None:
-        chosen = [_named(name) for name in options["artifact"]]
+        chosen = [Artifact.named(name) for name in options["artifact"]]
         until = time.monotonic() + options["wait"]
         while (found := compared(chosen))["waits"] and time.monotonic() < until:
             time.sleep(LOOK_SECONDS)
@@ -164,12 +163,12 @@ class Command(BaseCommand):
         self._say(found, [names, *lines, *("Still computed: " + what for what in found["waits"])])
 
     def _prove(self, options: dict[str, Any]) -> None:
-        chosen = [_named(name) for name in options["artifact"]]
+        chosen = [Artifact.named(name) for name in options["artifact"]]
         jobs = [start_proof(TERMINAL, each, options["reason"], options["base"]) for each in chosen]
         self._queued(jobs)
 
     def _give(self, options: dict[str, Any]) -> None:
-        self._queued(giving.give(TERMINAL, _named(options["artifact"]), options["reason"]))
+        self._queued(giving.give(TERMINAL, Artifact.named(options["artifact"]), options["reason"]))
 
     def _queued(self, jobs: list[Job]) -> None:
         rows = [{"job": str(job.pk), "person": job.person.pseudonym, "state": job.state} for job in jobs]
@@ -177,7 +176,7 @@ class Command(BaseCommand):
 
     def _ask(self, options: dict[str, Any]) -> None:
         prompts = [*asking.NEUTRAL[: options["neutral"]], *options["prompt"]]
-        chosen = [_named(name) for name in options["artifact"]]
+        chosen = [Artifact.named(name) for name in options["artifact"]]
         asked = asking.ask(TERMINAL, chosen, prompts, options["reason"])
         while not (found := asked_facts(asked))["has_ended"]:
             time.sleep(LOOK_SECONDS)
@@ -199,19 +198,6 @@ class Command(BaseCommand):
 
 def _artifacts() -> QuerySet[Artifact]:
     return Artifact.objects.select_related("person", "job", "report_card")
-
-
-def _named(name: str) -> Artifact:
-    """Return the artifact of this id or beginning of a digest. Raises AlignError unless there is one."""
-    try:
-        found = list(_artifacts().filter(pk=name)[:2])
-    except ValidationError:
-        found = list(_artifacts().filter(Q(digest__startswith=name.lower()))[:2]) if len(name) >= 6 else []
-    if len(found) != 1:
-        raise AlignError(
-            f"{'Several artifacts match' if found else 'No artifact has the id or digest'} {name!r}."
-        )
-    return found[0]
 
 
 def _number(text: str, what: str) -> float:
