@@ -19,14 +19,14 @@ from alignapp.adapters.models import Artifact, Job
 from alignapp.feedback.records import records_for
 from alignapp.studies.giving import check_agreed
 from alignapp.studies.merging import agreed_study
-from personalization.errors import AlignError, NotEnoughData
+from personalization.errors import AlignError
 from personalization.progress import Progress
 from personalization.registry import Method
 from workers import studying
 from workers.attempt import Attempt
 from workers.engines import base_for_process
 from workers.proving import prove
-from workers.work import BEGINS, Work
+from workers.work import BEGINS, Work, hold_out
 
 
 @dataclass(frozen=True)
@@ -66,26 +66,16 @@ def _parents(job: Job) -> list[Parent]:
 
 
 def _work(attempt: Attempt, parents: list[Parent]) -> Work:
-    from personalization.evaluation.split import alike
     from personalization.merging import registry as ways
 
     job = attempt.job
     records = studying.records_for_job(job) if job.from_project else records_for(job.person)
-    if not job.split:
-        same = alike(records.every)
-        learned = {name for parent in parents for name in parent.artifact.job.split.get("train", ())}
-        taken = {same.get(name, name) for name in learned}
-        usable = sorted({r.conversation for r in (*records.pairs, *records.groups)})
-        fresh = [name for name in usable if same[name] not in taken]
-        if not fresh:
-            raise NotEnoughData(
-                "Every conversation with feedback taught one of these adapters, so that nothing is left to "
-                "prove the merge with. It needs feedback in a new conversation.",
-                missing=1,
-            )
-        train = [name for name in usable if same[name] in taken]
-        job.keep_split({"seed": job.id.int % 2**31, "train": train, "held_out": fresh})
-    train_records, held_out = (records.of(job.split[side]) for side in ("train", "held_out"))
+    learned = {name for parent in parents for name in parent.artifact.job.split.get("train", ())}
+    taught_all = (
+        "Every conversation with feedback taught one of these adapters, so that nothing is left to prove the "
+        "merge with."
+    )
+    train, held_out = hold_out(job, records, learned, taught_all)
     way = ways.get(job.parameters["way"])
     return Work(
         job=job,
@@ -106,7 +96,7 @@ def _work(attempt: Attempt, parents: list[Parent]) -> Work:
         check=attempt.check,
         system_message=job.profile_version.system_message if job.profile_version else "",
         records=records,
-        train=train_records,
+        train=train,
         held_out=held_out,
     )
 

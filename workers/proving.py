@@ -11,13 +11,13 @@ from alignapp.adapters.models import Artifact, Job
 from alignapp.adapters.services import switch_on
 from personalization.values import effects
 from workers.engines import plain_for_process
-from workers.work import BEGINS, Work
+from workers.work import BEGINS, Evidence
 
 if TYPE_CHECKING:
     from personalization.safety.gate import Gate
 
 
-def prove(work: Work, artifact: Artifact) -> None:
+def prove(work: Evidence, artifact: Artifact) -> None:
     """Judge this work's artifact; the row then has a card. Raises ArtifactError for a changed folder."""
     from personalization.evaluation import report
     from personalization.models.memory import peak_bytes
@@ -55,7 +55,7 @@ def prove(work: Work, artifact: Artifact) -> None:
     artifact.judge(proven=card.proven, verdict=card.verdict, results=results)
 
 
-def _prove_values(work: Work, artifact: Artifact) -> None:
+def _prove_values(work: Evidence, artifact: Artifact) -> None:
     """Judge by what each value's direction was measured to do once, and by the safety gate here and now."""
     from personalization.directions.compose import verdict
 
@@ -74,7 +74,7 @@ def _prove_values(work: Work, artifact: Artifact) -> None:
         switch_on(work.job.person, artifact, by="worker")  # the person asked for it by moving a slider
 
 
-def _safety_of(work: Work, artifact: Artifact) -> Gate:
+def _safety_of(work: Evidence, artifact: Artifact) -> Gate:
     from personalization.evaluation.report import safety_of
 
     folder, margins = store.folder_of(artifact), options.gate_margins()

@@ -69,6 +69,12 @@ def quarantine(by: Person | str, artifact: Artifact, reason: str) -> None:
         _leave(by, current, State.QUARANTINED)
 
 
+def refuse(artifact: Artifact, reason: str) -> None:
+    """Let the previous version act in place of one that a new proof found unsafe, whatever its state is."""
+    with _act("system", artifact, reason, "artifact.quarantined") as current:
+        _leave("system", current, State.QUARANTINED)
+
+
 def expire(by: Person | str, artifact: Artifact, reason: str) -> None:
     """Take an artifact out of service because its time is over. Raises AlignError for a pinned one."""
     with _act(by, artifact, reason, "artifact.expired") as current:

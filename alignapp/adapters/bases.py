@@ -19,7 +19,7 @@ from alignapp.adapters.models.alignment import SwitchedMeanwhile
 from alignapp.adapters.serving import served_revisions
 from alignapp.audit.services import record
 from alignapp.instant.models import InstantVector
-from personalization.errors import AlignError
+from personalization.errors import AlignError, UnknownName
 
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
@@ -81,6 +81,24 @@ def make_default(by: Person | str, known: KnownModel, reason: str) -> None:
         KnownModel.objects.filter(pk=now.pk).update(is_default=True, moving=True)
         record(by, "model.made_default", now, reason=reason, revision=now.revision)
     known.refresh_from_db()
+
+
+def waiting() -> list[KnownModel]:
+    """Return the base models that passed their check and do not answer yet, by name. Two queries."""
+    passed = KnownModel.objects.filter(state=KnownModel.State.PASSED).exclude(revision="")
+    served = served_revisions()
+    answer = Q(revision__in=served) if served else Q(is_default=True)  # without a living worker nobody knows
+    return list(passed.exclude(answer).order_by("name"))
+
+
+def check_waiting(revision: str) -> None:
+    """Raise AlignError unless the base model of this revision passed its check and does not answer yet."""
+    passed = KnownModel.objects.filter(state=KnownModel.State.PASSED).exclude(revision="")
+    if not passed.filter(revision=revision).exists():
+        names = passed.values_list("revision", flat=True)
+        raise UnknownName("base model that passed its check, with the revision", revision, names)
+    if revision in served_revisions():
+        raise AlignError(f"The base model {revision} answers already. Leave it out to use what answers.")
 
 
 def left_behind(revision: str) -> Q:

@@ -26,8 +26,9 @@ WEIGHTS, HELD_OUT = "weights", "held_out"
 def compared(artifacts: Sequence[Artifact], what: str = WEIGHTS) -> dict[str, Any] | None:
     """Return what was compared of the artifacts, by their ids; `problem` says why there is nothing.
 
-    WEIGHTS gives {"rows": [...]} as `personalization.merging.conflict` has them, HELD_OUT what
-    `personalization.evaluation.versus` tells. None where a worker computes it now: look again in a moment.
+    WEIGHTS gives {"rows": [...]} as `personalization.merging.conflict` has them, HELD_OUT {"people": [...]}
+    with what `personalization.evaluation.versus` tells for each. None where a worker computes it now: look
+    again in a moment.
     """
     key = _key(artifacts, what)
     client = streams.connection()
@@ -47,5 +48,6 @@ def keep(artifacts: Sequence[Artifact], result: dict[str, Any], what: str = WEIG
 
 
 def _key(artifacts: Sequence[Artifact], what: str) -> str:
+    """Return where a result lies; another number where results have another shape than before."""
     named = " ".join(f"{a.pk} {a.digest}" for a in sorted(artifacts, key=lambda a: str(a.pk)))
-    return f"compared:{what}:{hashlib.sha256(named.encode()).hexdigest()}"
+    return f"compared:2:{what}:{hashlib.sha256(named.encode()).hexdigest()}"

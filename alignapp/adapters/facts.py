@@ -6,7 +6,7 @@ from typing import Any
 
 from alignapp.adapters import asking
 from alignapp.adapters.aliases import aliases_of
-from alignapp.adapters.models import Artifact, KnownModel
+from alignapp.adapters.models import Artifact, KnownModel, LiveAlarm
 
 
 def facts(artifact: Artifact) -> dict[str, Any]:
@@ -36,6 +36,20 @@ def more_facts(artifact: Artifact) -> dict[str, Any]:
         "parameters": artifact.summary.get("parameters", {}),
         "verdict": card.verdict if card else "",
         "damage": artifact.damage,
+    }
+
+
+def alarm_facts(alarm: LiveAlarm) -> dict[str, Any]:
+    """Return one alarm of daily use, JSON-ready. No query where its artifacts and person were selected."""
+    done = "undone" if alarm.undone_at else "rolled_back" if alarm.rolled_back else "pinned"
+    return {
+        "artifact": str(alarm.artifact_id),
+        "name": str(alarm.artifact),
+        "person": alarm.person.pseudonym,
+        "at": alarm.created_at.isoformat(timespec="seconds"),
+        "done": done,
+        "back_to": str(alarm.back_to_id) if alarm.back_to_id else None,
+        "evidence": alarm.evidence,
     }
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from alignapp.adapters.models import MERGE, Job
+from alignapp.adapters.models import MERGE, PROVE, Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,12 @@ STEPS = {
         _("Merging"),
         _("Proving on held-out feedback"),
         _("It is merged, and met the feedback that was held out"),
+    ),
+    PROVE: Steps(
+        _("Reading the feedback that taught it nothing"),
+        _("Fitting it to the base model"),
+        _("Proving on held-out feedback"),
+        _("It met the feedback that was held out, what was said since included"),
     ),
     "reward": Steps(
         _("Reading the project's answers"),

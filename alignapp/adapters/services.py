@@ -16,7 +16,16 @@ from django.utils import timezone
 from alignapp.accounts.consent import has_consent
 from alignapp.adapters import dispatch, options
 from alignapp.adapters.composition import WITH_CARDS
-from alignapp.adapters.models import PARTS, Alignment, AlignmentVersion, Artifact, Job, MethodInfo
+from alignapp.adapters.models import (
+    MERGE,
+    PARTS,
+    PROVE,
+    Alignment,
+    AlignmentVersion,
+    Artifact,
+    Job,
+    MethodInfo,
+)
 from alignapp.adapters.readiness import readiness, sentence
 from alignapp.adapters.serving import is_served
 from alignapp.audit.services import record
@@ -99,8 +108,9 @@ def _check_may_start(person: Person, method: str) -> int:
     if method == "values":  # closed form, a few seconds, one at a time: a slider may move often
         return 0
     day_ago = timezone.now() - timedelta(days=1)
-    jobs = Job.objects.for_person(person).exclude(method="values").filter(created_at__gt=day_ago)
-    jobs = jobs.filter(enrolment=None, from_project=False)  # what others asked for is not theirs
+    jobs = Job.objects.for_person(person).filter(created_at__gt=day_ago)
+    # What others asked for is not theirs.
+    jobs = jobs.exclude(method__in=("values", MERGE, PROVE)).filter(enrolment=None, from_project=False)
     started, now = jobs.count(), options.values(QUOTAS)
     if started >= now["jobs.per_day"]:
         raise TooMany(

@@ -36,7 +36,12 @@ class Asked:
 
 
 ASKED = (
-    Asked(gettext_lazy("Prefers your choice, against a coin"), ("accuracy", "artifact"), percent, null=0.5),
+    Asked(
+        gettext_lazy("Prefers the better-liked answer, against a coin"),
+        ("accuracy", "artifact"),
+        percent,
+        null=0.5,
+    ),
     Asked(gettext_lazy("Against the base model"), ("difference",), points),
     Asked(
         gettext_lazy("Brier score, against a coin"),

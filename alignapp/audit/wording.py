@@ -27,6 +27,7 @@ _WORDS: dict[str, Promise] = {
     "artifact.fell_pinned": _("Adapter or vector kept, though it loses blind comparisons"),
     "artifact.pinned": _("Adapter or vector kept by an operator"),
     "artifact.promoted": _("Adapter or vector switched on by an operator"),
+    "artifact.proof_asked": _("New proof of an adapter or vector asked for by an operator"),
     "artifact.quarantined": _("Adapter or vector put into quarantine"),
     "artifact.refused": _("Adapter or vector refused"),
     "artifact.restored": _("Adapter or vector back in service"),

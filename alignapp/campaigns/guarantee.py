@@ -69,10 +69,11 @@ def kept(campaign: Campaign) -> Guarantee:
 
 
 def _told_of(campaign: Campaign) -> str:
-    """Return what changes with every outcome, deleted version and blind judgement. Two queries."""
+    """Return what changes with every outcome, deleted version, blind judgement and new proof. Two queries."""
     sums = {name: Sum(name) for name in ("after", "after_low")}
     own = _standing(campaign).order_by().aggregate(n=Count("pk"), last=Max("settled_at"), **sums)
-    judged = Judgement.objects.aggregate(n=Count("pk"), last=Max("created_at"))
+    proved = Max("artifact__report_card__proved_at")  # a known version's scores are its card's
+    judged = Judgement.objects.aggregate(n=Count("pk"), last=Max("created_at"), proved=proved)
     told = (LEVEL, *own.values(), *judged.values())
     # A database may add floats up in any order, so that the last digits say nothing.
     return ":".join(f"{one:.9g}" if isinstance(one, float) else str(one) for one in told)

@@ -106,6 +106,12 @@ def win_rate(artifact: Artifact | None, end: str = "value") -> float | None:
     return value
 
 
+def keep_up(artifact: Artifact) -> None:
+    """Let a campaign that made this version know of a proof that came after it; who got through stays."""
+    rates = {"after": win_rate(artifact), "after_low": win_rate(artifact, "low")}
+    Enrolment.objects.filter(job=artifact.job_id, settled_at__isnull=False).update(**rates)
+
+
 def broken_rule(campaign: Campaign) -> str:
     """Say why it must stop, by those who got through since it was last resumed; empty: it may go on."""
     since = campaign.enrolments.filter(settled_at__gte=campaign.judged_from, state__in=Enrolment.JUDGED)

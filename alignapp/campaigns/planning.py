@@ -12,9 +12,8 @@ from django.core.exceptions import ValidationError
 from django.db.models import Avg, F, QuerySet
 
 from alignapp.accounts.models import Consent, Person
-from alignapp.adapters.bases import EMBEDDED
+from alignapp.adapters import bases
 from alignapp.adapters.models import Artifact, Job, KnownModel, MethodInfo
-from alignapp.adapters.serving import served_revisions
 from alignapp.campaigns.models import Campaign
 from alignapp.panel.models import Worker
 from personalization.errors import AlignError, UnknownName
@@ -93,19 +92,8 @@ def check(campaign: Campaign) -> MethodInfo:
         field, words = next(iter(error.message_dict.items()))
         raise AlignError(f"{field.replace('_', ' ')}: {words[0]}") from None
     if campaign.base_revision:
-        _check_base(campaign.base_revision)
+        bases.check_waiting(campaign.base_revision)
     return method
-
-
-def _check_base(revision: str) -> None:
-    passed = KnownModel.objects.filter(state=KnownModel.State.PASSED).exclude(revision="")
-    if not passed.filter(revision=revision).exists():
-        names = passed.values_list("revision", flat=True)
-        raise UnknownName("base model that passed its check, with the revision", revision, names)
-    if revision in served_revisions():
-        raise AlignError(
-            f"The base model {revision} answers already. Leave it out to learn anew with what answers."
-        )
 
 
 def people_of(campaign: Campaign, method: MethodInfo) -> QuerySet[Person]:
@@ -148,5 +136,5 @@ def _how_to_start(campaign: Campaign) -> str:
     if not campaign.base_revision:
         return "celery -A workers.main worker -Q train,evaluate --pool solo"
     known = KnownModel.objects.filter(revision=campaign.base_revision).first()
-    spec = known.spec if known else EMBEDDED
+    spec = known.spec if known else bases.EMBEDDED
     return f"ALIGN_MODEL={spec} celery -A workers.main worker -Q {queues.OTHER_BASE} --pool solo"

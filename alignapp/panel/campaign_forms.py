@@ -7,8 +7,8 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from alignapp.adapters.models import KnownModel, MethodInfo
-from alignapp.adapters.serving import served_revisions
+from alignapp.adapters import bases
+from alignapp.adapters.models import MethodInfo
 from alignapp.campaigns.models import MOST_IN_A_WAVE, Campaign
 from alignapp.panel.forms import REASON_CHARACTERS, TypedNameForm
 
@@ -20,7 +20,7 @@ def _percent(label: Any, initial: int, help_text: Any) -> forms.IntegerField:
 class WhyForm(forms.Form):
     """Why something is done that concerns many."""
 
-    reason = forms.CharField(label=_("Why? It is on record."), max_length=REASON_CHARACTERS)
+    reason = forms.CharField(label=_("Reason (on record)"), max_length=REASON_CHARACTERS)
 
 
 class TypedWhyForm(WhyForm, TypedNameForm):
@@ -77,9 +77,7 @@ class CampaignForm(forms.Form):
         assert isinstance(base, forms.ChoiceField)
         names = MethodInfo.objects.filter(enabled=True).values_list("name", "produces")
         method.choices = [(name, f"{name} ({produces})") for name, produces in names]
-        served = served_revisions()
-        passed = KnownModel.objects.filter(state=KnownModel.State.PASSED).exclude(revision__in=served)
-        named = [(known.revision, f"{known.name} ({known.revision})") for known in passed]
+        named = [(known.revision, f"{known.name} ({known.revision})") for known in bases.waiting()]
         base.choices = [("", _("the one that answers now")), *named]
 
     def clean_parameters(self) -> dict[str, float]:

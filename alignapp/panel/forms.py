@@ -75,7 +75,9 @@ class ReasonForm(forms.Form):
     """Why something is done; the person whom it concerns reads it."""
 
     reason = forms.CharField(
-        label=_("Why? The person reads this."), max_length=REASON_CHARACTERS, widget=forms.TextInput
+        label=_("Reason (on record; the person sees it)"),
+        max_length=REASON_CHARACTERS,
+        widget=forms.TextInput,
     )
 
 

@@ -30,6 +30,7 @@ urlpatterns = [
     path("adapters/prune/now/", adapters.prune_now, name="prune_now"),
     path("adapters/<uuid:artifact_id>/", adapters.one, name="adapter"),
     path("adapters/<uuid:artifact_id>/verify/", adapters.verify, name="adapter_verify"),
+    path("adapters/<uuid:artifact_id>/prove/", adapters.prove, name="prove"),
     path("adapters/<uuid:artifact_id>/give/", adapters.give, name="give"),
     path("adapters/<uuid:artifact_id>/<slug:act>/", adapters.act, name="adapter_act"),
     path("methods/", methods.page, name="methods"),

@@ -60,7 +60,7 @@ def offer(merge: Artifact) -> Offer:
     parents = [parent["artifact"] for parent in merge.job.parameters["parents"]]
     sources = list(study.arms.filter(job__artifact__in=parents))
     sharing = sharers(study)
-    given = Given.objects.filter(study=study, merge=merge).select_related("job__person")
+    given = Given.objects.filter(study=study, merge=merge).select_related("job__person", "job__artifact")
     have = {one.job.person_id for one in given if not _came_to_nothing(one.job)}
     return Offer(
         study,

@@ -96,6 +96,9 @@ def _measured(options: argparse.Namespace) -> dict[str, Any]:
     begun = time.monotonic()
     rows = crowd.make(options.people, options.adapters, options.feedback, options.events)
     made = time.monotonic() - begun
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT pg_database_size(current_database())")
+        size = cursor.fetchone()[0]
     load = os.getloadavg()[0]  # while it was made one process computed, and the database
     begun = time.monotonic()
     pages = [_timed(client, name, url, options.repeats) for client, name, url in addresses()]
@@ -105,6 +108,7 @@ def _measured(options: argparse.Namespace) -> dict[str, Any]:
         "machine": machine(),
         "commit": commit(),
         "rows": rows,
+        "database_bytes": size,
         "seconds_to_make": made,
         "seconds_to_measure": took,
         "load_before": load,

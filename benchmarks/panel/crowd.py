@@ -15,16 +15,22 @@ from django.utils import timezone
 from alignapp.accounts.consent import give_consent
 from alignapp.accounts.models import Consent, Person
 from alignapp.adapters.models import (
+    MERGE,
     Alignment,
     AlignmentVersion,
     Artifact,
     Job,
     Judgement,
     KnownModel,
+    LiveAlarm,
+    MergeWay,
     MethodInfo,
     OptionChange,
     ReportCard,
 )
+from alignapp.annotation.access import Role
+from alignapp.annotation.models import Membership
+from alignapp.annotation.models.people import consent_digest
 from alignapp.annotation.services.projects import create_project
 from alignapp.audit.models import AuditEvent
 from alignapp.audit.services import record
@@ -33,13 +39,31 @@ from alignapp.chat.models import Conversation, Reply, Turn
 from alignapp.feedback.models import Feedback
 from alignapp.panel.measures import EDGES, WHOLE
 from alignapp.panel.models import Measure, Worker
-from alignapp.studies.models import Arm, Study
+from alignapp.studies.models import Arm, Given, Study
 
 SHARE = {"value": 0.6, "n": 40, "low": 0.45, "high": 0.74}
-RESULTS = {
+CHANGE = {"value": 0.05, "n": 40, "low": -0.05, "high": 0.15}
+RESULTS = {  # as large as a card is
     "accuracy": {"base": SHARE, "artifact": SHARE},
-    "difference": {"value": 0.05, "n": 40, "low": -0.05, "high": 0.15},
-    "safety": {"objection": ""},
+    "difference": CHANGE,
+    "cost": {"perplexity_base": 20.0, "perplexity": 21.0, "kl_to_base": 0.03},
+    "ability": {"base": 0.5, "artifact": 0.49, "change": CHANGE},
+    "writing": {
+        "relevance_base": 0.6,
+        "relevance_change": CHANGE,
+        "repetition_base": 0.1,
+        "repetition_change": CHANGE,
+    },
+    "safety": {
+        **{f"{what}{arm}": 0.5 for what in ("refusal", "acceptance") for arm in ("", "_base")},
+        **{f"{what}_change": CHANGE for what in ("refusal", "acceptance", "likelihood")},
+        "max_drop": 0.1,
+        "max_loss": 1.0,
+        "objection": "",
+    },
+    "samples": [{"prompt": "made", "base": "made " * 50, "artifact": "made " * 50}] * 4,
+    "n_conversations": 10,
+    "n_pairs": 40,
 }
 SPREAD = "now() - (g.i % 86400 * 30) * interval '1 second'"  # over 30 days
 ID = "gen_random_uuid()"
@@ -86,7 +110,9 @@ def make(people: int, adapters: int, feedback: int, events: int) -> dict[str, in
         Campaign,
         Enrolment,
         OptionChange,
+        LiveAlarm,
         Arm,
+        Given,
     )
     return {model._meta.label: model._base_manager.count() for model in counted}
 
@@ -137,6 +163,20 @@ def _learned(person: Person, people: int, adapters: int) -> None:
     version = AlignmentVersion.objects.create(person=person, number=1, adapter=artifact, change="c")
     alignment = Alignment.objects.create(person=person, current=version)
     everyone = "(SELECT id FROM someone WHERE i = g.i + 1)"
+    evidence = {
+        "wins": 3,
+        "n": 17,
+        "low": 0.1,
+        "high": 0.4,
+        "capital": 21,
+        "level": 0.05,
+        "share": 0.5,
+    }
+    alarm = LiveAlarm.objects.create(
+        person=person, artifact=artifact, since=version, rolled_back=True, evidence=evidence
+    )
+    fallen = {"artifact_id": "(SELECT id FROM some_artifact WHERE i = g.i + 1)", "created_at": SPREAD}
+    _multiply(alarm, min(adapters - 1, 2000), id=ID, **fallen)
     _multiply(version, people - 1, id=ID, person_id=everyone)
     current = f"(SELECT id FROM adapters_alignmentversion WHERE person_id = {everyone})"
     _multiply(alignment, people - 1, person_id=everyone, current_id=current)
@@ -213,17 +253,49 @@ def _compared(people: int) -> None:
 
 
 def _studied(person: Person, people: int) -> None:
-    """Make a project with a study in which some hundred people have a place and scores."""
+    """Make a project with a study in which some hundred people have a place, scores, and a merge of them."""
     owner = Person.objects.create_user("owner@example.org")
     project = create_project(owner, name="made", protocols=[{"name": "pick-1-of-n"}], overlap=9)
-    study = Study.objects.create(project=project, method="dpo")
+    group = Person.objects.create_user("group@example.org", is_active=False)
+    study = Study.objects.create(project=project, method="dpo", group=group)
     scores = {f"k{i}": [f"c{i}", 0.5, 1] for i in range(20)}
     arm = Arm.objects.create(
         study=study, person=person, comparisons=40, own_scores=scores, group_scores=scores
     )
     count = min(people, 300) - 1
     own = "CASE WHEN g.i < 20 THEN t.own_scores ELSE '{}'::jsonb END"  # as many as a study trains
-    _multiply(arm, count, id=ID, person_id="(SELECT id FROM someone WHERE i = g.i + 1)", own_scores=own)
+    placed = {"person_id": "(SELECT id FROM someone WHERE i = g.i + 1)"}
+    _multiply(arm, count, id=ID, own_scores=own, **placed)
+    _merged(study, group, arm, count, placed)
+
+
+def _merged(study: Study, group: Person, arm: Arm, count: int, placed: Mapping[str, str]) -> None:
+    """Make a merge of two of the study's adapters, which half of its people were given."""
+    MergeWay.objects.create(name="ties", summary="made", paper="p", parameters={})
+    member = Membership.objects.create(
+        project=study.project, person=arm.person, role=Role.ANNOTATOR, shares=True,
+        consented_at=timezone.now(), consent_sha256=consent_digest(study.project),
+    )  # fmt: skip
+    _multiply(member, count, id=ID, **placed)
+    parents = Artifact.objects.filter(state="proven", job__arm=None, job__enrolment=None)[:2]
+    for parent, place in zip(parents, Arm.objects.filter(study=study, job=None)[:2], strict=True):
+        Arm.objects.filter(pk=place.pk).update(job=parent.job_id)
+    wanted = {"way": "ties", "parents": [{"artifact": str(one.pk), "weight": 1} for one in parents]}
+    made = {"method": MERGE, "state": "done", "from_project": True, "parameters": wanted}
+    job = Job.objects.create(person=group, **made)
+    merge = Artifact.objects.create(
+        person=group, job=job, number=1, kind="adapter", state="proven", digest="1" * 64,
+        size_bytes=4_000_000, model_revision="made@1",
+    )  # fmt: skip
+    ReportCard.objects.create(artifact=merge, proven=True, verdict="v", results=RESULTS)
+    merge.parents.set(parents)
+    given = Job.objects.create(person=arm.person, **made)
+    one = Given.objects.create(study=study, job=given, merge=merge)
+    _multiply(given, count // 2, id=ID, **placed)
+    _number(
+        Job, "some_given", f"method = '{MERGE}' AND from_project AND id NOT IN ('{job.pk}', '{given.pk}')"
+    )
+    _multiply(one, count // 2, id=ID, job_id="(SELECT id FROM some_given WHERE i = g.i)")
 
 
 def _measures() -> None:

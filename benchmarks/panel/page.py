@@ -16,7 +16,7 @@ def misses(row: Mapping[str, Any]) -> bool:
 
 def words(found: Mapping[str, Any]) -> str:
     """Return the table for a terminal."""
-    lines = [f"{_rows(found)}; made in {found['seconds_to_make']:.0f} s"]
+    lines = [f"{_rows(found)}; {_size(found)}, made in {found['seconds_to_make']:.0f} s"]
     for row in found["pages"]:
         if row["status"] == 200:
             lines.append(
@@ -53,10 +53,10 @@ def markdown(found: Mapping[str, Any]) -> str:
             f"commit {found['commit']}, load average {found['load_before']:.1f} before and "
             f"{found['load_after']:.1f} after; {found['seconds_to_measure']:.0f} seconds). {shared}".rstrip(),
             "",
-            f"A PostgreSQL database made for the run in {found['seconds_to_make']:.0f} seconds, and dropped "
-            f"after it: {_rows(found)}. Every page of the panel and every address of its API is asked for "
-            f"{found['repeats']} times, through every middleware, in one process. Bars: the 95th percentile "
-            f"within {found['bar_ms']} ms, and at most {found['bar_queries']} queries.",
+            f"A PostgreSQL database of {_size(found)} made for the run in {found['seconds_to_make']:.0f} "
+            f"seconds, and dropped after it: {_rows(found)}. Every page of the panel and every address of "
+            f"its API is asked for {found['repeats']} times, through every middleware, in one process. Bars: "
+            f"the 95th percentile within {found['bar_ms']} ms, and at most {found['bar_queries']} queries.",
             "",
             f"**{verdict}**",
             "",
@@ -67,6 +67,10 @@ def markdown(found: Mapping[str, Any]) -> str:
             *([f"Not measured, as they answer otherwise: {', '.join(other)}.", ""] if other else []),
         ]
     )
+
+
+def _size(found: Mapping[str, Any]) -> str:
+    return f"{found['database_bytes'] / 2**30:.2f} GiB"
 
 
 def _rows(found: Mapping[str, Any]) -> str:

@@ -6,9 +6,10 @@ them. Report cards each have their own held-out pairs, so that their numbers can
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from statistics import fmean
 from typing import Any
 
 from personalization.models.base import BaseModel
@@ -35,6 +36,9 @@ class Versus:
     conversations: int
     accuracy: list[Estimate]
     differences: list[Difference]
+    personal: (
+        Estimate | None
+    )  # how much oftener whose comparisons these are is served by theirs than by others'
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything, JSON-ready; an infinite end of an interval is None."""
@@ -45,6 +49,7 @@ class Versus:
                 {"first": d.first, "second": d.second, "gain": d.gain.as_json(), "p": d.p}
                 for d in self.differences
             ],
+            "personal": self.personal.as_json() if self.personal else None,
         }
 
 
@@ -54,11 +59,14 @@ def versus(
     pairs: Sequence[Pair],
     *,
     system_message: str = "",
+    own: Collection[int] = (),
 ) -> Versus:
-    """Score the base model and each row on the same pairs, read as report cards read them.
+    """Score the base model and each row on one person's pairs, read as report cards read them.
 
     The base model by likelihood, an artifact by implicit reward. Places in the answer count from 0, the base
-    model. Raises ValueError without pairs or rows.
+    model. `own` are the places of the person's own; where the rest are other people's, the mean of their own
+    is compared with the mean of those: far above 0, what was learned is of this person and not of everybody.
+    Raises ValueError without pairs or rows.
     """
     if not pairs or not rows:
         raise ValueError(f"{len(rows)} artifacts and {len(pairs)} pairs: nothing can be compared.")
@@ -84,4 +92,16 @@ def versus(
             Difference(i, j, clustered_mean(gain, clusters), p_values[f"{i} {j}"])
             for (i, j), gain in gains.items()
         ],
+        _personal(right, own, clusters),
     )
+
+
+def _personal(right: list[list[float]], own: Collection[int], clusters: list[str]) -> Estimate | None:
+    others = [place for place in range(1, len(right)) if place not in own]
+    if not own or not others:
+        return None
+    gain = [
+        fmean(outcomes[i] for i in own) - fmean(outcomes[i] for i in others)
+        for outcomes in zip(*right, strict=True)
+    ]
+    return clustered_mean(gain, clusters)

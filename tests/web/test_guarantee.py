@@ -9,12 +9,14 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 from django.urls import reverse
+from django.utils import timezone
 
 from alignapp.accounts.models import Person
 from alignapp.adapters.models import Artifact, Judgement
 from alignapp.campaigns import guarantee
 from alignapp.campaigns.guarantee import FEWEST_JUDGED, guaranteed, kept
 from alignapp.campaigns.models import Campaign, Enrolment
+from alignapp.campaigns.outcomes import keep_up
 from tests.web import learned
 from tests.web.operating import signed_in_with
 
@@ -119,6 +121,35 @@ def test_it_is_worked_out_once_until_an_outcome_a_version_or_a_judgement_is_anot
     assert [row.person.email for row in kept(made).named] == ["bert@example.org"]
     made.enrolments.filter(person__email="bert@example.org").update(state=Of.LOST, after=0.3)
     assert kept(made).promoted == 0
+
+
+def test_it_is_worked_out_anew_when_a_known_version_is_proven_again():
+    known = [version(f"known{i}", 0.8 if i % 2 else 0.45) for i in range(10)]
+    for i, one in enumerate(known):
+        judge(one, helps=bool(i % 2))
+    made = campaign(anna=(Of.MOVED, 0.85))
+    assert kept(made).promoted == 1
+    for one in known[::2]:  # those that do not help score now as those that do
+        results = copy.deepcopy(one.report_card.results)
+        results["accuracy"]["artifact"]["value"] = results["accuracy"]["artifact"]["low"] = 0.9
+        one.judge(proven=True, verdict="Proven.", results=results)
+    made.refresh_from_db()
+    assert kept(made).promoted == 0
+
+
+def test_it_is_worked_out_anew_when_a_version_of_the_campaign_is_proven_again():
+    for i in range(10):
+        judge(version(f"known{i}", 0.8 if i % 2 else 0.45), helps=bool(i % 2))
+    made = campaign(anna=(Of.MOVED, 0.85))
+    assert kept(made).promoted == 1
+    hers = made.enrolments.get().job.artifact
+    made.enrolments.update(settled_at=timezone.now())
+    results = copy.deepcopy(hers.report_card.results)
+    results["accuracy"]["artifact"] |= {"value": 0.3, "low": 0.2}
+    hers.judge(proven=False, verdict="Not proven.", results=results)
+    keep_up(hers)
+    made.refresh_from_db()
+    assert (kept(made).promoted, made.enrolments.get().after) == (0, 0.3)
 
 
 def test_the_page_lists_the_first_ones_and_the_terminal_all(monkeypatch):

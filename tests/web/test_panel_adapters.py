@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from io import StringIO
+from itertools import combinations
 
 import pytest
 from django.core.management import call_command
@@ -13,9 +14,9 @@ from django.utils import timezone
 
 from alignapp.accounts.consent import give_consent
 from alignapp.accounts.models import Person
-from alignapp.adapters import acts, comparison, store
+from alignapp.adapters import acts, comparison, options, services, store
 from alignapp.adapters.aliases import active_ids
-from alignapp.adapters.models import Artifact, Job, MergeWay
+from alignapp.adapters.models import Artifact, Job, KnownModel, MergeWay
 from alignapp.audit.models import AuditEvent
 from tests.web import learned
 from tests.web.operating import signed_in_with
@@ -152,31 +153,101 @@ def measured(value: float, low: float | None = None, high: float | None = None) 
     return {"value": value, "n": 12, "low": low, "high": high}
 
 
-def test_the_same_held_out_comparisons_are_put_to_all_of_one_person_by_a_worker(operator, owner, other):
+def of(person: Person, own: list[int], *shares: float, personal: dict | None = None) -> dict:
+    """Return what a worker tells of artifacts on what one person held out, the base model first."""
+    differences = [
+        {"first": i, "second": j, "gain": measured(0.25, 0.1, 0.4), "p": 0.012}
+        for i, j in combinations(range(len(shares)), 2)
+    ]
+    accuracy = [measured(share, share - 0.1, share + 0.1) for share in shares]
+    told = {"conversations": 6, "accuracy": accuracy, "differences": differences, "personal": personal}
+    return {"person": person.pseudonym, "own": own, **told}
+
+
+def test_the_same_held_out_comparisons_are_put_to_all_of_one_person_by_a_worker(operator, owner):
     one, two = sorted([learned.artifact(owner), learned.artifact(owner)], key=lambda a: str(a.pk))
     url = f"{reverse('panel:compare')}?id={one.pk}&id={two.pk}"
     assert "A training worker puts the same comparisons" in operator.get(url).content.decode()
-    differences = [
-        {"first": i, "second": j, "gain": measured(0.25, 0.1, 0.4), "p": 0.012}
-        for i, j in ((0, 1), (0, 2), (1, 2))
-    ]
-    accuracy = [measured(0.5, 0.3, 0.7), measured(0.75, 0.5, 0.9), measured(1.0)]
-    found = {"conversations": 6, "accuracy": accuracy, "differences": differences}
-    comparison.keep([one, two], found, comparison.HELD_OUT)
+    comparison.keep([one, two], {"people": [of(owner, [1, 2], 0.5, 0.75, 0.9)]}, comparison.HELD_OUT)
     part = operator.get(url + "&part=held_out").content.decode()
     assert "12 clear comparisons of 6 conversations that taught none of them" in part
     assert f"{two} minus {one}" in part
     assert "hx-get" not in part
-    theirs = learned.artifact(other)
-    html = operator.get(f"{url}&id={theirs.pk}").content.decode()
-    assert "same held-out" not in html  # nothing is held out for two people
     comparison.keep([one, two], {"rows": []})
     told = operators_program().ask(f"artifacts/compare?artifact={one.pk}&artifact={two.pk}").json()
     assert told["waits"] == []
-    assert told["held_out"]["pairs"][2]["points"] == "+25"
+    assert told["held_out"]["people"][0]["pairs"][2]["points"] == "+25"
     out = StringIO()
     call_command("adapters", "compare", str(two.pk), str(one.pk), "--wait", "0", "--json", stdout=out)
     assert json.loads(out.getvalue())["held_out"] == told["held_out"]
+
+
+def test_several_peoples_are_put_to_what_each_held_out_so_that_one_sees_what_is_personal(
+    operator, owner, other
+):
+    one, two = sorted([learned.artifact(owner), learned.artifact(other)], key=lambda a: str(a.pk))
+    whose, others = one.person, two.person
+    gain = measured(0.3, 0.12, 0.44)
+    told = [of(whose, [1], 0.5, 0.8, 0.6, personal=gain), {"person": others.pseudonym, "own": [2]}]
+    told[1]["problem"] = "Every conversation with a clear comparison taught one of them."
+    comparison.keep([one, two], {"people": told}, comparison.HELD_OUT)
+    url = f"{reverse('panel:compare')}?id={one.pk}&id={two.pk}&part=held_out"
+    part = operator.get(url).content.decode()
+    assert f"Held out by {whose.pseudonym}" in part
+    assert f"Held out by {others.pseudonym}" not in part
+    assert f"{others.pseudonym}: Every conversation" in part
+    assert part.count(">own<") == 1
+    assert "<strong>+30</strong>" in part
+    assert "+12 to +44" in part
+    out = StringIO()
+    call_command("adapters", "compare", str(one.pk), str(two.pk), "--wait", "0", stdout=out)
+    assert "Own minus others': +30 points, +12 to +44" in out.getvalue()
+
+
+def test_one_alone_is_compared_with_the_base_model_and_others_are_added_by_digest(operator, owner, other):
+    one = learned.artifact(owner)
+    comparison.keep([one], {"people": [of(owner, [1], 0.5, 0.75)]}, comparison.HELD_OUT)
+    html = operator.get(reverse("panel:compare"), {"id": one.pk}).content.decode()
+    assert f"{one} minus Base model" in html
+    assert "Merge them" not in html
+    assert operator.get(reverse("panel:compare")).status_code == 302
+    two = learned.artifact(other)
+    found = operator.get(reverse("panel:compare"), {"id": one.pk, "add": two.digest[:8]}, follow=True)
+    assert found.context["artifacts"] == [one, two]
+    missing = operator.get(reverse("panel:compare"), {"id": one.pk, "add": "0" * 12}, follow=True)
+    assert "No artifact has the id or digest" in missing.content.decode()
+    assert operators_program().ask(f"artifacts/compare?artifact={one.pk}").json()["waits"] == []
+
+
+def test_a_version_is_proven_again_by_page_terminal_and_api_and_not_at_its_persons_cost(operator, owner):
+    learned.methods()
+    learned.ready(owner)
+    made = learned.artifact(owner)
+    known = KnownModel.objects.create(
+        spec="/models/new", name="new", revision="new@2", state="passed", added_by="terminal"
+    )
+    url = reverse("panel:prove", args=[made.pk])
+    page = operator.get(reverse("panel:adapter", args=[made.pk])).content.decode()
+    assert url in page
+    assert f'<option value="{known.revision}"' in page
+    refused = operator.post(url, {"reason": "why", "base": "nowhere@1"})
+    assert refused.status_code == 400
+    assert 'value="why"' in refused.content.decode()
+    done = operator.post(url, {"reason": "more was said", "base": ""}, follow=True)
+    assert "The proof is queued, number 1 in the queue" in done.content.decode()
+    assert f'href="{reverse("panel:adapter", args=[made.pk])}"' in done.content.decode()
+    program = operators_program()
+    assert program.ask(f"artifacts/{made.pk}/prove", {"reason": "again"}).status_code == 400
+    out = StringIO()
+    there = ("--base", known.revision, "--reason", "does it help there?", "--json")
+    call_command("adapters", "prove", made.digest[:12], *there, stdout=out)
+    (told,) = json.loads(out.getvalue())
+    assert Job.objects.get(pk=told["job"]).base_revision == known.revision
+    Job.objects.filter(method="prove").update(state="done")
+    sent = program.ask(f"artifacts/{made.pk}/prove", {"reason": "again"})
+    assert (sent.status_code, sent.json()["method"]) == (200, "prove")
+    options.change("jobs.per_day", 2, by="terminal", reason="the GPU is away")  # its own job was the first
+    assert services.start_job(owner, "dpo").state == "queued"
 
 
 def test_a_merge_is_queued_with_a_reason_and_what_was_typed_stays_where_it_is_refused(operator, owner):

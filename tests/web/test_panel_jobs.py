@@ -196,5 +196,8 @@ def test_the_terminal_does_what_the_pages_do(job):
     assert [row["id"] for row in told("jobs", "list", "--state", "queued")] == [str(job.id)]
     assert told("jobs", "show", name)["traceback"] == ""
     assert told("workers", "list") == []
+    figures = told("workers", "figures", "--over", "day")
+    assert figures["levels"]["people"] == Person.objects.count()
+    assert "train" in figures["queues_without_worker"]
     with pytest.raises(CommandError, match="No job has an id"):
         call_command("jobs", "show", "0" * 8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from django.conf import settings
+from transformers import LlamaConfig
 
 from alignapp.accounts.consent import withdraw_consent
 from alignapp.accounts.models import Person
@@ -36,17 +37,20 @@ def parent(person, seed: int, split: dict) -> Artifact:
     return made_by(Job.objects.create(person=person, method="dpo", state=Job.State.DONE, split=split), seed)
 
 
-def made_by(job: Job, seed: int) -> Artifact:
+def made_by(job: Job, seed: int, *, model_revision: str = "", shape: LlamaConfig | None = None) -> Artifact:
     """Return a sealed adapter of the tiny model, as this job would have left it."""
+    model_revision = model_revision or base_for_process().revision
     settings.ARTIFACT_DIR.mkdir(parents=True, exist_ok=True)
-    folder = tiny.save_adapter(settings.ARTIFACT_DIR / f"learning-{job.id}", seed=seed, size=0.02)
+    folder = tiny.save_adapter(
+        settings.ARTIFACT_DIR / f"learning-{job.id}", seed=seed, size=0.02, shape=shape
+    )
     (folder / "README.md").unlink(missing_ok=True)
     sealed = seal(
         folder,
         settings.ARTIFACT_DIR,
         kind="adapter",
         owner=str(job.person_id),
-        model_revision=base_for_process().revision,
+        model_revision=model_revision,
         method="dpo",
         parameters={},
         records=[f"r{seed}"],
@@ -58,7 +62,7 @@ def made_by(job: Job, seed: int) -> Artifact:
         kind="adapter",
         digest=sealed.digest,
         size_bytes=sealed.size_bytes,
-        model_revision=base_for_process().revision,
+        model_revision=model_revision,
     )
     safety = gate(0.5, 0.5, 0.9, 0.9).as_dict()
     made.judge(proven=True, verdict="Proven: it is.", results={"safety": safety})
@@ -110,14 +114,36 @@ def test_two_adapters_become_one_that_is_proven_on_what_neither_saw(engine):
     assert comparison.compared([made, parents[1]], comparison.HELD_OUT) is None
     compare_held_out(",".join(ids))
     found = comparison.compared([made, parents[1]], comparison.HELD_OUT)
-    assert found["conversations"] == len(job.split["held_out"])
-    assert len(found["accuracy"]) == 3
-    assert found["accuracy"][0]["n"] >= found["conversations"]
-    assert [(d["first"], d["second"]) for d in found["differences"]] == [(0, 1), (0, 2), (1, 2)]
+    (own,) = found["people"]
+    assert (own["person"], own["own"], own["personal"]) == (person.pseudonym, [1, 2], None)
+    assert own["conversations"] == len(job.split["held_out"])
+    assert len(own["accuracy"]) == 3
+    assert own["accuracy"][0]["n"] >= own["conversations"]
+    assert [(d["first"], d["second"]) for d in own["differences"]] == [(0, 1), (0, 2), (1, 2)]
     compare_held_out(f"{parents[0].pk},{parents[1].pk}")  # one of them was planted
     assert "were changed" in comparison.compared(parents, comparison.HELD_OUT)["problem"]
     verify_artifacts()
     assert set(Artifact.objects.exclude(damage="")) == {parents[0]}
+
+
+def test_several_peoples_adapters_are_put_to_what_each_of_them_held_out(engine):
+    people = [person_with_pairs(f"{name}@example.org", conversations=4) for name in ("anna", "bert", "carl")]
+    names = [sorted(str(c.pk) for c in Conversation.objects.for_person(person)) for person in people]
+    splits = [{"train": own[:2], "held_out": own[2:]} for own in names]
+    splits[1] = {"train": names[1], "held_out": []}  # everything taught
+    made = [parent(person, i, split) for i, (person, split) in enumerate(zip(people, splits, strict=True))]
+    withdraw_consent(people[2])
+    assert comparison.compared(made, comparison.HELD_OUT) is None
+    compare_held_out(",".join(str(artifact.pk) for artifact in made))
+    found = {one["person"]: one for one in comparison.compared(made, comparison.HELD_OUT)["people"]}
+    hers, his, gone = (found[person.pseudonym] for person in people)
+    ordered = sorted(made, key=lambda a: str(a.pk))
+    assert hers["own"] == [1 + ordered.index(made[0])]
+    assert (hers["conversations"], len(hers["accuracy"])) == (2, 4)
+    own, *others = (hers["accuracy"][i]["value"] for i in (*hers["own"], *{1, 2, 3} - set(hers["own"])))
+    assert hers["personal"]["value"] == pytest.approx(own - sum(others) / 2)
+    assert "taught one of them" in his["problem"]
+    assert "withdrew their consent" in gone["problem"]
 
 
 def test_a_groups_merge_is_proven_on_what_its_study_held_out_and_goes_with_one_consent(engine, settings):

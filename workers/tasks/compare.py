@@ -24,7 +24,7 @@ def compare_weights(artifact_ids: str) -> None:
 
 @app.task(name="workers.compare_held_out")
 def compare_held_out(artifact_ids: str) -> None:
-    """Put the same comparisons of their person, which taught none of them, to several artifacts."""
+    """Put the same comparisons of their people, which taught none of them, to several artifacts."""
     _compare(artifact_ids, comparison.HELD_OUT, on_held_out)
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 
-from alignapp.adapters.models import MERGE, Job
+from alignapp.adapters.models import MERGE, PROVE, Job
 from alignapp.studies.services import REWARD
 from personalization import registry
-from workers import merging, pipeline, rewarding
+from workers import merging, pipeline, reproving, rewarding
 from workers.app import app
 from workers.batch import Batch
 from workers.engines import base_for_process
@@ -20,7 +20,7 @@ from workers.lease import new_owner
 log = logging.getLogger(__name__)
 
 # Jobs that are no learning method of the registry.
-ALONE = {MERGE: merging.run, REWARD: rewarding.run}
+ALONE = {MERGE: merging.run, PROVE: reproving.run, REWARD: rewarding.run}
 
 
 @app.task(name="workers.run_job")

@@ -4,7 +4,7 @@ from .alarm import LiveAlarm
 from .alignment import PARTS, Alignment, AlignmentVersion
 from .artifact import Artifact, ReportCard
 from .base_model import KnownModel
-from .job import MERGE, Job
+from .job import MERGE, PROVE, Job
 from .judgement import WORTH, Judgement
 from .method import MergeWay, MethodInfo
 from .option import OptionChange
@@ -12,6 +12,7 @@ from .option import OptionChange
 __all__ = [
     "MERGE",
     "PARTS",
+    "PROVE",
     "WORTH",
     "Alignment",
     "AlignmentVersion",

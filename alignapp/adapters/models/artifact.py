@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import Max
 
 from alignapp.owned import OwnedModel
+from personalization.errors import AlignError
 
 from .job import MERGE, Job
 
@@ -34,7 +36,9 @@ class Artifact(OwnedModel):
     number = models.PositiveIntegerField()  # per person and kind, from 1
     kind = models.CharField(max_length=12, choices=Kind)
     state = models.CharField(max_length=12, choices=State, default=State.CANDIDATE)
-    digest = models.CharField(max_length=64)  # sha256 of the contents; the folder's name in the store
+    digest = models.CharField(
+        max_length=64, db_index=True
+    )  # sha256 of the contents; the folder's name in the store
     size_bytes = models.PositiveBigIntegerField()
     model_revision = models.CharField(max_length=80)
     profile_version = models.ForeignKey(
@@ -73,6 +77,22 @@ class Artifact(OwnedModel):
             return cls.objects.create(
                 job=job, person=job.person, profile_version=job.profile_version, number=last + 1, **fields
             )
+
+    @classmethod
+    def named(cls, name: str) -> Artifact:
+        """Return the one of this id, or whose digest begins so (six letters at least), with its person.
+
+        Raises AlignError unless there is one. Two queries at most.
+        """
+        rows = cls.objects.select_related("person", "job", "report_card")
+        try:
+            found = list(rows.filter(pk=name)[:1])
+        except ValidationError:
+            found = list(rows.filter(digest__startswith=name.lower())[:2]) if len(name) >= 6 else []
+        if len(found) != 1:
+            which = "Several artifacts match" if found else "No artifact has the id or digest"
+            raise AlignError(f"{which} {name!r}.")
+        return found[0]
 
     @property
     def is_of_several(self) -> bool:
@@ -127,6 +147,7 @@ class Artifact(OwnedModel):
                 state=judged if card.is_safe else self.State.QUARANTINED
             )
             self.refresh_from_db(fields=["state"])
+        self.report_card = card  # an earlier one may have been read
         return card
 
 
@@ -139,6 +160,7 @@ class ReportCard(OwnedModel):
     proven = models.BooleanField()
     verdict = models.TextField()  # one sentence in plain words
     results = models.JSONField()
+    proved_at = models.DateTimeField(auto_now=True)  # the last time: a version can be proven again
 
     @property
     def is_safe(self) -> bool:

@@ -18,7 +18,9 @@ from personalization.errors import AlignError, Cancelled
 
 RETRY_AFTER = timedelta(seconds=10)  # times two to the power of the attempts so far
 CURVE_POINTS = 500
-MERGE = "merge"  # the method of a job that merges adapters; no learning method has this name
+# What operators ask for; no learning method has these names.
+MERGE = "merge"  # merges adapters
+PROVE = "prove"  # proves a version again
 STOPPED = "You stopped it."
 
 

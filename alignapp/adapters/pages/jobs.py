@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from alignapp.adapters.charts import job_curves
-from alignapp.adapters.models import MERGE, Job, MethodInfo
+from alignapp.adapters.models import MERGE, PROVE, Job, MethodInfo
 from alignapp.adapters.pages.parts import method_title
 from alignapp.adapters.phases import phase_words, steps_of
 
@@ -77,9 +77,11 @@ def time_left(seconds: float | None) -> str:
 
 def untaught(name: str) -> str:
     """Return the title of a job that no learning method does."""
-    return _("Adapter merged of several") if name == MERGE else name
+    return {MERGE: _("Adapter merged of several"), PROVE: _("A version proven again")}.get(name, name)
 
 
 def titles() -> dict[str, str]:
     """Return every method's title by name."""
-    return {MERGE: untaught(MERGE)} | {info.name: method_title(info) for info in MethodInfo.objects.all()}
+    return {name: untaught(name) for name in (MERGE, PROVE)} | {
+        info.name: method_title(info) for info in MethodInfo.objects.all()
+    }

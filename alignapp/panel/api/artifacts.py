@@ -13,8 +13,9 @@ from ninja import Query, Router
 
 from alignapp.adapters import acts, asking, pruning
 from alignapp.adapters.aliases import active_ids
-from alignapp.adapters.facts import asked_facts, facts, more_facts
-from alignapp.adapters.models import Artifact
+from alignapp.adapters.facts import alarm_facts, asked_facts, facts, more_facts
+from alignapp.adapters.models import Artifact, LiveAlarm
+from alignapp.adapters.proofs import start_proof
 from alignapp.adapters.together import findings
 from alignapp.api.errors import ApiError
 from alignapp.panel.api import shapes
@@ -114,6 +115,17 @@ def merge_artifacts(request: TokenRequest, asked: shapes.Merge) -> dict[str, Any
     )
 
 
+@router.post(
+    "/{uuid:artifact_id}/prove", auth=ACT, response=responses(shapes.JobDetails), openapi_extra=KEYED
+)
+def prove_artifact(request: TokenRequest, artifact_id: UUID, asked: shapes.Prove) -> dict[str, Any]:
+    """Queue another proof of a version, by what was said since, or of a copy on another base model."""
+    artifact, person = _one(artifact_id), request.auth.person
+    return once(
+        request, lambda: job_details(start_proof(person, artifact, asked.reason, asked.base_revision))
+    )
+
+
 @router.post("/{uuid:artifact_id}/give", auth=ACT, response=responses(shapes.GivenJobs), openapi_extra=KEYED)
 def give_artifact(request: TokenRequest, artifact_id: UUID, asked: shapes.Give) -> dict[str, Any]:
     """Make a version of a group's merge for each member who agreed to that; each must be proven."""
@@ -129,8 +141,8 @@ def compare_artifacts(request: TokenRequest, artifact: Query[list[UUID]] = []) -
 
     What a worker still computes is named in `waits`: ask again in a moment.
     """
-    if not 2 <= len(set(artifact)) <= MOST_COMPARED:
-        message = f"artifact: name 2 to {MOST_COMPARED} different versions."
+    if not 1 <= len(set(artifact)) <= MOST_COMPARED:
+        message = f"artifact: name 1 to {MOST_COMPARED} different versions."
         raise ApiError(400, message, code="invalid", param="artifact")
     found = _every().in_bulk(artifact)
     if absent := [str(pk) for pk in artifact if pk not in found]:
@@ -159,15 +171,24 @@ def asked_answers(request: TokenRequest, asked_id: UUID) -> dict[str, Any]:
     return asked_facts(found)
 
 
+@router.get("/alarms", response=responses(shapes.Page[shapes.AlarmFacts]))
+def alarms(request: TokenRequest, asked: Query[shapes.Asked]) -> dict[str, Any]:
+    """List what daily use was found to lose by, and what was done about it, newest first."""
+    rows = LiveAlarm.objects.select_related("person", "artifact", "back_to")
+    return page(request, asked, rows, lambda found: [alarm_facts(one) for one in found])
+
+
 @router.get("/pruning", response=responses(shapes.Doomed))
 def pruning_preview(
     request: TokenRequest,  # noqa: ARG001 - ninja passes it
-    days: int = pruning.DAYS,
-    keep: int = pruning.KEEP,
+    days: int | None = None,
+    keep: int | None = None,
     states: Query[list[Artifact.State]] = [],  # noqa: B006 - ninja reads it, nobody changes it
 ) -> dict[str, Any]:
     """Say what a rule would delete now, the oldest first."""
-    rule = pruning.Rule(days, keep, tuple(states))
+    usual = pruning.usual()
+    kept = (usual.days if days is None else days, usual.keep if keep is None else keep)
+    rule = pruning.Rule(*kept, tuple(states))
     doomed = _every().in_bulk([artifact.pk for artifact in pruning.doomed(rule)])
     return {
         "rule": str(rule),

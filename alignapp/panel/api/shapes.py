@@ -120,6 +120,18 @@ class ArtifactDetails(ArtifactFacts):
     possible: list[str] = Field(description="Acts that make sense now")
 
 
+class AlarmFacts(Schema):
+    """A version that loses blind comparisons; `done` is rolled_back, undone (by the person) or pinned."""
+
+    artifact: UUID
+    name: str
+    person: str
+    at: str
+    done: str
+    back_to: UUID | None
+    evidence: dict[str, Any]
+
+
 class JobFacts(Schema):
     """One job."""
 
@@ -284,6 +296,13 @@ class Compared(Schema):
     held_out: dict[str, Any] | None
     weights: list[dict[str, Any]] | None
     waits: list[str]
+
+
+class Prove(Given):
+    """Why a version is proven again; `base_revision`: on this base model, empty on the one that answers."""
+
+    reason: str = Field(min_length=1, max_length=500)
+    base_revision: str = ""
 
 
 class Give(Given):

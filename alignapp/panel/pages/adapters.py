@@ -13,7 +13,7 @@ from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from alignapp.adapters import asking
+from alignapp.adapters import asking, bases, proofs
 from alignapp.adapters.aliases import active_ids, aliases_of
 from alignapp.adapters.live import live_of
 from alignapp.adapters.models import AlignmentVersion, Artifact, LiveAlarm
@@ -87,6 +87,8 @@ def adapter_page(artifact: Artifact) -> dict[str, Any]:
         "events": told_of(artifact, 20),
         "possible": possible(artifact, is_active=artifact == aliases.active),
         "offer": _offer(artifact),
+        "unprovable": proofs.obstacle(artifact),
+        "bases": bases.waiting(),
     }
 
 

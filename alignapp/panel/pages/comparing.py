@@ -16,15 +16,12 @@ from alignapp.adapters import asking, card, comparison
 from alignapp.adapters.aliases import active_ids
 from alignapp.adapters.models import Alignment, Artifact, MergeWay
 from alignapp.adapters.together import findings
-from alignapp.charts import interval_words, p_words, percent, signed
+from alignapp.charts import interval_words, percent
+from alignapp.panel.pages import held_out
 from alignapp.studies.merging import agreed_study
 from personalization.errors import AlignError
 from personalization.inventory.meaning import meanings
-from personalization.statistics import Estimate
 from personalization.values.taxonomy import values
-
-# Personalities are proven on statements of the inventory, not on comparisons of answers.
-PUT_TO = (Artifact.Kind.ADAPTER, Artifact.Kind.VECTOR, Artifact.Kind.VALUES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ def compare_page(artifacts: Sequence[Artifact], typed: Mapping[str, str] | None 
         "artifacts": artifacts,
         "active": active,
         "lines": _lines(artifacts),
-        "held_out": held_out_of(artifacts),
+        "held_out": held_out.held_out_of(artifacts),
         "weights": weights_of(adapters) if len(adapters) > 1 else None,
         "mergeable": mergeable,
         "group": group,
@@ -73,7 +70,7 @@ def compared(artifacts: Sequence[Artifact]) -> dict[str, Any]:
     """Return the same for programs and terminals, JSON-ready; `waits` names what a worker still computes."""
     adapters = [a for a in artifacts if a.kind == Artifact.Kind.ADAPTER]
     weights = weights_of(adapters) if len(adapters) > 1 else None
-    same = held_out_of(artifacts)
+    same = held_out.held_out_of(artifacts)
     told = {"held_out": same, "weights": weights}
     return {
         "artifacts": [
@@ -81,23 +78,9 @@ def compared(artifacts: Sequence[Artifact]) -> dict[str, Any]:
             for a in artifacts
         ],
         "lines": [{"name": line.name, "values": line.values} for line in _lines(artifacts)],
-        "held_out": _plain_held_out(same) if same and not same.get("waits") else None,
+        "held_out": held_out.as_json(same) if same and not same.get("waits") else None,
         "weights": _plain_weights(weights) if weights and not weights["waits"] else None,
         "waits": [name for name, one in told.items() if one and one.get("waits")],
-    }
-
-
-def _plain_held_out(found: Mapping[str, Any]) -> dict[str, Any]:
-    if found.get("problem"):
-        return {"problem": found["problem"]}
-    return {
-        "conversations": found["conversations"],
-        "comparisons": found["comparisons"],
-        "right": [{"name": n, "right": share, "interval": ends} for n, share, ends in found["right"]],
-        "pairs": [
-            {"names": one.names, "points": one.points, "interval": one.ends, "p": one.p}
-            for one in found["pairs"]
-        ],
     }
 
 
@@ -132,46 +115,6 @@ def _told(results: Mapping[str, Any]) -> dict[str, str]:
         name = _("Error, %(facet)s") % {"facet": meanings()[facet].label}
         told[name] = f"{before:.1f} → {after:.1f}"
     return told
-
-
-@dataclass(frozen=True, slots=True)
-class Paired:
-    """Two of them on the same comparisons: whose, and by how many points the second is oftener right."""
-
-    names: str
-    points: str
-    ends: str
-    p: str
-
-
-def held_out_of(artifacts: Sequence[Artifact]) -> dict[str, Any] | None:
-    """Return how they do on the same held-out comparisons; `waits` while a worker asks, None if none can."""
-    ordered = sorted(artifacts, key=lambda a: str(a.pk))
-    if len({a.person_id for a in ordered}) > 1 or any(a.kind not in PUT_TO for a in ordered):
-        return None
-    found = comparison.compared(ordered, comparison.HELD_OUT)
-    if found is None or found.get("problem"):
-        return {"waits": found is None, "problem": (found or {}).get("problem", "")}
-    names = [_("Base model"), *map(str, ordered)]
-    right = [(name, Estimate.of_json(told)) for name, told in zip(names, found["accuracy"], strict=True)]
-    return {
-        "conversations": found["conversations"],
-        "comparisons": right[0][1].n,
-        "right": [
-            (name, percent(one.value), interval_words(one.low, one.high, percent)) for name, one in right
-        ],
-        "pairs": [_paired(names, told) for told in found["differences"]],
-    }
-
-
-def _paired(names: Sequence[str], told: Mapping[str, Any]) -> Paired:
-    gain, number = Estimate.of_json(told["gain"]), signed(0)
-    return Paired(
-        _("%(second)s minus %(first)s") % {"second": names[told["second"]], "first": names[told["first"]]},
-        number(100 * gain.value),
-        interval_words(100 * gain.low, 100 * gain.high, number),
-        p_words(told["p"]),
-    )
 
 
 def knobs_of(ways: Iterable[MergeWay]) -> list[str]:

@@ -9,7 +9,7 @@ from django.db.models import Count, QuerySet
 from django.http import QueryDict
 
 from alignapp.adapters import options
-from alignapp.adapters.models import Job
+from alignapp.adapters.models import Artifact, Job
 from alignapp.adapters.pages.jobs import progress_of
 from alignapp.panel.forms import JobFilter, ReasonForm, TypedNameForm
 from alignapp.panel.jobs import RAISED
@@ -45,7 +45,7 @@ def jobs_page(query: QueryDict) -> dict[str, Any]:
 def job_page(
     job: Job, *, cancel_form: forms.Form | None = None, retry_form: forms.Form | None = None
 ) -> dict[str, Any]:
-    """Return the context of one job. At most four queries."""
+    """Return the context of one job. At most five queries."""
     name = str(job.id)[:8]
     cancel = cancel_form or (TypedNameForm(name=name) if job.state == Job.State.RUNNING else ReasonForm())
     return {
@@ -55,8 +55,24 @@ def job_page(
         "cancel_form": cancel,
         "retry_form": retry_form or ReasonForm(),
         "raised": RAISED,
+        "about": _about(job),
+        "parameters": _parameters(job),
         "open_of_person": Job.objects.filter(person=job.person).exclude(state__in=Job.ENDED).count(),
     }
+
+
+def _about(job: Job) -> list[tuple[Artifact, float | None]]:
+    """Return the versions that a job merges, each with its weight, or proves. One query where it has any."""
+    weights = {each["artifact"]: each["weight"] for each in job.parameters.get("parents", ())}
+    found = Artifact.objects.filter(pk__in=[*weights, *filter(None, [job.parameters.get("artifact")])])
+    return [(one, weights.get(str(one.pk))) for one in found.select_related("person")]
+
+
+def _parameters(job: Job) -> dict[str, Any]:
+    """Return the numbers and names; those of a way to merge lie deeper."""
+    flat = {name: value for name, value in job.parameters.items() if isinstance(value, str | int | float)}
+    flat.pop("artifact", None)
+    return flat | dict(job.parameters.get("parameters") or {})
 
 
 def cause(job: Job) -> str:

@@ -70,7 +70,10 @@ def limits_page(query: QueryDict) -> dict[str, Any]:
     page = listing(options.history(), query, by="id")
     return {
         "groups": [(label, groups[name]) for name, label in GROUPS.items()],
-        "methods": [MethodRow(info, _differs(presets[info.name])) for info in methods],
+        "methods": {
+            name: [MethodRow(i, _differs(presets[i.name])) for i in methods if i.enabled == (name == "on")]
+            for name in ("on", "off")
+        },
         "listing": page,
         "changes": _rows(page),
     }

@@ -37,6 +37,11 @@ class Known:
     believed: str
     takes: str
 
+    @property
+    def says_something(self) -> bool:
+        """Whether it is on, or anything is known of it."""
+        return self.enabled is not False or bool(self.measured or self.seen)
+
 
 def methods_page() -> dict[str, Any]:
     """Return the context of "What helps". Three queries."""
@@ -52,8 +57,10 @@ def methods_page() -> dict[str, Any]:
     names = [name for name in NAMES if name in rows] + sorted(
         infos, key=lambda name: (name not in rows, name)
     )
+    known = [_known(name, infos.get(name), rows, here[name], belief, seconds) for name in names]
     return {
-        "methods": [_known(name, infos.get(name), rows, here[name], belief, seconds) for name in names],
+        "methods": [one for one in known if one.says_something],
+        "silent": [one.name for one in known if not one.says_something],
         "measured_on": advice.priors(),
         "least_people": LEAST_PEOPLE,
         "budget": minutes_words(settings.ADVICE_SECONDS),

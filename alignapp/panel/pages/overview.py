@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from alignapp import charts
 from alignapp.adapters.models import Job
+from alignapp.panel import measures
 from alignapp.panel.measures import FIRST_TOKEN, quantile
 from alignapp.panel.models import Measure, Worker
 
@@ -128,6 +129,7 @@ GROUPS: list[tuple[str | Promise, list[Figure]]] = [
         [
             Figure("workers", gettext_lazy("Workers alive")),
             Figure("queue_train", gettext_lazy("Messages for training")),
+            Figure("queue_evaluate", gettext_lazy("Messages for proving and checks")),
             Figure("queue_generate", gettext_lazy("Messages for generation")),
             Figure("queue_housekeeping", gettext_lazy("Messages for housekeeping")),
             Figure("disk_used_percent", gettext_lazy("Disk used, %"), _level, charts.plain(1)),
@@ -156,6 +158,31 @@ def overview_page(over: str) -> dict[str, Any]:
         "workers": workers,
         "missing": queues_without_worker(workers),
         "now": now,
+    }
+
+
+def figures(over: str, trend_of: Sequence[str] = ()) -> dict[str, Any]:
+    """Return every number for programs and terminals, and how it was over a span of SPANS.
+
+    `trend_of` names the numbers whose past is wanted; without it the past of all is told.
+    """
+    now = timezone.now()
+    span = next(each for each in SPANS if each.name == over)
+    trend: dict[str, list[dict[str, Any]]] = defaultdict(list, {name: [] for name in trend_of})
+    rows = Measure.objects.filter(period=span.period, at__gte=now - span.length)
+    for row in (rows.filter(name__in=trend_of) if trend_of else rows).order_by("at"):
+        trend[row.name].append({"at": row.at, "mean": row.mean, "total": row.total, "most": row.most})
+    totals = measures.totals()
+    first = totals.get(FIRST_TOKEN)
+    p95 = quantile(first.histogram, 0.95) if first else None
+    return {
+        "at": now,
+        "levels": measures.levels(now),
+        "totals": {name: totals[name].total for name in measures.COUNTED if name in totals},
+        "first_token_p95_seconds": None if p95 is None else p95 / 1000,
+        "jobs": jobs_by_state(),
+        "queues_without_worker": queues_without_worker(list(Worker.alive())),
+        "trend": trend,
     }
 
 

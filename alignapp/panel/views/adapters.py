@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -15,11 +16,13 @@ from django.views.decorators.http import require_GET, require_POST
 
 from alignapp.adapters import acts
 from alignapp.adapters.models import Artifact, MergeWay
+from alignapp.adapters.proofs import start_proof
 from alignapp.adapters.pruning import Rule, doomed, prune, usual
 from alignapp.panel import undo
 from alignapp.panel.pages.adapters import MOST_COMPARED, adapter_page, adapters_page
-from alignapp.panel.pages.comparing import compare_page, held_out_of, knobs_of, weights_of
+from alignapp.panel.pages.comparing import compare_page, knobs_of, weights_of
 from alignapp.panel.pages.frame import shown
+from alignapp.panel.pages.held_out import held_out_of
 from alignapp.panel.roles import READERS, PanelRequest, Role, needs
 from alignapp.studies import giving
 from alignapp.studies.merging import start_merge
@@ -97,6 +100,22 @@ def give(request: PanelRequest, artifact_id: uuid.UUID) -> HttpResponse:
 
 
 @require_POST
+@needs(Role.OPERATOR, fresh=True)
+def prove(request: PanelRequest, artifact_id: uuid.UUID) -> HttpResponse:
+    """Have a version proven again, here or on another base model; what was typed stays where that fails."""
+    artifact = _artifact(artifact_id)
+    reason, base = request.POST.get("reason", ""), request.POST.get("base", "")
+    try:
+        job = start_proof(request.user, artifact, reason, base)
+    except AlignError as error:
+        context = {**adapter_page(artifact), "problem": str(error), "reason": reason, "base": base}
+        return shown(request, "panel/adapter.html", PART, context, status=400)
+    said = _("The proof is queued, number %(n)s in the queue. What acts now goes on meanwhile.")
+    messages.success(request, said % {"n": job.queue_position}, extra_tags="good")
+    return redirect("panel:job", job.pk)
+
+
+@require_POST
 @needs(*READERS)
 def verify(request: PanelRequest, artifact_id: uuid.UUID) -> HttpResponse:
     """Read every byte of an artifact now."""
@@ -111,16 +130,33 @@ def verify(request: PanelRequest, artifact_id: uuid.UUID) -> HttpResponse:
 @require_GET
 @needs(*READERS)
 def compare(request: PanelRequest) -> HttpResponse:
-    """Show several artifacts side by side; `part` asks for the one that a worker computes alone."""
+    """Show several artifacts side by side; `part` asks for the one that a worker computes alone.
+
+    `add` is one more, by id or the beginning of its digest.
+    """
     chosen = chosen_of(request.GET.getlist("id"))
+    if chosen and (name := request.GET.get("add", "").strip()):
+        return _with_another(request, chosen, name)
     if chosen and (part := PARTS_APART.get(request.GET.get("part", ""))):
         template, look = part
         ids = "&".join(f"id={a.pk}" for a in chosen)
         return render(request, template, {request.GET["part"]: look(chosen), "ids": ids})
-    if len(chosen) < 2:
-        messages.error(request, _("Choose two or more to compare."), extra_tags="bad")
+    if not chosen:
+        said = _("Choose one to compare with the base model, or several.")
+        messages.error(request, said, extra_tags="bad")
         return redirect("panel:adapters")
     return shown(request, "panel/compare.html", PART, compare_page(chosen))
+
+
+def _with_another(request: PanelRequest, chosen: list[Artifact], name: str) -> HttpResponse:
+    every = list(chosen)
+    try:
+        if len(chosen) >= MOST_COMPARED:
+            raise AlignError(_("No more than %(n)d can be compared at once.") % {"n": MOST_COMPARED})
+        every.append(Artifact.named(name))
+    except AlignError as error:
+        messages.error(request, str(error), extra_tags="bad")
+    return redirect(f"{reverse('panel:compare')}?{urlencode([('id', one.pk) for one in every])}")
 
 
 @require_POST

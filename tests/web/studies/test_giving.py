@@ -8,6 +8,8 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from alignapp.accounts.consent import withdraw_consent
@@ -87,6 +89,17 @@ def test_everybody_who_agreed_gets_a_job_of_their_own_once_and_reads_why(study, 
         giving.give("terminal", merge, "again")
     jobs[0].cancel()
     assert [job.person for job in giving.give("terminal", merge, "again")] == [jobs[0].person]
+
+
+def test_a_merge_costs_the_same_however_many_were_given_it(study, merge, django_assert_num_queries):
+    for one in giving.give("terminal", merge, "they asked for it")[1:]:
+        one.cancel()
+    with CaptureQueriesContext(connection) as few:
+        giving.offer(merge)
+    for one in giving.give("terminal", merge, "again"):
+        one.cancel()
+    with django_assert_num_queries(len(few)):
+        assert len(giving.offer(merge).given) == 5
 
 
 def test_nobody_is_given_what_somebody_in_it_does_not_share(study, merge):

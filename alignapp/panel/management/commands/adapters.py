@@ -7,14 +7,15 @@ import sys
 import time
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from alignapp.adapters import acts, asking
-from alignapp.adapters.facts import asked_facts, facts, more_facts
-from alignapp.adapters.models import Artifact
+from alignapp.adapters.facts import alarm_facts, asked_facts, facts, more_facts
+from alignapp.adapters.models import Artifact, Job, LiveAlarm
+from alignapp.adapters.proofs import start_proof
 from alignapp.adapters.pruning import Rule, doomed, prune, usual
+from alignapp.panel.pages import held_out
 from alignapp.panel.pages.comparing import compared
 from alignapp.studies import giving
 from alignapp.studies.merging import start_merge
@@ -27,7 +28,7 @@ LOOK_SECONDS = 0.5  # how often answers are looked at
 class Command(BaseCommand):
     """List, show and act; each act needs a reason and is on record."""
 
-    help = "adapters list|show|verify|prune|compare|merge|give|ask|" + "|".join(acts.BY_NAME)
+    help = "adapters list|show|alarms|verify|prune|compare|prove|merge|give|ask|" + "|".join(acts.BY_NAME)
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the acts."""
@@ -42,6 +43,8 @@ class Command(BaseCommand):
             one.add_argument("artifact", help="id, or the beginning of its digest")
             if name != "show":
                 one.add_argument("--reason", required=True)
+        alarms = every.add_parser("alarms", help="what lost blind comparisons in daily use, newest first")
+        alarms.add_argument("--limit", type=int, default=50)
         verified = every.add_parser("verify", help="read every byte; exit with 1 where one is damaged")
         verified.add_argument("artifact", nargs="*", help="none: all of them")
         pruned = every.add_parser("prune", help="say what a rule would delete; --really deletes it")
@@ -55,6 +58,10 @@ class Command(BaseCommand):
         several.add_argument(
             "--wait", type=int, default=120, help="seconds, at most, for what a worker computes"
         )
+        proven = every.add_parser("prove", help="queue another proof, here or on another base model")
+        proven.add_argument("artifact", nargs="+", help="id or digest")
+        proven.add_argument("--base", default="", help="revision; without: the base model that answers")
+        proven.add_argument("--reason", required=True)
         merged = every.add_parser("merge", help="queue a merge, whose result must be proven like any other")
         merged.add_argument("artifact", nargs="+", help="id or digest, with =WEIGHT where it is not 1")
         merged.add_argument("--way", required=True)
@@ -93,18 +100,23 @@ class Command(BaseCommand):
         )
 
     def _show(self, options: dict[str, Any]) -> None:
-        artifact = _named(options["artifact"])
+        artifact = Artifact.named(options["artifact"])
         row = more_facts(artifact)
         self._say(row, [f"{name}: {value}" for name, value in row.items()])
 
+    def _alarms(self, options: dict[str, Any]) -> None:
+        found = LiveAlarm.objects.select_related("person", "artifact")[: options["limit"]]
+        rows = [alarm_facts(one) for one in found]
+        self._say(rows, [f"{r['at']}  {r['name']:24}{r['person']:18}{r['done']}" for r in rows])
+
     def _act(self, name: str, which: str, reason: str) -> None:
-        artifact = _named(which)
+        artifact = Artifact.named(which)
         act = acts.BY_NAME[name]
         act.do(TERMINAL, artifact, reason)
         self._say(facts(artifact), [f"{artifact} {act.done}."])
 
     def _verify(self, options: dict[str, Any]) -> None:
-        wanted = [_named(name) for name in options["artifact"]]
+        wanted = [Artifact.named(name) for name in options["artifact"]]
         damaged, seen = [], 0
         for artifact in wanted or _artifacts().order_by("pk").iterator(chunk_size=100):
             seen += 1
@@ -133,7 +145,7 @@ class Command(BaseCommand):
         parents = {}
         for each in options["artifact"]:
             name, _, weight = each.partition("=")
-            parents[_named(name)] = _number(weight or "1", each)
+            parents[Artifact.named(name)] = _number(weight or "1", each)
         given = {name: _number(value, name) for name, _, value in (s.partition("=") for s in options["set"])}
         job = start_merge(TERMINAL, parents, options["way"], given, options["reason"])
         self._say(
@@ -141,28 +153,30 @@ class Command(BaseCommand):
         )
 
     def _compare(self, options: dict[str, Any]) -> None:
-        chosen = [_named(name) for name in options["artifact"]]
+        chosen = [Artifact.named(name) for name in options["artifact"]]
         until = time.monotonic() + options["wait"]
         while (found := compared(chosen))["waits"] and time.monotonic() < until:
             time.sleep(LOOK_SECONDS)
         names = " | ".join(f"{each['name']} of {each['person']}" for each in found["artifacts"])
         lines = [f"{line['name']}: {' | '.join(line['values'])}" for line in found["lines"]]
-        same = found["held_out"] or {}
-        lines += [f"{one['name']}: {one['right']}, {one['interval']}" for one in same.get("right", ())]
-        lines += [
-            f"{one['names']}: {one['points']} points, {one['interval']}" for one in same.get("pairs", ())
-        ]
-        lines += filter(None, (same.get("problem"), *("Still computed: " + what for what in found["waits"])))
-        self._say(found, [names, *lines])
+        lines += held_out.lines(found["held_out"]) if found["held_out"] else []
+        self._say(found, [names, *lines, *("Still computed: " + what for what in found["waits"])])
+
+    def _prove(self, options: dict[str, Any]) -> None:
+        chosen = [Artifact.named(name) for name in options["artifact"]]
+        jobs = [start_proof(TERMINAL, each, options["reason"], options["base"]) for each in chosen]
+        self._queued(jobs)
 
     def _give(self, options: dict[str, Any]) -> None:
-        jobs = giving.give(TERMINAL, _named(options["artifact"]), options["reason"])
+        self._queued(giving.give(TERMINAL, Artifact.named(options["artifact"]), options["reason"]))
+
+    def _queued(self, jobs: list[Job]) -> None:
         rows = [{"job": str(job.pk), "person": job.person.pseudonym, "state": job.state} for job in jobs]
         self._say(rows, [f"Queued for {row['person']}: {row['job']}" for row in rows])
 
     def _ask(self, options: dict[str, Any]) -> None:
         prompts = [*asking.NEUTRAL[: options["neutral"]], *options["prompt"]]
-        chosen = [_named(name) for name in options["artifact"]]
+        chosen = [Artifact.named(name) for name in options["artifact"]]
         asked = asking.ask(TERMINAL, chosen, prompts, options["reason"])
         while not (found := asked_facts(asked))["has_ended"]:
             time.sleep(LOOK_SECONDS)
@@ -184,19 +198,6 @@ class Command(BaseCommand):
 
 def _artifacts() -> QuerySet[Artifact]:
     return Artifact.objects.select_related("person", "job", "report_card")
-
-
-def _named(name: str) -> Artifact:
-    """Return the artifact of this id or beginning of a digest. Raises AlignError unless there is one."""
-    try:
-        found = list(_artifacts().filter(pk=name)[:2])
-    except ValidationError:
-        found = list(_artifacts().filter(Q(digest__startswith=name.lower()))[:2]) if len(name) >= 6 else []
-    if len(found) != 1:
-        raise AlignError(
-            f"{'Several artifacts match' if found else 'No artifact has the id or digest'} {name!r}."
-        )
-    return found[0]
 
 
 def _number(text: str, what: str) -> float:
