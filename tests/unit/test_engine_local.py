@@ -18,6 +18,7 @@ from transformers import LlamaForCausalLM
 from personalization.engine.local import LocalEngine
 from personalization.engine.requests import Finished, GenerationRequest, Intervention, Sampling, Token
 from personalization.errors import EngineBusy
+from personalization.models.interventions import load_adapter
 from personalization.models.prompts import encode_chat
 from personalization.records import Message
 from tests import tiny
@@ -202,6 +203,24 @@ def test_the_context_ends_an_answer_that_would_outgrow_it(engine) -> None:
         end = finish(engine.submit(request("x" * 400, temperature=2.0, seed=seed, max_new_tokens=500)))
         assert end.reason in ("length", "eos")
         assert end.token_count <= room
+
+
+def test_adapters_are_kept_up_to_their_bytes_the_last_used_longest(store):
+    def size(person: int) -> int:
+        return sum(
+            each.nbytes for pair in load_adapter(store / f"adapter{person}").modules.values() for each in pair
+        )
+
+    made = LocalEngine(tiny.base(), max_rows=2, artifact_bytes=size(0) + size(1))
+    texts = {}
+    for person in (0, 1, 0, 2, 1):  # 0 was used after 1, so 1 makes room for 2, and is read again after it
+        text = finish(made.submit(request("a", interventions=[acting(store, "adapter", person)]))).text
+        assert texts.setdefault(person, text) == text
+        kept = [Path(digest).name for digest in made.resident()]
+        if person == 2:
+            assert kept == ["adapter0", "adapter2"]
+    made.close()
+    assert kept == ["adapter2", "adapter1"]
 
 
 def test_an_answer_that_may_not_repeat_itself_does_not(engine):
