@@ -163,6 +163,14 @@ def _learned(person: Person, people: int, adapters: int) -> None:
     version = AlignmentVersion.objects.create(person=person, number=1, adapter=artifact, change="c")
     alignment = Alignment.objects.create(person=person, current=version)
     everyone = "(SELECT id FROM someone WHERE i = g.i + 1)"
+    _lost(version, artifact, min(adapters - 1, 2000))
+    _multiply(version, people - 1, id=ID, person_id=everyone)
+    current = f"(SELECT id FROM adapters_alignmentversion WHERE person_id = {everyone})"
+    _multiply(alignment, people - 1, person_id=everyone, current_id=current)
+
+
+def _lost(version: AlignmentVersion, artifact: Artifact, count: int) -> None:
+    """Make alarms of daily use, one of each version."""
     evidence = {
         "wins": 3,
         "n": 17,
@@ -173,13 +181,10 @@ def _learned(person: Person, people: int, adapters: int) -> None:
         "share": 0.5,
     }
     alarm = LiveAlarm.objects.create(
-        person=person, artifact=artifact, since=version, rolled_back=True, evidence=evidence
+        person=version.person, artifact=artifact, since=version, rolled_back=True, evidence=evidence
     )
     fallen = {"artifact_id": "(SELECT id FROM some_artifact WHERE i = g.i + 1)", "created_at": SPREAD}
-    _multiply(alarm, min(adapters - 1, 2000), id=ID, **fallen)
-    _multiply(version, people - 1, id=ID, person_id=everyone)
-    current = f"(SELECT id FROM adapters_alignmentversion WHERE person_id = {everyone})"
-    _multiply(alignment, people - 1, person_id=everyone, current_id=current)
+    _multiply(alarm, count, id=ID, **fallen)
 
 
 def _said(person: Person, people: int, feedback: int) -> None:

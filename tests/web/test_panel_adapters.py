@@ -193,11 +193,14 @@ def test_several_peoples_are_put_to_what_each_held_out_so_that_one_sees_what_is_
     comparison.keep([one, two], {"people": told}, comparison.HELD_OUT)
     url = f"{reverse('panel:compare')}?id={one.pk}&id={two.pk}&part=held_out"
     part = operator.get(url).content.decode()
-    assert f"Held out by {whose.pseudonym}" in part
-    assert f"Held out by {others.pseudonym}" not in part
+    assert f'Held out by <span class="nowrap">{whose.pseudonym}' in part
+    assert f'Held out by <span class="nowrap">{others.pseudonym}' not in part
     assert f"{others.pseudonym}: Every conversation" in part
     assert part.count(">own<") == 1
     assert "<strong>+30</strong>" in part
+    vectors = [learned.artifact(person, "steer") for person in (owner, other)]
+    whole = operator.get(reverse("panel:compare"), {"id": [vector.pk for vector in vectors]})
+    assert "can be merged only" not in whole.content.decode()  # nobody asked to merge vectors
     assert "+12 to +44" in part
     out = StringIO()
     call_command("adapters", "compare", str(one.pk), str(two.pk), "--wait", "0", stdout=out)

@@ -162,6 +162,9 @@ class ReportCard(OwnedModel):
     results = models.JSONField()
     proved_at = models.DateTimeField(auto_now=True)  # the last time: a version can be proven again
 
+    class Meta:
+        indexes = [models.Index(fields=["-created_at"], name="card_newest")]  # the latest are read
+
     @property
     def is_safe(self) -> bool:
         """Whether the safety gate was asked and found nothing."""

@@ -41,7 +41,7 @@ def compare_page(artifacts: Sequence[Artifact], typed: Mapping[str, str] | None 
     active = active_ids(set(pointers.values_list("person", flat=True)))
     adapters = [a for a in artifacts if a.kind == Artifact.Kind.ADAPTER]
     group, obstacle = None, ""
-    if len({a.person_id for a in artifacts}) > 1:
+    if len(adapters) == len(artifacts) and len({a.person_id for a in artifacts}) > 1:
         try:
             group = agreed_study(artifacts)
         except AlignError as error:
