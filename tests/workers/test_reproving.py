@@ -56,7 +56,17 @@ def test_what_was_said_since_counts_and_a_campaign_hears_of_it(proven):
     assert Artifact.objects.count() == 1
 
 
-def test_on_another_base_model_a_copy_is_proven_and_the_first_one_stays(proven):
+def judged_as(verdict: dict):
+    """Return a proof that is quick: the first test makes a real one."""
+
+    def prove(evidence, artifact):
+        artifact.judge(proven=True, verdict="Proven: it is.", results={"safety": verdict})
+
+    return prove
+
+
+def test_on_another_base_model_a_copy_is_proven_and_the_first_one_stays(proven, monkeypatch):
+    monkeypatch.setattr(reproving, "prove", judged_as(gate(0.5, 0.5, 0.9, 0.9).as_dict()))
     Artifact.objects.filter(pk=proven.pk).delete()
     old = made_by(proven.job, 1, model_revision="before@1")
     job = run(old, "the base model is a newer one")
@@ -67,7 +77,7 @@ def test_on_another_base_model_a_copy_is_proven_and_the_first_one_stays(proven):
     assert (manifest["parents"], manifest["records"]) == ([old.digest], ["r1"])
     weights = [store.folder_of(each) / "adapter_model.safetensors" for each in (old, made)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
-    assert "objection" in made.report_card.results["safety"]  # the gate was asked here
+    assert made.state == Artifact.State.PROVEN
     old.refresh_from_db()
     assert old.state == Artifact.State.PROVEN
 
@@ -85,11 +95,7 @@ def test_one_that_acts_and_is_found_unsafe_makes_way_for_the_version_before(prov
     first = made_by(Job.objects.create(person=proven.person, method="ipo", state=Job.State.DONE), 2)
     for artifact in (first, proven):
         services.switch_on(proven.person, artifact)
-
-    def refused(evidence, artifact):
-        artifact.judge(proven=True, verdict="Not safe: it refuses less.", results={"safety": UNSAFE})
-
-    monkeypatch.setattr(reproving, "prove", refused)
+    monkeypatch.setattr(reproving, "prove", judged_as(UNSAFE))
     assert run(proven).state == Job.State.DONE
     proven.refresh_from_db()
     assert proven.state == Artifact.State.QUARANTINED
