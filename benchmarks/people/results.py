@@ -123,6 +123,7 @@ def _cell_means(cells: Sequence[Cell]) -> dict[str, Any]:
     kept = over_people([(cell.relevance - cell.base_relevance, cell.person) for cell in cells])
     return {
         **won(cells),
+        "seeds": len({cell.seed for cell in cells}),
         "relevance_change": kept.value,
         "relevance_low": kept.low,
         "relevance_high": kept.high,
@@ -137,8 +138,14 @@ def table(found: dict[str, Any]) -> str:
     """Return the grid as a Markdown table: one line for each arm, one column for each number of prompts."""
     sizes = sorted({row["prompts"] for row in found["grid"]})
     cells = {(row["arm"], row["prompts"]): row for row in found["grid"]}
+    seeds = {size: max(row["seeds"] for (_, at), row in cells.items() if at == size) for size in sizes}
+    most = max(seeds.values())
+
+    def column(size: int) -> str:
+        return f"{size} prompts" + (f" ({seeds[size]} of {most} seeds)" if seeds[size] < most else "")
+
     lines = [
-        "| arm | " + " | ".join(f"{size} prompts" for size in sizes) + " | relevance | perplexity | words |",
+        "| arm | " + " | ".join(map(column, sizes)) + " | relevance | perplexity | words |",
         "|---" * (len(sizes) + 4) + "|",
     ]
     for arm in dict.fromkeys(row["arm"] for row in found["grid"]):
