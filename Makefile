@@ -19,7 +19,8 @@ run: install                 ## serve on http://127.0.0.1:8000; Ctrl-C stops eve
 
 # Two halves of about one length run beside each other, with a database and a broker of their own each. Where a
 # server is named (DATABASE_URL, REDIS_URL) they would share it, so only the library's tests, which need neither, do.
-BESIDE := tests/unit $(if $(DATABASE_URL)$(REDIS_URL),,tests/web tests/contracts)
+BESIDE := tests/unit $(if $(DATABASE_URL)$(REDIS_URL),,tests/web tests/contracts \
+	tests/workers/test_load_benchmark.py tests/workers/test_up.py)
 
 test: install-dev            ## the checks and the whole test suite
 	@log=$$(mktemp); $(BIN)/python -m tests.prepare > $$log 2>&1 & prepare=$$!; \

@@ -111,6 +111,8 @@ async function show(url, node) {
   const next = node ?? (await fetchWork(url));
   if (!next) return window.location.assign(url);
   await ahead; // its answer must not come after the next page's own
+  const [before, after] = [work(), next].map((node) => node.querySelector(".guidelines"));
+  if (before && after) after.open = before.open; // as the person left them
   work().replaceWith(document.adoptNode(next));
   window.history.pushState({}, "", url);
   window.scrollTo({ top: 0 });

@@ -61,6 +61,8 @@ def pairwise_by_keyboard(page) -> int:
     hand = Hand(page)
     expect(page.get_by_text("egg number")).to_be_visible()
     look(page, "annotation-pairwise")
+    guidelines, answers = (page.locator(part).bounding_box() for part in (".guidelines", "#answers"))
+    assert guidelines["x"] >= answers["x"] + answers["width"]  # beside the task
     first = page.url
     page.wait_for_load_state("networkidle")
     began = time.monotonic()
@@ -68,6 +70,7 @@ def pairwise_by_keyboard(page) -> int:
     page.wait_for_url(lambda url: url != first)
     assert time.monotonic() - began < 2.0  # on a busy machine; the next item was fetched before
     expect(page.get_by_text("egg number")).to_be_visible()
+    expect(page.locator(".guidelines")).to_have_attribute("open", "")  # they stay as they were left
     return hand.pressed
 
 
