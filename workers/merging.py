@@ -7,12 +7,7 @@ what one person answered of it for the version that they are given.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
-
-from django.conf import settings
 
 from alignapp.adapters import store
 from alignapp.adapters.models import Artifact, Job
@@ -115,15 +110,13 @@ def _merge(work: Work, parents: list[Parent]) -> Artifact:
         work.parameters,
         on_weight=lambda done, of: tell(Progress(done, of)),
     )
-    Path(settings.ARTIFACT_DIR).mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=settings.ARTIFACT_DIR, prefix=f"learning-{job.id}-"))
     metrics = {"rank": merged.rank, "loss": merged.loss, "merged": len(parents)}
     described = {
         **work.parameters,
         "way": way.name,
         "weights": {parent.artifact.digest: parent.weight for parent in parents},
     }
-    try:
+    with store.learning_folder(job.id) as folder:
         write(merged, folder, base_name=work.base.name)
         sealed = store.seal(
             folder,
@@ -136,8 +129,6 @@ def _merge(work: Work, parents: list[Parent]) -> Artifact:
             metrics=metrics,
             parents=[parent.artifact.digest for parent in parents],
         )
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     try:
         made = Artifact.of_job(
             job,

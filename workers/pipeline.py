@@ -8,9 +8,8 @@ artifact that it sealed already.
 from __future__ import annotations
 
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import count
@@ -77,7 +76,7 @@ def _ready(batch: Batch, attempts: Sequence[Attempt], folders: ExitStack) -> lis
                 _prove_and_finish(attempt, work, sealed)
                 continue
             attempt.job.report(Job.Phase.LEARN, BEGINS[Job.Phase.LEARN])
-            out = folders.enter_context(_temporary_folder(attempt.job))
+            out = folders.enter_context(store.learning_folder(attempt.job.id))
             learners.append(Learner(attempt, work, out))
     return learners
 
@@ -139,17 +138,6 @@ def _split(job: Job, records: Records) -> dict[str, Any]:
     single = {record.conversation for record in alone} - usable
     more = sorted(name for name in single if same[name] not in held)
     return asdict(replace(split, train=(*split.train, *more)))
-
-
-@contextmanager
-def _temporary_folder(job: Job) -> Iterator[Path]:
-    """Lend a folder on the store's own file system, so that sealing is a rename."""
-    Path(settings.ARTIFACT_DIR).mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=settings.ARTIFACT_DIR, prefix=f"learning-{job.id}-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _end(learner: Learner, learned: Learned) -> None:

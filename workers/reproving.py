@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from pathlib import Path
-
-from django.conf import settings
 
 from alignapp.adapters import acts, store
 from alignapp.adapters.models import Artifact, Job
@@ -68,8 +65,7 @@ def _carried(evidence: Evidence, artifact: Artifact, manifest: dict[str, object]
 
     source = store.folder_of(artifact)
     Interventions(evidence.base).check(row_of(source, artifact.kind))
-    folder = Path(tempfile.mkdtemp(dir=settings.ARTIFACT_DIR, prefix=f"learning-{evidence.job.id}-"))
-    try:
+    with store.learning_folder(evidence.job.id) as folder:
         shutil.copytree(source, folder, ignore=shutil.ignore_patterns(MANIFEST), dirs_exist_ok=True)
         _name_base(folder / "adapter_config.json", evidence.base.name)
         sealed = store.seal(
@@ -79,8 +75,6 @@ def _carried(evidence: Evidence, artifact: Artifact, manifest: dict[str, object]
             parents=[artifact.digest],
             **{name: manifest[name] for name in ("kind", "method", "parameters", "records", "metrics")},
         )
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     made = Artifact.of_job(
         evidence.job,
         kind=artifact.kind,

@@ -7,15 +7,11 @@ all are compared on the same items. Running it twice makes one.
 from __future__ import annotations
 
 import random
-import shutil
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.db import transaction
 
 from alignapp.adapters import store
@@ -142,9 +138,7 @@ def _keep(
     from personalization.judging.kept import write
 
     assert study.group_id is not None
-    Path(settings.ARTIFACT_DIR).mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=settings.ARTIFACT_DIR, prefix=f"learning-{study.reward_job_id}-"))
-    try:
+    with store.learning_folder(study.reward_job_id) as folder:
         write(rewards, folder)
         sealed = store.seal(
             folder,
@@ -156,8 +150,6 @@ def _keep(
             records=sorted({source for pair in judged.train.pairs for source in pair.sources}),
             metrics=results,
         )
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)  # where writing failed: sealing takes it away itself
     with transaction.atomic():
         locked = Study.objects.select_for_update().get(pk=study.pk)
         if locked.withdrawn_at is not None or locked.group_id is None:

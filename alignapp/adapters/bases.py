@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from alignapp.adapters import dispatch, services
 from alignapp.adapters.models import PARTS, Alignment, AlignmentVersion, Artifact, KnownModel
@@ -85,20 +85,22 @@ def make_default(by: Person | str, known: KnownModel, reason: str) -> None:
 
 def waiting() -> list[KnownModel]:
     """Return the base models that passed their check and do not answer yet, by name. Two queries."""
-    passed = KnownModel.objects.filter(state=KnownModel.State.PASSED).exclude(revision="")
     served = served_revisions()
     answer = Q(revision__in=served) if served else Q(is_default=True)  # without a living worker nobody knows
-    return list(passed.exclude(answer).order_by("name"))
+    return list(_passed().exclude(answer).order_by("name"))
 
 
 def check_waiting(revision: str) -> None:
     """Raise AlignError unless the base model of this revision passed its check and does not answer yet."""
-    passed = KnownModel.objects.filter(state=KnownModel.State.PASSED).exclude(revision="")
-    if not passed.filter(revision=revision).exists():
-        names = passed.values_list("revision", flat=True)
+    if not _passed().filter(revision=revision).exists():
+        names = _passed().values_list("revision", flat=True)
         raise UnknownName("base model that passed its check, with the revision", revision, names)
     if revision in served_revisions():
         raise AlignError(f"The base model {revision} answers already. Leave it out to use what answers.")
+
+
+def _passed() -> QuerySet[KnownModel]:
+    return KnownModel.objects.filter(state=KnownModel.State.PASSED).exclude(revision="")
 
 
 def left_behind(revision: str) -> Q:

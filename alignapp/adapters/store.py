@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +21,8 @@ from personalization import artifacts
 from personalization.errors import ArtifactError
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from alignapp.adapters.models import Artifact
     from alignapp.instant.models import InstantVector
     from alignapp.studies.models import RewardModel
@@ -27,6 +33,17 @@ if TYPE_CHECKING:
 def signing_key() -> bytes:
     """Return the key of every artifact's signature, derived from SECRET_KEY so that it is not the same."""
     return hmac.new(settings.SECRET_KEY.encode(), b"alignapp artifact signature v1", hashlib.sha256).digest()
+
+
+@contextmanager
+def learning_folder(job_id: UUID | None) -> Iterator[Path]:
+    """Lend a job an empty folder on the store's own file system, so that sealing is a rename."""
+    Path(settings.ARTIFACT_DIR).mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=settings.ARTIFACT_DIR, prefix=f"learning-{job_id}-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # where something failed: sealing takes it away itself
 
 
 def seal(temporary: Path, *, owner: str, **described: Any) -> artifacts.Sealed:

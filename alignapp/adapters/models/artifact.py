@@ -36,9 +36,8 @@ class Artifact(OwnedModel):
     number = models.PositiveIntegerField()  # per person and kind, from 1
     kind = models.CharField(max_length=12, choices=Kind)
     state = models.CharField(max_length=12, choices=State, default=State.CANDIDATE)
-    digest = models.CharField(
-        max_length=64, db_index=True
-    )  # sha256 of the contents; the folder's name in the store
+    # sha256 of the contents; the folder's name in the store
+    digest = models.CharField(max_length=64, db_index=True)
     size_bytes = models.PositiveBigIntegerField()
     model_revision = models.CharField(max_length=80)
     profile_version = models.ForeignKey(
