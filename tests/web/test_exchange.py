@@ -6,11 +6,9 @@ import io
 import json
 import os
 import zipfile
-from importlib import import_module
 from pathlib import Path
 
 import pytest
-from django.apps import apps
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.core.management.base import CommandError
@@ -191,21 +189,6 @@ def test_where_a_file_does_not_say_how_answers_stood_nobody_preferred_a_side(pro
     rows, export = written(project, "prism-utterances")
     assert {row["display_position"] for row in rows} == {None}
     assert not export.picks["ordered"]
-
-
-def test_orders_that_were_made_up_for_old_imports_are_forgotten_and_told_ones_kept(owner):
-    shown = {}
-    for name in ("made up", "told"):
-        project = create_project(owner, name=name)
-        bring(project, jsonl(*({**PAIR, "id": str(n)} for n in range(12))), "trl-preference")
-        for number, one in enumerate(Submission.objects.filter(assignment__item__project=project)):
-            order = one.assignment.order[:: -1 if name == "told" and number == 5 else 1]
-            shown[one.pk] = [{"candidate": candidate, "maker": ""} for candidate in order]
-            Submission.objects.filter(pk=one.pk).update(shown=shown[one.pk])  # as imports once kept it
-    migration = import_module("alignapp.exchange.migrations.0002_orders_that_no_file_told")
-    migration.forget_made_up_orders(apps, None)
-    for one in Submission.objects.select_related("assignment__item__project"):
-        assert one.shown == (shown[one.pk] if one.assignment.item.project.name == "told" else [])
 
 
 def test_rows_that_name_no_language_have_the_projects_only_one(project):
