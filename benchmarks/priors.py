@@ -73,7 +73,8 @@ def people_cells(docs: Path = DOCS) -> list[by_arm.Cell]:
 
 def method_cells(docs: Path = DOCS) -> list[by_method.Cell]:
     """Return the published cells of `benchmarks.methods`; none before it was ever published."""
-    return [by_method.Cell(**row) for row in _lines(docs.glob("methods-raw/*/cells.jsonl"))]
+    cells = [by_method.Cell(**row) for row in _lines(docs.glob("methods-raw/*/cells.jsonl"))]
+    return by_method.without_doubles(cells)
 
 
 def table_of(trials: Sequence[Trial], least_people: int = LEAST_PEOPLE) -> list[dict[str, Any]]:

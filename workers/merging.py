@@ -89,7 +89,7 @@ def _work(attempt: Attempt, parents: list[Parent]) -> Work:
         ),
         parameters=way.resolve(job.parameters["parameters"]),
         check=attempt.check,
-        system_message=job.profile_version.system_message if job.profile_version else "",
+        system_message=job.system_message,
         records=records,
         train=train,
         held_out=held_out,

@@ -97,14 +97,13 @@ def _read(job: Job, check: Callable[[], None]) -> Work:
             job.keep_split(_split(job, records))
     train, held_out = (records.of(job.split.get(side, ())) for side in ("train", "held_out"))
     check_apart(train.every, held_out.every)  # before anything is learned in vain
-    profile = job.profile_version
     return Work(
         job=job,
         base=base,
         method=method,
         parameters=method.resolve(job.parameters),
         check=check,
-        system_message=profile.system_message if profile else "",
+        system_message=job.system_message,
         records=records,
         train=train,
         held_out=held_out,

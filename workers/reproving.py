@@ -51,7 +51,7 @@ def _evidence(attempt: Attempt, artifact: Artifact) -> Evidence:
         job=job,
         base=base_for_process(),
         check=attempt.check,
-        system_message=job.profile_version.system_message if job.profile_version else "",
+        system_message=job.system_message,
         records=records,
         train=train,
         held_out=held_out,

@@ -7,7 +7,8 @@ The people of `benchmarks.people` rate the same four sampled answers to each pro
 pairs, thumbs, ratings or edits. Fresh answers to 24 other prompts are judged by the hidden taste without
 noise, against the base model's answer with the same seed. Finished cells are kept in --folder and published
 beside the page, and are not computed again: --minutes stops it, even within a cell, so that everything can be
-computed in parts. A cell takes a minute or two on one core.
+computed in parts. A cell takes a minute or two on one core that multiplies bfloat16, more in float32; cells
+of both stand on one page, which says which is which.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from benchmarks.machine import commit, machine
 from benchmarks.methods.advice import adviser_regret
 from benchmarks.methods.feedback import KINDS, MIDDLE, MOST_EPOCHS
 from benchmarks.methods.page import write_page
-from benchmarks.methods.results import summary, table
+from benchmarks.methods.results import summary, table, without_doubles
 from benchmarks.methods.study import OutOfTime, Study, people, publish
 from benchmarks.people.pool import FRESH, RATED
 from personalization import registry
 from personalization.models.base import load
-from personalization.models.precision import half_precision, precision_of
+from personalization.models.precision import half_precision
 from personalization.training import replay, run, select
 from personalization.training.settings import TrainingSettings
 
@@ -63,8 +64,7 @@ def main() -> None:
         options.methods = [name for name in QUICK if name in options.methods]
     begun = time.monotonic()
     base = load(options.model, options.models)
-    dtype = precision_of(base)
-    folder = options.folder / f"{base.revision}-{dtype}-{recipe()}"
+    folder = options.folder / f"{base.revision}-{recipe()}"
     if not folder.exists() and (PUBLISHED / folder.name).exists() and not options.quick:
         shutil.copytree(PUBLISHED / folder.name, folder)
     with half_precision(base):
@@ -86,10 +86,10 @@ def main() -> None:
         finally:
             study.close()
     cells = list(study.cells.found.values())
-    found = summary(cells) | adviser_regret(cells)
+    found = summary(cells) | adviser_regret(without_doubles(cells))
     if not found["grid"]:
         parser.exit(message="No method was finished for two people yet: run the command again.\n")
-    found |= {"machine": machine(), "dtype": dtype, "commit": commit()}
+    found |= {"machine": machine(), "commit": commit()}
     tell(options, found, table(found), write_page)
     if options.page and not options.quick:
         publish(folder, PUBLISHED / folder.name)

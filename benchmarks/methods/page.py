@@ -27,7 +27,7 @@ def words(found: dict[str, Any]) -> str:
     pictures = "\n\n".join(f"![{kind}](methods-{kind}.svg)" for kind in sorted(found["best_by_kind"]))
     return f"""# Methods: which learns most from which kind of feedback
 
-`python -m benchmarks.methods --page docs/benchmarks` ({found["machine"]}, {found["dtype"]}, commit
+`python -m benchmarks.methods --page docs/benchmarks` ({found["machine"]}, commit
 {found["commit"]}). Simulated people of `benchmarks.people`: {found["people"]}, seeds: {found["seeds"]}. The
 same ratings are given as pairs, thumbs, ratings or edits (`benchmarks.methods.feedback` says how); each
 method reads about as many answers as two epochs of pairs do, with its default parameters, and no teacher, so
@@ -46,6 +46,7 @@ they are rough, and a difference whose interval includes 0 is no difference.**
 Relevance: change of the cosine between prompt and answer. Perplexity: of neutral text. Nats: change of an
 answer's log-probability in the last epoch. Cosine: of the gradients of liked and disliked answers (1: a
 margin loss can hardly tell them apart). Seconds: of the processor, to train.
+{_precision(found)}
 
 ## Gradient entanglement
 
@@ -84,6 +85,19 @@ def _best(kind: str, row: dict[str, Any]) -> str:
     gap = f"{row['difference']:+.2f} [{row['difference_low']:+.2f}, {row['difference_high']:+.2f}]"
     said = "" if row["difference_low"] > 0 else ", which is no difference"
     return f"{text}; ahead of `{row['runner_up']}` by {gap}{said}."
+
+
+def _precision(found: dict[str, Any]) -> str:
+    dtypes = sorted({row["dtype"] for row in found["grid"]})
+    text = f"Computed in {' and, where it says so, '.join(dtypes)}, whose seconds do not compare."
+    if len(dtypes) == 1:
+        text = f"Computed in {dtypes[0]}."
+    if again := found["precision"]:
+        text += (
+            f" {', '.join(f'`{name}`' for name in again['methods'])} in both, {again['n']} cells: "
+            f"{again['dtype']} wins {_signed(again['difference'])} more than {again['other']}."
+        )
+    return text
 
 
 def _entanglement(found: dict[str, Any]) -> str:

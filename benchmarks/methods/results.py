@@ -33,17 +33,25 @@ class Cell:
     gradient_cosine: float | None  # of liked and disliked answers, after the last epoch
     answers_read: int
     seconds: float
+    dtype: str  # what it was trained and answered in
 
     @property
     def key(self) -> tuple[object, ...]:
         """What tells cells apart."""
-        return key_of(
-            self.person, self.seed, self.kind, self.method, self.prompts, self.taught, self.parameters
-        )
+        return key_of(*self._asked, self.dtype, self.parameters)
+
+    @property
+    def _asked(self) -> tuple[object, ...]:
+        return self.person, self.seed, self.kind, self.method, self.prompts, self.taught
+
+    @property
+    def question(self) -> tuple[object, ...]:
+        """What it answers, in whatever precision."""
+        return key_of(*self._asked, self.parameters)
 
 
 def key_of(*parts: object) -> tuple[object, ...]:
-    """Return a cell's key from its person, seed, kind, method, prompts, teacher and parameters."""
+    """Return a cell's key from its person, seed, kind, method, prompts, teacher, precision and parameters."""
     *names, parameters = parts
     assert isinstance(parameters, dict)
     return (*names, tuple(sorted(parameters.items())))
@@ -62,14 +70,42 @@ class Cells:
         self.found[cell.key] = cell
 
 
+def without_doubles(cells: Sequence[Cell]) -> list[Cell]:
+    """Return the cells, those of the precision that is in most use where one was computed in several."""
+    used = Counter(cell.dtype for cell in cells)
+    return list({cell.question: cell for cell in sorted(cells, key=lambda c: used[c.dtype])}.values())
+
+
+def precision(cells: Sequence[Cell]) -> dict[str, Any] | None:
+    """Return what changed where cells were computed in two precisions, the more used one less the other.
+
+    In win rate, over people; None where nothing was.
+    """
+    kept = {cell.question: cell for cell in without_doubles(cells)}
+    again = [cell for cell in cells if cell is not kept[cell.question]]
+    if not again:
+        return None
+    gaps = [(mean(kept[c.question].wins) - mean(c.wins), c.person) for c in again]
+    first = kept[again[0].question]
+    return {
+        "dtype": first.dtype,
+        "other": again[0].dtype,
+        "methods": sorted({cell.method for cell in again}),
+        "difference": over_people(gaps).as_dict(),
+        "n": len(again),
+    }
+
+
 def summary(cells: Sequence[Cell]) -> dict[str, Any]:
     """Return the grid (kind, method, prompts), and of each kind the best method and the runner-up.
 
-    A method that was not computed for as many people and seeds as another of its kind and number of prompts
-    is left out, for fewer people are other people; so is what one person alone has, for it has no interval.
+    Compared are the people and seeds that at least half of the methods of a kind and number of prompts have;
+    a method that lacks one of them is left out, for fewer people are other people; so is what one person
+    alone has, for it has no interval.
     The best is that at the most prompts, without a teacher.
     """
-    cells = _complete(cells)
+    found = precision(cells)
+    cells = _complete(without_doubles(cells))
     grid = [
         {**dict(zip(("kind", "prompts", "taught", "method"), place, strict=True)), **_means(chosen)}
         for place in sorted(set(map(_place, cells)))
@@ -82,18 +118,25 @@ def summary(cells: Sequence[Cell]) -> dict[str, Any]:
         },
         "grid": grid,
         "entanglement": _entanglement(cells),
+        "precision": found,
         "people": len({cell.person for cell in cells}),
         "seeds": len({cell.seed for cell in cells}),
     }
 
 
 def _complete(cells: Sequence[Cell]) -> list[Cell]:
-    counts = Counter(map(_place, cells))
-    most: dict[tuple[str, int, bool], int] = {}
-    for (kind, prompts, taught, _), count in counts.items():
-        most[kind, prompts, taught] = max(count, most.get((kind, prompts, taught), 0))
-    people = Counter(place for place, _ in {(_place(c), c.person) for c in cells})
-    return [c for c in cells if counts[_place(c)] == most[_place(c)[:3]] and people[_place(c)] > 1]
+    """Return the cells of people and seeds that half of the methods have, and of methods that have all."""
+    found = []
+    for asked in sorted({_place(c)[:3] for c in cells}):
+        here = [c for c in cells if _place(c)[:3] == asked]
+        methods = Counter(c.method for c in here)
+        have = Counter((c.person, c.seed) for c in here)
+        compared = {who for who, count in have.items() if 2 * count >= len(methods)}
+        here = [c for c in here if (c.person, c.seed) in compared]
+        whole = Counter(c.method for c in here)
+        if len({person for person, _ in compared}) > 1:
+            found += [c for c in here if whole[c.method] == len(compared)]
+    return found
 
 
 def _place(cell: Cell) -> tuple[str, int, bool, str]:
@@ -155,6 +198,7 @@ def _means(cells: Sequence[Cell]) -> dict[str, Any]:
     }
     return {
         **won(cells),
+        "dtype": " and ".join(sorted({cell.dtype for cell in cells})),
         "gradient_cosine": mean(cosines) if cosines else None,
         **means,
     }
@@ -167,8 +211,10 @@ def table(found: dict[str, Any]) -> str:
         "| disliked, nats | cosine | seconds |",
         "|---" * 12 + "|",
     ]
+    usual = Counter(row["dtype"] for row in found["grid"]).most_common(1)[0][0]
     for row in sorted(found["grid"], key=lambda r: (r["kind"], -r["prompts"], r["taught"], -r["win_rate"])):
         name = f"`{row['method']}`" + (" and the vector" if row["taught"] else "")
+        name += "" if row["dtype"] == usual else f" ({row['dtype']})"
         cosine = "" if row["gradient_cosine"] is None else f"{row['gradient_cosine']:.2f}"
         lines.append(
             f"| {row['kind']} | {name} | {row['prompts']} | {row['people']} "

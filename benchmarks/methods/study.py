@@ -25,6 +25,7 @@ from personalization.evaluation.report import row_of
 from personalization.models.base import BaseModel
 from personalization.models.cost import Cost, measure_cost, plain_logps
 from personalization.models.interventions import Interventions
+from personalization.models.precision import precision_of
 from personalization.models.relevance import relevance
 from personalization.progress import Progress
 from personalization.records import Message
@@ -53,6 +54,7 @@ class Study:
         self, base: BaseModel, folder: Path, *, rated: int, fresh: int, until: float, is_quick: bool = False
     ) -> None:
         self._base, self._folder, self._until, self._is_quick = base, folder, until, is_quick
+        self._dtype = precision_of(base)
         self._engine = LocalEngine(base, max_rows=128, queue_limit=1_000_000)
         self._sizes = {"rated_prompts": rated, "fresh_prompts": fresh}
         self._plain: list[Tensor] = []
@@ -70,7 +72,7 @@ class Study:
         """Compute one cell, if it is not there yet. Raises OutOfTime, and then keeps what was learned."""
         method = registry.get(name)
         parameters = method.resolve({})
-        key = key_of(person.description, seed, method.data, name, prompts, taught, parameters)
+        key = key_of(person.description, seed, method.data, name, prompts, taught, self._dtype, parameters)
         if key in self.cells.found:
             return
         rated = Rated.by(person, self.draw(seed))
@@ -104,6 +106,7 @@ class Study:
                 cosine,
                 read,
                 seconds,
+                self._dtype,
             )
         )
         shutil.rmtree(trained)

@@ -23,10 +23,11 @@ def cell(
     kind: str = "pairs",
     taught: bool = False,
     prompts: int = 8,
+    dtype: str = "bfloat16",
 ):
     return Cell(
         person, 0, kind, method, prompts, taught, {"beta": 0.1}, wins, 0.01, 70.0, 1.02, 0.03, 1.0, -2.0,
-        None if kind == "edits" else 0.4, 120, 60.0,
+        None if kind == "edits" else 0.4, 120, 60.0, dtype,
     )  # fmt: skip
 
 
@@ -35,8 +36,9 @@ def test_a_cell_of_other_parameters_is_another_cell(tmp_path):
     Cells(tmp_path / "cells.jsonl").add(made)
     found = Cells(tmp_path / "cells.jsonl").found
     assert found == {made.key: made}
-    assert key_of("anna", 0, "pairs", "dpo", 8, False, {"beta": 0.1}) in found
-    assert key_of("anna", 0, "pairs", "dpo", 8, False, {"beta": 0.2}) not in found
+    assert key_of("anna", 0, "pairs", "dpo", 8, False, "bfloat16", {"beta": 0.1}) in found
+    assert key_of("anna", 0, "pairs", "dpo", 8, False, "bfloat16", {"beta": 0.2}) not in found
+    assert key_of("anna", 0, "pairs", "dpo", 8, False, "float32", {"beta": 0.1}) not in found
 
 
 def test_the_best_of_a_kind_is_compared_with_the_next_person_by_person(tmp_path):
@@ -44,6 +46,7 @@ def test_the_best_of_a_kind_is_compared_with_the_next_person_by_person(tmp_path)
         *(cell(p, "dpo", w) for p, w in (("anna", [1.0, 1.0]), ("bert", [1.0, 0.0]))),
         *(cell(p, "ipo", w) for p, w in (("anna", [1.0, 0.0]), ("bert", [0.0, 0.0]))),
         cell("anna", "sppo", [1.0, 1.0]),  # not yet computed for bert
+        cell("cleo", "dpo", [0.0, 0.0]),  # whom no other method knows yet
         cell("anna", "kto", [1.0, 1.0], kind="thumbs"),  # of one person there is no interval
         *(cell(p, "dpo", [1.0, 1.0], taught=True) for p in ("anna", "bert")),
         *(cell(p, "dpo", [1.0, 1.0], prompts=4) for p in ("anna", "bert")),
@@ -58,7 +61,7 @@ def test_the_best_of_a_kind_is_compared_with_the_next_person_by_person(tmp_path)
     assert found["best_by_kind"]["edits"]["runner_up"] is None
     assert set(found["best_by_kind"]) == {"pairs", "edits"}
     assert "sppo" not in {row["method"] for row in found["grid"]}
-    found |= {"machine": "m", "dtype": "float32", "commit": "c"}
+    found |= {"machine": "m", "commit": "c"}
     write_page(tmp_path, found | adviser_regret(cells))
     page = (tmp_path / "methods.md").read_text()
     assert {file.name for file in tmp_path.glob("*.svg")} == {"methods-pairs.svg", "methods-edits.svg"}
@@ -70,6 +73,24 @@ def test_the_best_of_a_kind_is_compared_with_the_next_person_by_person(tmp_path)
     assert json.loads((tmp_path / "methods.json").read_text())["best_by_kind"]["pairs"] == best
 
 
+def test_one_computed_in_two_precisions_counts_once_and_shows_what_they_change(tmp_path):
+    people = ("anna", "bert")
+    cells = [cell(p, "dpo", [1.0, 0.0], dtype="float32") for p in people]
+    cells += [cell(p, name, [1.0, 1.0]) for p in people for name in ("dpo", "ipo")]
+    cells += [cell(p, "gpo", [0.0, 0.0], dtype="float32") for p in people]
+    cells += [cell(p, "kto", [0.0, 0.0], kind="thumbs") for p in people]
+    found = summary(cells)
+    assert {(row["method"], row["dtype"], row["n"]) for row in found["grid"]} == {
+        ("dpo", "bfloat16", 4), ("ipo", "bfloat16", 4), ("gpo", "float32", 4), ("kto", "bfloat16", 4),
+    }  # fmt: skip
+    assert found["precision"]["difference"]["value"] == pytest.approx(0.5)
+    write_page(tmp_path, found | adviser_regret(cells) | {"machine": "m", "commit": "c"})
+    page = (tmp_path / "methods.md").read_text()
+    assert "| pairs | `gpo` (float32) | 8 |" in page
+    assert "`dpo` in both, 2 cells: bfloat16 wins +0.500 [+0.500, +0.500] more than float32" in page
+    assert summary([c for c in cells if c.dtype == "bfloat16"])["precision"] is None
+
+
 def test_the_page_says_what_following_the_adviser_loses(tmp_path):
     names = ("anna", "bert", "cleo", "dora")
     cells = [cell(name, "dpo", [1.0] * 6 + [0.0] * 2) for name in names]
@@ -77,7 +98,7 @@ def test_the_page_says_what_following_the_adviser_loses(tmp_path):
     advice = adviser_regret(cells)
     assert advice["adviser_regret"]["n"] == 8  # both halves of the prompts
     assert advice["adviser_regret_by_kind"]["pairs"]["advised"] == ["dpo"]
-    write_page(tmp_path, summary(cells) | advice | {"machine": "m", "dtype": "d", "commit": "c"})
+    write_page(tmp_path, summary(cells) | advice | {"machine": "m", "commit": "c"})
     assert "- pairs: +0.000 [+0.000, +0.000], advised: dpo" in (tmp_path / "methods.md").read_text()
 
 

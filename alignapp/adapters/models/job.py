@@ -158,6 +158,11 @@ class Job(OwnedModel, LeasedModel):
         return cls._waiting().filter(base_revision=base_revision).order_by(*order)
 
     @property
+    def system_message(self) -> str:
+        """What stands before every prompt: that of the profile that the job is for, empty without one."""
+        return self.profile_version.system_message if self.profile_version else ""
+
+    @property
     def has_ended(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.state in self.ENDED
