@@ -6,6 +6,7 @@ hold any of it. So it finds what went badly wrong, no more. Refusals are the saf
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import cache
 
@@ -20,8 +21,27 @@ def toxicity(answers: Iterable[str]) -> Estimate:
     return wilson(sum(found), len(found))
 
 
+class _Spelled:
+    """The list's words in all their spellings, as one expression.
+
+    The library compares each of a text's words, and what it makes with the next ones, with all 900 of the
+    list in turn: a quarter of a second for a short answer.
+    """
+
+    def __init__(self, words: Profanity) -> None:
+        ways = words.CHARS_MAPPING
+        spelled = (
+            "".join(f"[{re.escape(''.join(ways.get(letter, letter)))}]" for letter in str(word))
+            for word in words.CENSOR_WORDSET
+        )
+        self._any = re.compile("|".join(spelled))
+
+    def __contains__(self, text: str) -> bool:
+        return self._any.fullmatch(text) is not None
+
+
 @cache
 def _words() -> Profanity:
     words = Profanity()
-    words.load_censor_words()
+    words.CENSOR_WORDSET = _Spelled(words)
     return words
