@@ -1,12 +1,12 @@
-"""Real workers for tests: processes of the same commands as in production, on a tiny model."""
+"""Real workers for tests: processes that do what the same commands do in production, on a tiny model."""
 
 from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from alignapp.chat import streams
 from alignapp.processes import services
 from tests import tiny
 from tests.environment import ROOT
+from tests.workers import preloaded
 from workers import engines, refusals, shutdown
 
 LEASE_SECONDS = 3
@@ -28,36 +29,31 @@ class Workers:
     def __init__(self, folder: Path) -> None:
         self.environment: dict[str, str] = {}
         self._folder = folder
-        self._running: dict[str, tuple[subprocess.Popen[bytes], dict[str, str]]] = {}
+        self._running: dict[str, tuple[BaseProcess, dict[str, str]]] = {}
 
-    def start(self, name: str = "training") -> subprocess.Popen[bytes]:
+    def start(self, name: str = "training") -> BaseProcess:
         """Return one of the services when it is ready: the one that runs, if its environment is this."""
         if name in self._running:
             process, environment = self._running[name]
-            if process.poll() is None and environment == self.environment:
+            if process.is_alive() and environment == self.environment:
                 return process
             self.kill(process)
         service = next(s for s in services.workers() if s.name == name)
         log = self._folder / f"{name}-{time.monotonic_ns()}.log"
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                service.command,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                env=self.environment,
-                cwd=ROOT,
-                start_new_session=True,
-            )
+        log.touch()
+        process = preloaded.start(service.command, self.environment, log, ROOT)
         self._running[name] = process, dict(self.environment)
-        wait_until(lambda: service.ready_line in log.read_text() or process.poll() is not None)
-        assert process.poll() is None, log.read_text()
+        wait_until(lambda: service.ready_line in log.read_text() or not process.is_alive())
+        assert process.is_alive(), log.read_text()
         return process
 
-    def kill(self, process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGKILL) -> None:
+    def kill(self, process: BaseProcess, how: signal.Signals = signal.SIGKILL) -> None:
         """End a worker with everything that it started."""
-        if process.poll() is None:
+        if process.is_alive():
+            assert process.pid
             os.killpg(process.pid, how)
-            process.wait(timeout=40)
+            process.join(timeout=40)
+            assert not process.is_alive()
 
     def kill_all(self) -> None:
         """End every worker."""
