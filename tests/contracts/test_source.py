@@ -96,7 +96,7 @@ def test_the_web_imports_no_torch_and_is_quick():
         float(subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True).stdout)
         for _ in range(2)
     ]
-    assert min(seconds) <= 2.5  # 1.5 is to be reached alone; beside other tests a core is slower
+    assert min(seconds) <= 3.0  # 1.5 alone on a quick core; torch alone would add as much again
 
 
 def test_nothing_is_unpickled_from_the_broker():
