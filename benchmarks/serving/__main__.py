@@ -51,16 +51,15 @@ def main() -> None:
             print(name, file=sys.stderr, flush=True)
             kept.add({"part": name, "found": measure()})
     found = {row["part"]: row["found"] for row in kept.rows if row["part"] in parts}
-    if options.only:
-        found = with_published(found, options.page, commit())
-    size = PEOPLE * found["side_by_side"]["adapter_bytes"]
-    found |= {
+    this = {
         "machine": machine(), "commit": commit(), "model": about["name"], "watch": watch.as_dict(),
-        "least_step_seconds": {
-            "adapters": step_seconds(about["weights"], PEOPLE, size, found["limits"]),
-            "plain": step_seconds(about["weights"], PEOPLE, 0, found["limits"]),
-        },
     }  # fmt: skip
+    found = with_published(found, this, options.page) if options.only else found | this
+    size = PEOPLE * found["side_by_side"]["adapter_bytes"]
+    found["least_step_seconds"] = {
+        "adapters": step_seconds(about["weights"], PEOPLE, size, found["limits"]),
+        "plain": step_seconds(about["weights"], PEOPLE, 0, found["limits"]),
+    }
     publish(options, found, headline(found), write_page)
 
 

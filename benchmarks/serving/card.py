@@ -1,60 +1,82 @@
-"""What int8 weights do to a report card: one person's adapter, proven with exact and with int8 weights.
+"""What int8 weights do to a report card: the evidence on one person's adapter, in exact and in int8 weights.
 
-The application proves with exact weights. Here the same proof, on the same held-out comparisons, is made once
-more with the weights as int8 holds them (products in float32), and the same fresh prompts are answered by the
-engine in both forms; the hidden taste, which learning never saw, judges those.
+The application proves with exact weights. Here the same held-out comparisons are read once more with the
+weights as int8 holds them (products in float32), and the same fresh prompts answered by the engine in both
+forms; the hidden taste, which learning never saw, judges those.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 from torch import nn
 
-from benchmarks.people.arms import Rated, adapter
+from benchmarks.people.arms import Rated
 from benchmarks.people.pool import Pool, answers, pool_of
 from benchmarks.serving.people import Model
+from personalization import registry
 from personalization.engine.local import LocalEngine
 from personalization.engine.requests import Intervention
 from personalization.engine.weights import Form, held_in_int8
-from personalization.evaluation.report import ReportCard, prove
+from personalization.evaluation.report import row_of
 from personalization.models.base import BaseModel, load
-from personalization.records import Message
+from personalization.models.interventions import Interventions, Row
+from personalization.models.preference import Scored, score
+from personalization.records import Message, Records
 from personalization.simulation.people import population
-from personalization.statistics import win_rate
+from personalization.statistics import clustered_mean, clustered_share, win_rate
+from personalization.training.settings import TrainingSettings
+from personalization.training.train import train_adapter
 
 LEARNED, HELD_OUT, FRESH = 12, 8, 24  # prompts
-_VALUES = Path("var/values")
+# Quick to learn: what int8 does to the evidence does not need the best adapter.
+_SETTINGS = replace(TrainingSettings(), epochs=1, replay=0.0, teaching=0.0)
 
 
 def cards(model: Model, folder: Path) -> dict[str, Any]:
-    """Return what both proofs found, and how often the taste prefers each form's fresh answers to base's."""
+    """Return the evidence in both forms, and how often the taste prefers their fresh answers to base's."""
     base = load(model.name, model.folder)
-    engine = LocalEngine(base, max_rows=32)
+    engine = LocalEngine(base, max_rows=32, is_compiled=True)
     try:
         pool = pool_of(0, engine, folder, rated_prompts=LEARNED + HELD_OUT, fresh_prompts=FRESH)
     finally:
         engine.close()
     person = population()[0]
     rated = Rated.by(person, pool)
-    (acting,) = adapter(rated, base, LEARNED, folder, _VALUES).interventions
+    acting = _learned(base, rated, folder)
+    forms: Sequence[Form] = get_args(Form)
+    texts = {form: _fresh(base, pool, acting, form) for form in forms}
+    arms = {form: _scored(base, rated, acting, form) for form in forms}
     found: dict[str, Any] = {"person": person.description, "learned": LEARNED, "fresh": FRESH, "forms": {}}
-    texts = {form: _fresh(base, pool, acting, form) for form in get_args(Form)}
-    for form, written in texts.items():
-        wins = [person.prefers(mine, plain) for mine, plain in zip(written, pool.base, strict=True)]
-        card = _proof(base, rated, acting, form)
-        found["forms"][form] = _told(card) | {"fresh_wins": win_rate(wins).as_json()}
-        found |= {"pairs": card.n_pairs, "conversations": card.n_conversations}
-    exact, int8 = texts.values()
-    return found | {"same_texts": sum(a == b for a, b in zip(exact, int8, strict=True))}
+    for form, (plain, own) in arms.items():
+        wins = [person.prefers(mine, other) for mine, other in zip(texts[form], pool.base, strict=True)]
+        found["forms"][form] = _evidence(plain, own) | {"fresh_wins": win_rate(wins).as_json()}
+    margins = [own.reward_margins(plain) for plain, own in arms.values()]
+    return found | {
+        "pairs": len(margins[0]),
+        "conversations": HELD_OUT,
+        "same_choices": int((margins[0].sign() == margins[1].sign()).sum()),
+        "same_texts": sum(a == b for a, b in zip(*texts.values(), strict=True)),
+    }
+
+
+def _learned(base: BaseModel, rated: Rated, folder: Path) -> Intervention:
+    out, dpo = folder / "adapter", registry.get("dpo")
+    if not (out / "adapter_config.json").exists():
+        train_adapter(
+            base, Records(pairs=tuple(rated.pairs(LEARNED))), dpo, parameters=dpo.resolve({}),
+            system_message="", out=out, checkpoints=folder / "steps", settings=_SETTINGS,
+        )  # fmt: skip
+    return Intervention("adapter", out, str(out))
 
 
 def _fresh(base: BaseModel, pool: Pool, acting: Intervention, form: Form) -> Sequence[str]:
     """Return the engine's answers to the fresh prompts, sampled as the base model's were."""
-    engine = LocalEngine(base, max_rows=FRESH, weights=form)
+    engine = LocalEngine(base, max_rows=FRESH, weights=form, is_compiled=True)
     try:
         asked = [((Message("user", text),), pool.sampling(i), (acting,)) for i, text in enumerate(pool.fresh)]
         return answers(engine, asked)
@@ -62,12 +84,16 @@ def _fresh(base: BaseModel, pool: Pool, acting: Intervention, form: Form) -> Seq
         engine.close()
 
 
-def _proof(base: BaseModel, rated: Rated, acting: Intervention, form: Form) -> ReportCard:
-    learned, pairs = rated.pairs(LEARNED), rated.pairs(LEARNED + HELD_OUT)
+def _scored(base: BaseModel, rated: Rated, acting: Intervention, form: Form) -> tuple[Scored, Scored]:
+    """Return the held-out comparisons' log-probabilities without the adapter and with it."""
+    pairs = rated.pairs(LEARNED + HELD_OUT)[len(rated.pairs(LEARNED)) :]
+    interventions = Interventions(base)
     with _weights_as(base, form):
-        return prove(
-            base, acting.path, "adapter", pairs[len(learned) :], system_message="", learned_from=learned
+        plain, own = (
+            score(base, interventions, pairs, row=row, system_message="")
+            for row in (Row(), row_of(acting.path, "adapter"))
         )
+    return plain, own
 
 
 @contextmanager
@@ -84,17 +110,16 @@ def _weights_as(base: BaseModel, form: Form) -> Iterator[None]:
             each.weight = weight
 
 
-def _told(card: ReportCard) -> dict[str, Any]:
-    """Return what of a card stands on the page."""
-    writing = card.writing
+def _evidence(plain: Scored, own: Scored) -> dict[str, Any]:
+    """Return what a card says first: the shares right, their difference, and what the adapter moved."""
+    right, before, clusters = own.implicit_reward(plain), plain.likelihood(), plain.conversations
+    change = own.change(plain)
     return {
-        "proven": card.proven,
-        "verdict": card.verdict,
-        "accuracy": card.accuracy["artifact"].as_json(),
-        "accuracy_base": card.accuracy["base"].as_json(),
-        "difference": card.difference.as_json(),
-        "perplexity_ratio": card.cost.ratio,
-        "kl_to_base": card.cost.kl_to_base,
-        "refusal": card.safety.refusal,
-        "relevance_change": writing.relevance_change.as_json() if writing else None,
+        "accuracy": clustered_share(right, clusters).as_json(),
+        "base": clustered_share(before, clusters).as_json(),
+        "difference": clustered_mean(
+            [a - b for a, b in zip(right, before, strict=True)], clusters, seed=0
+        ).as_json(),
+        "chosen_change": float(change.chosen.mean()),
+        "rejected_change": float(change.rejected.mean()),
     }

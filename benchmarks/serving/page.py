@@ -154,15 +154,32 @@ def _in_the_way(found: Mapping[str, Any]) -> str:
 For {profile["rows"]} people, {profile["prompt_tokens"]} tokens each (commit {profile["commit"]}; load average
 {profile["load_average"]:.1f}, so shares, not seconds). The base model's products are most of it. If adapters
 and vectors cost nothing, we would write as our plain batch does, {without}.
-So the larger bars need a quicker base model, not quicker adapters: fewer bytes of weights, which in int8 do
-not pay for many people at once on this processor (below), or a processor with matrix instructions for them.
+{_turns(profile)}The larger bars need a quicker base model, not quicker adapters: fewer bytes of weights,
+which in int8 do not pay for many people at once on this processor (below), or a processor with matrix
+instructions for them.
 
 Tried, and kept: projections that read the same input as one product, and their adapters as one stack (a step
 of 60.5 ms took 56.7); weights packed for few rows (a product took up to four times as long without); prompts
 through the same code, 10 to 25 % less work; threads that spin before they sleep (a third of a step with many
-adapters); adapters of two to four people stacked, too (half of their cost). Tried, and not kept: int8; more
-than 1,000 tokens of prompts in one pass; one product for queries, keys and values where hooks see them apart.
+adapters); adapters of two to four people stacked, too (half of their cost); products, norms and gates that
+the machine's own compiler builds, where it has one. Tried, and not kept: int8; more than 1,000 tokens of
+prompts in one pass; one product for queries, keys and values where hooks see them apart; `torch.compile`,
+which needs a compiler, too, and compiles for each number of rows; oneDNN's convolution in place of its
+product, as quick for the number of rows that its weights were laid out for, while with another number a step
+did not end within 45 s; adapters in C++ of our own, which took longer than `bmm`; sums in blocks of 6 x 16 in
+place of 4 x 24.
 """
+
+
+def _turns(profile: Mapping[str, Any]) -> str:
+    """Say what compiling gains, by turns."""
+    if len(turns := profile.get("turns", {})) < 2:
+        return ""
+    told = ", ".join(
+        f"{name} {1000 * row['step']:.0f} ms a step and {row['reading']:.2f} s of reading"
+        for name, row in turns.items()
+    )
+    return f"By turns, in processor time of one thread: {told}.\n"
 
 
 def _products(found: Mapping[str, Any]) -> str:
@@ -171,9 +188,9 @@ def _products(found: Mapping[str, Any]) -> str:
         return ""
     ways = {way: rows for way, rows in found["products"]["ways"].items() if rows}
     table = _table(
-        ("a step's products, GFLOP/s", *ways),
+        ("a step's products, GFLOP/s of one thread", *ways),
         [
-            (f"{rows[0]['rows']} rows", *(f"{row['gflops']:.0f}" for row in rows))
+            (f"{rows[0]['rows']} at once", *(f"{row['gflops']:.0f}" for row in rows))
             for rows in zip(*ways.values(), strict=True)
         ],
     )
@@ -187,7 +204,7 @@ def _products(found: Mapping[str, Any]) -> str:
             f"these products, {told['rows']} rows: {told['compile_seconds']:.0f} s to compile, then in "
             f"GFLOP/s: {rates}."
         )
-    return f"\n{table}\n\n{said}\n\n"
+    return f"\n{table}\n\n{said}\n"
 
 
 def _growth(found: Mapping[str, Any]) -> str:
@@ -290,14 +307,13 @@ def _card(found: Mapping[str, Any]) -> str:
         return ""
     card = found["int8_card"]
     rows = _table(
-        ("weights", "right on held-out", "over base", "taste prefers fresh answers to base's", "verdict",
-         "perplexity", "KL to base", "harmful requests refused", "relevance"),
+        ("weights", "right on held-out", "base model", "difference", "chosen, nats", "rejected, nats",
+         "taste prefers fresh answers to base's"),
         [
             (
-                form, _share(row["accuracy"]), f"{100 * row['difference']['value']:+.0f} points",
-                _share(row["fresh_wins"]), "proven" if row["proven"] else "not proven",
-                f"x {row['perplexity_ratio']:.2f}", f"{row['kl_to_base']:.3f}", f"{row['refusal']:.0%}",
-                f"{row['relevance_change']['value']:+.3f}",
+                form, _share(row["accuracy"]), _share(row["base"]),
+                f"{100 * row['difference']['value']:+.0f} points", f"{row['chosen_change']:+.2f}",
+                f"{row['rejected_change']:+.2f}", _share(row["fresh_wins"]),
             )
             for form, row in card["forms"].items()
         ],
@@ -305,17 +321,18 @@ def _card(found: Mapping[str, Any]) -> str:
     return f"""
 ### What int8 does to a report card
 
-One adapter of the application's recipe, learned from {card["learned"]} rated prompts of a simulated person
-(“{card["person"]}”), proven twice on the same {card["pairs"]} comparisons of {card["conversations"]} held-out
-conversations: with the exact weights, and with what int8 holds of them (products in float32). The
+One adapter, learned by DPO from {card["learned"]} rated prompts of a simulated person (“{card["person"]}”)
+in one epoch, and its card's evidence on the same {card["pairs"]} comparisons of {card["conversations"]}
+held-out prompts, read with the exact weights and with what int8 holds of them (products in float32). The
 answers to {card["fresh"]} new prompts are the engine's own in each form, with the same seeds; the hidden
-taste compares them with the exact base model's. {card["same_texts"]} of {card["fresh"]} are the same text.
+taste compares them with the exact base model's.
 
 {rows}
 
-Intervals are 95 %. One person and one adapter: a larger change than these intervals would have been seen. The
-application proves with exact weights, and a card's page says so where replies are served in int8; that is off
-unless an operator asks for it.
+{card["same_choices"]} of the {card["pairs"]} comparisons are decided alike, {card["same_texts"]} of the
+{card["fresh"]} fresh answers are the same text. Intervals are 95 %; one person, one adapter. The application
+proves with exact weights, and a card's page says so where replies are served in int8, which is off unless an
+operator asks for it.
 """
 
 

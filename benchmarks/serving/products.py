@@ -1,4 +1,7 @@
-"""How quickly a step's products are made, by rows and by who multiplies; without the rest of the step."""
+"""How quickly a step's products are made, by rows and by who multiplies; without the rest of the step.
+
+One thread and its processor time, as in `profile`.
+"""
 
 from __future__ import annotations
 
@@ -32,16 +35,18 @@ def products(model: Model, rows: Sequence[int]) -> dict[str, Any]:
 def _joints(model: Model) -> list[list[nn.Linear]]:
     """Return the linear layers that a step computes as one, in its order."""
     base, found = model.base(), []
-    for layer in base.layers:
-        attention, mlp = layer.self_attn, layer.mlp  # type: ignore[union-attr]
+    layers: Sequence[Any] = list(base.layers)
+    for layer in layers:
+        attention, mlp = layer.self_attn, layer.mlp
         found += [[attention.q_proj, attention.k_proj, attention.v_proj], [attention.o_proj]]
         found += [[mlp.gate_proj, mlp.up_proj], [mlp.down_proj]]
-    return [*found, [base.model.get_output_embeddings()]]  # type: ignore[list-item]
+    return [*found, [base.model.get_output_embeddings()]]
 
 
 @torch.inference_mode()
 def _speeds(model: Model, way: str, rows: Sequence[int]) -> list[dict[str, float]] | None:
     """Return the GFLOP/s for so many rows; None where nothing can be compiled."""
+    torch.set_num_threads(1)
     joints, built = _joints(model), compiled() if way == HERE else None
     if way == HERE and built is None:
         return None
@@ -71,6 +76,7 @@ def _torch_compile(model: Model) -> dict[str, Any]:
     """Return what torch.compile's own C++ (frozen, `max_autotune`) reaches beside the others, and when."""
     import torch._inductor.config as inductor
 
+    torch.set_num_threads(1)
     inductor.freezing = inductor.max_autotune = True
     inductor.max_autotune_gemm_backends = "CPP"
     joints = [joint for joint in _joints(model) if len(joint) == 2][:_AT_ONCE]
@@ -107,7 +113,7 @@ class _Some(nn.Module):
 def _fastest(work: Callable[[], object]) -> float:
     seconds = []
     for _ in range(_TIMES):
-        begun = time.perf_counter()
+        begun = time.thread_time()
         work()
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.thread_time() - begun)
     return min(seconds[1:])

@@ -6,9 +6,11 @@ One thread and its processor time, because both are hardly changed by what else 
 from __future__ import annotations
 
 import os
+import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,8 +20,10 @@ from transformers import DynamicCache
 
 from benchmarks.machine import commit
 from benchmarks.serving.people import Model, Person
+from benchmarks.timing import by_turns
 from personalization.engine.cache import RowCache
 from personalization.engine.fused import FusedDecoder
+from personalization.models.base import BaseModel
 from personalization.models.compiled import Compiled, Function, compiled
 from personalization.models.interventions import Interventions, Row, load_adapter, load_vectors
 
@@ -30,40 +34,74 @@ _KINDS = {
     ADAPTERS: ("aten.bmm", "aten.baddbmm", "aten.index_select"),
     ATTENTION: ("scaled_dot_product", "aten.index_put", "aten.cat", "aten.roll"),
 }
-STEPS = 12
+STEPS, TURNS = 12, 6
 
 
 def profile(model: Model, group: Sequence[Person], prompt_tokens: int) -> dict[str, Any]:
-    """Return seconds and shares of one step of this group, and of reading all their prompts at once."""
+    """Return seconds and shares of one step of this group, and of reading all their prompts at once.
+
+    "turns": the same seconds with what is compiled here and without, by turns.
+    """
     torch.set_num_threads(1)
-    base = model.base()
-    clock, built = _Clock(), compiled()
-    decoder = FusedDecoder(base, "exact", _Timed(built, clock) if built else None)
-    interventions = Interventions(base)
+    base, built, clock = model.base(), compiled(), _Clock()
     rows = [Row(((load_adapter(each.adapter), 1.0),), ((load_vectors(each.vector), 1.0),)) for each in group]
     ids = torch.arange(len(rows) * prompt_tokens).view(len(rows), -1) * 13 % base.model.config.vocab_size
-    cache = RowCache(len(base.layers), max_rows=len(rows), max_tokens=2**16, device=base.device)
-    past = DynamicCache()
-
-    def read() -> None:
-        nonlocal past
-        past = DynamicCache()
-        decoder.read(ids, interventions.plan(rows, decoder.joints, prompts=True), past)
-
-    def step() -> None:
-        cache.ready()
-        decoder.step(ids[:, :1], interventions.plan(rows, decoder.joints), cache)
-        cache.grown()
-
+    ways = {"torch's own": _Work(base, rows, ids, None)}
+    if built is not None:
+        ways["compiled here"] = _Work(base, rows, ids, built)
     with torch.inference_mode():
-        reading = _shares(read, 2, clock)
-        cache.append(past, [prompt_tokens] * len(rows), range(len(rows)))
-        found = {"step": _shares(step, STEPS, clock), "reading": reading}
+        looked_at = _Work(base, rows, ids, _Timed(built, clock) if built else None)
+        found = {"reading": _shares(looked_at.read, 2, clock), "step": _shares(looked_at.step, STEPS, clock)}
+        by_turns({name: partial(_some, way) for name, way in ways.items()}, repeats=TURNS)
     return {
         **found,
+        "turns": {name: way.medians() for name, way in ways.items()},
         "rows": len(rows), "prompt_tokens": prompt_tokens,
         "load_average": os.getloadavg()[0], "commit": commit(),
     }  # fmt: skip
+
+
+class _Work:
+    """One way to read everybody's prompts and to make a step, with the processor time of each."""
+
+    _cache: RowCache  # which reading makes
+
+    def __init__(self, base: BaseModel, rows: Sequence[Row], ids: Tensor, built: Compiled | None) -> None:
+        self._decoder, self._interventions = FusedDecoder(base, "exact", built), Interventions(base)
+        self._base, self._rows, self._ids = base, rows, ids
+        self.step_seconds: list[float] = []
+        self.read_seconds: list[float] = []
+
+    def read(self) -> None:
+        """Read the prompts, from which steps go on."""
+        begun, past = time.thread_time(), DynamicCache()
+        plan = self._interventions.plan(self._rows, self._decoder.joints, prompts=True)
+        self._decoder.read(self._ids, plan, past)
+        self.read_seconds.append(time.thread_time() - begun)
+        count = len(self._rows)
+        self._cache = RowCache(
+            len(self._base.layers), max_rows=count, max_tokens=2**16, device=self._base.device
+        )
+        self._cache.append(past, [self._ids.shape[1]] * count, range(count))
+
+    def step(self) -> None:
+        """Read one more token of each."""
+        begun = time.thread_time()
+        self._cache.ready()
+        plan = self._interventions.plan(self._rows, self._decoder.joints)
+        self._decoder.step(self._ids[:, :1], plan, self._cache)
+        self._cache.grown()
+        self.step_seconds.append(time.thread_time() - begun)
+
+    def medians(self) -> dict[str, float]:
+        """Return the middle processor seconds of a step, and of reading."""
+        return {"step": statistics.median(self.step_seconds), "reading": statistics.median(self.read_seconds)}
+
+
+def _some(work: _Work) -> None:
+    work.read()
+    for _ in range(STEPS):
+        work.step()
 
 
 def _shares(act: Callable[[], None], times: int, clock: _Clock) -> dict[str, Any]:
@@ -113,7 +151,9 @@ class _Timed(Compiled):
 
     def __init__(self, built: Compiled, clock: _Clock) -> None:
         self._built, self._clock = built, clock
-        self.gated = clock.timed(REST, built.gated)  # type: ignore[method-assign]
+
+    def gated(self, x: Tensor) -> Tensor:
+        return self._clock.timed(REST, self._built.gated)(x)
 
     def product(self, weight: Tensor, bias: Tensor | None) -> Function:
         return self._clock.timed(PRODUCTS, self._built.product(weight, bias))

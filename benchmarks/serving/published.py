@@ -12,20 +12,22 @@ LLAMA = "llama.cpp, four bits"
 _ABOUT = frozenset({"machine", "commit", "commits", "model", "watch", "least_step_seconds"})
 
 
-def with_published(new: Mapping[str, Any], folder: Path, now: str) -> dict[str, Any]:
+def with_published(new: Mapping[str, Any], about: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return new parts, the folder's page's other parts, and the commit of each, under "commits".
 
-    A llama.cpp that was not there this time is the published one. Raises FileNotFoundError without a page.
+    What the page is `about`, its machine, commit and load, goes with the main table. A llama.cpp that was not
+    there this time is the published one. Raises FileNotFoundError without a page.
     """
     old = json.loads((folder / "serving.json").read_text())
-    commits: dict[str, str] = {name: old["commit"] for name in old if name not in _ABOUT}
-    commits |= old.get("commits", {})
-    found = {name: old[name] for name in old if name not in _ABOUT} | dict(new)
+    parts = {name: part for name, part in old.items() if name not in _ABOUT}
+    commits: dict[str, str] = {**dict.fromkeys(parts, old["commit"]), **old.get("commits", {})}
+    found = parts | dict(new)
+    found |= about if "side_by_side" in new else {name: old[name] for name in about}
     mine = found["side_by_side"]["tokens_per_second"]
     if "side_by_side" in new and LLAMA not in mine:
         mine[LLAMA] = old["side_by_side"]["tokens_per_second"][LLAMA]
         commits.setdefault(LLAMA, commits["side_by_side"])
-    return found | {"commits": commits | dict.fromkeys(new, now)}
+    return found | {"commits": commits | dict.fromkeys(new, about["commit"])}
 
 
 def earlier(found: Mapping[str, Any]) -> str:
@@ -35,4 +37,4 @@ def earlier(found: Mapping[str, Any]) -> str:
         if commit != found["commit"]:
             of[commit].append(part)
     told = "; ".join(f"{commit}: {', '.join(parts)}" for commit, parts in of.items())
-    return f"Measured before, at other commits, and not again: {told}.\n" if told else ""
+    return f"Parts that were measured at other commits: {told}.\n" if told else ""

@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from torch import Tensor
 
@@ -77,8 +77,9 @@ class LocalEngine:
         self._context = supported_context(base)
         self._artifacts = _Artifacts(artifact_bytes)
         room = {"max_rows": max_rows, "cache_tokens": cache_bytes // bytes_per_token(base)}
-        form: dict[str, Any] = {"weights": weights, "is_compiled": is_compiled, "capture": capture}
-        self._batch = Batch(base, **room, prefix_bytes=prefix_bytes, **form)
+        self._batch = Batch(
+            base, **room, prefix_bytes=prefix_bytes, weights=weights, is_compiled=is_compiled, capture=capture
+        )
         self._gating = Gating(base, self._between_steps)
         self._scheduler = Scheduler(base, self._batch, **room, queue_limit=queue_limit)
 

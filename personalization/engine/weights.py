@@ -17,6 +17,8 @@ from personalization.models.compiled import Compiled
 # exact: the precision that the model was loaded in. int8: a quarter of float32's bytes, one scale for each
 # output (weight-only quantisation), products in bfloat16.
 Form = Literal["exact", "int8"]
+# Rows up to which what is compiled is quicker than BLAS, which packs a weight anew for each product.
+_FEW = 64
 Product = Callable[[Tensor], Tensor]  # or a norm, or a gate
 
 
@@ -31,7 +33,7 @@ def product(linears: Sequence[nn.Linear], form: Form, built: Compiled | None = N
     if form == "int8":
         return _int8(weight, bias)
     if _is_plain(weight) and built is not None:
-        return built.product(weight, bias)
+        return _by_rows(built.product(weight, bias), linears)
     if _is_plain(weight) and torch.backends.mkldnn.is_available():
         return _packed(weight, bias)
     return lambda x: nn.functional.linear(x, weight, bias)
@@ -77,6 +79,25 @@ def _bias(linears: Sequence[nn.Linear]) -> Tensor | None:
         return None
     given = [(each.bias, each.weight.new_zeros(each.out_features)) for each in linears]
     return torch.cat([zeros if bias is None else bias.detach() for bias, zeros in given])
+
+
+def _by_rows(few: Product, linears: Sequence[nn.Linear]) -> Product:
+    """Return a product by `few` for a step's rows, and by BLAS for what many tokens of prompts are."""
+    outs = [linear.out_features for linear in linears]
+
+    def multiply(x: Tensor) -> Tensor:
+        if x.numel() <= _FEW * x.shape[-1]:
+            return few(x)
+        flat, y, at = x.reshape(-1, x.shape[-1]), x.new_empty(*x.shape[:-1], sum(outs)), 0
+        for linear, out in zip(linears, outs, strict=True):
+            part = y.view(-1, sum(outs))[:, at : at + out]
+            torch.mm(flat, linear.weight.detach().T, out=part)
+            if linear.bias is not None:
+                part += linear.bias.detach()
+            at += out
+        return y
+
+    return multiply
 
 
 def _packed(weight: Tensor, bias: Tensor | None) -> Product:

@@ -1,9 +1,9 @@
 """Products of few rows, norms and gates that this machine's own compiler builds, where there is one.
 
-oneDNN reaches half of a processor's speed for 8 to 32 rows, and torch computes a norm in seven passes
-(`python -m benchmarks.serving`). Nothing needs this: without a compiler, or where what it built is wrong, the
-log says why and torch's own operators do the work. Compiled once for a process, in about a second; nothing is
-left on disk. Knows nothing of layers; float32 on a CPU only.
+oneDNN is slow for 8 to 32 rows, and torch computes a norm in seven passes (`python -m benchmarks.serving`).
+Nothing needs this: without a compiler, or where what it built is wrong, the log says why and torch's own
+operators do the work. Compiled once for a process, in about a second; nothing is left on disk. Knows nothing
+of layers; float32 on a CPU only.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from personalization.engine.fused import fused
-from personalization.engine.weights import gated, norm
+from personalization.engine.weights import gated, norm, product
 from personalization.models import compiled as module
 from personalization.models.compiled import Compiled, compiled
 from tests import tiny
@@ -44,6 +44,14 @@ def test_products_of_any_size_are_torchs(rows, width, out, has_bias, threads) ->
     finally:
         torch.set_num_threads(before)
     torch.testing.assert_close(mine, nn.functional.linear(x, weight, bias), rtol=1e-4, atol=1e-4)
+
+
+def test_few_rows_and_many_are_multiplied_alike_where_layers_are_one(built: Compiled) -> None:
+    linears = [nn.Linear(40, 24), nn.Linear(40, 10, bias=False)]
+    multiply = product(linears, "exact", built)
+    for x in (torch.randn(64, 1, 40), torch.randn(5, 13, 40)):  # 64 rows, and one more
+        wanted = torch.cat([linear(x) for linear in linears], dim=-1)
+        torch.testing.assert_close(multiply(x), wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_not_contiguous_is_multiplied_rightly(built: Compiled) -> None:
