@@ -161,13 +161,13 @@ instructions for them.
 Tried, and kept: projections that read the same input as one product, and their adapters as one stack (a step
 of 60.5 ms took 56.7); weights packed for few rows (a product took up to four times as long without); prompts
 through the same code, 10 to 25 % less work; threads that spin before they sleep (a third of a step with many
-adapters); adapters of two to four people stacked, too (half of their cost); products, norms and gates that
-the machine's own compiler builds, where it has one. Tried, and not kept: int8; more than 1,000 tokens of
-prompts in one pass; one product for queries, keys and values where hooks see them apart; `torch.compile`,
-which needs a compiler, too, and compiles for each number of rows; oneDNN's convolution in place of its
-product, as quick for the number of rows that its weights were laid out for, while with another number a step
-did not end within 45 s; adapters in C++ of our own, which took longer than `bmm`; sums in blocks of 6 x 16 in
-place of 4 x 24.
+adapters); adapters of two to four people stacked, too (half of their cost); since commit 148a316, products of
+up to 64 rows, norms and gates that the machine's own compiler builds, where it has one.
+
+Tried, and not kept: int8; more than 1,000 tokens of prompts in one pass; one product for queries, keys and
+values where hooks see them apart; oneDNN's convolution in place of its product, as quick for the number of
+rows that its weights were laid out for, while with another number a step did not end within 45 s; adapters in
+C++ of our own, which took longer than `bmm`; sums in blocks of 6 x 16 in place of 4 x 24.
 """
 
 
