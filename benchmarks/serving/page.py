@@ -305,8 +305,8 @@ Over the base model's own plain text, read token by token.
 def _card(found: Mapping[str, Any]) -> str:
     if "int8_card" not in found:
         return (
-            "Report cards are proven with exact weights, so what int8 loses is not on them; a card's page says\n"
-            "so where replies are served in int8, which is off unless an operator asks for it.\n"
+            "Report cards are proven with exact weights, so what int8 loses is not on them; a card's page\n"
+            "says so where replies are served in int8, which is off unless an operator asks for it.\n"
         )
     card = found["int8_card"]
     rows = _table(
