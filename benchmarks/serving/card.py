@@ -40,7 +40,7 @@ _SETTINGS = replace(TrainingSettings(), epochs=1, replay=0.0, teaching=0.0)
 def cards(model: Model, folder: Path) -> dict[str, Any]:
     """Return the evidence in both forms, and how often the taste prefers their fresh answers to base's."""
     base = load(model.name, model.folder)
-    engine = LocalEngine(base, max_rows=32, is_compiled=True)
+    engine = LocalEngine(base, max_rows=32)
     try:
         pool = pool_of(0, engine, folder, rated_prompts=LEARNED + HELD_OUT, fresh_prompts=FRESH)
     finally:
@@ -76,7 +76,7 @@ def _learned(base: BaseModel, rated: Rated, folder: Path) -> Intervention:
 
 def _fresh(base: BaseModel, pool: Pool, acting: Intervention, form: Form) -> Sequence[str]:
     """Return the engine's answers to the fresh prompts, sampled as the base model's were."""
-    engine = LocalEngine(base, max_rows=FRESH, weights=form, is_compiled=True)
+    engine = LocalEngine(base, max_rows=FRESH, weights=form)
     try:
         asked = [((Message("user", text),), pool.sampling(i), (acting,)) for i, text in enumerate(pool.fresh)]
         return answers(engine, asked)

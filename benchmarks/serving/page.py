@@ -12,7 +12,7 @@ from benchmarks.serving.published import LLAMA, earlier
 from benchmarks.timing import quietness
 
 OURS, PLAIN, HALF = "ours, adapters and vectors", "ours, base model", "ours, adapters in half of the layers"
-UNCOMPILED = "ours, with adapters and vectors, nothing compiled"
+COMPILED = "ours, adapters and vectors, compiled here"
 BATCH, AGAIN, MIXED = "transformers, base model", "transformers again", "PEFT mixed batch"
 
 
@@ -161,8 +161,8 @@ instructions for them.
 Tried, and kept: projections that read the same input as one product, and their adapters as one stack (a step
 of 60.5 ms took 56.7); weights packed for few rows (a product took up to four times as long without); prompts
 through the same code, 10 to 25 % less work; threads that spin before they sleep (a third of a step with many
-adapters); adapters of two to four people stacked, too (half of their cost); since commit 148a316, products of
-up to 64 rows, norms and gates that the machine's own compiler builds, where it has one.
+adapters); adapters of two to four people stacked, too (half of their cost); as an option, products of up
+to 64 rows, norms and gates that the machine's own compiler builds (`ALIGN_COMPILE=1`).
 
 Tried, and not kept: int8; more than 1,000 tokens of prompts in one pass; one product for queries, keys and
 values where hooks see them apart; oneDNN's convolution in place of its product, as quick for the number of
