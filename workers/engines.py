@@ -97,6 +97,7 @@ def _local() -> Engine:
             base,
             max_rows=settings.ALIGN_ROWS,
             weights=settings.ALIGN_DECODE_WEIGHTS,
+            is_compiled=settings.ALIGN_COMPILE,
             capture=CudaGraphs(base.device) if is_replayed else None,
         )
     )

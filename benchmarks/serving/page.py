@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plots
+from benchmarks.serving.published import LLAMA, earlier
 from benchmarks.timing import quietness
 
 OURS, PLAIN, HALF = "ours, adapters and vectors", "ours, base model", "ours, adapters in half of the layers"
+COMPILED = "ours, adapters and vectors, compiled here"
 BATCH, AGAIN, MIXED = "transformers, base model", "transformers again", "PEFT mixed batch"
-LLAMA = "llama.cpp, four bits"
 
 
 def bars(found: Mapping[str, Any]) -> list[tuple[str, float, float, float, bool]]:
@@ -100,7 +101,7 @@ def _words(found: Mapping[str, Any]) -> str:
 
 `python -m benchmarks.serving --page docs/benchmarks` ({found["machine"]}, commit {found["commit"]}).
 {quietness(found["watch"])}
-
+{earlier(found)}
 {found["model"]}, float32, greedy; {side["people"]} people, each with a LoRA of rank {side["rank"]} in all
 seven projections of every layer and vectors at two places; {side["prompt_tokens"]} tokens read and
 {side["new_tokens"]} written by each, reading included. Before anything was timed, {side["same_texts"]} of
@@ -149,19 +150,61 @@ def _in_the_way(found: Mapping[str, Any]) -> str:
 ## What stands in the way
 
 {shares}
-
+{_products(found)}
 For {profile["rows"]} people, {profile["prompt_tokens"]} tokens each (commit {profile["commit"]}; load average
 {profile["load_average"]:.1f}, so shares, not seconds). The base model's products are most of it. If adapters
 and vectors cost nothing, we would write as our plain batch does, {without}.
-So the larger bars need a quicker base model, not quicker adapters: fewer bytes of weights, which in int8 do
-not pay for many people at once on this processor (below), or a processor with matrix instructions for them.
+{_turns(profile)}The larger bars need a quicker base model, not quicker adapters: fewer bytes of weights,
+which in int8 do not pay for many people at once on this processor (below), or a processor with matrix
+instructions for them.
 
 Tried, and kept: projections that read the same input as one product, and their adapters as one stack (a step
 of 60.5 ms took 56.7); weights packed for few rows (a product took up to four times as long without); prompts
 through the same code, 10 to 25 % less work; threads that spin before they sleep (a third of a step with many
-adapters); adapters of two to four people stacked, too (half of their cost). Tried, and not kept: int8; more
-than 1,000 tokens of prompts in one pass; one product for queries, keys and values where hooks see them apart.
+adapters); adapters of two to four people stacked, too (half of their cost); as an option, products of up
+to 64 rows, norms and gates that the machine's own compiler builds (`ALIGN_COMPILE=1`).
+
+Tried, and not kept: int8; more than 1,000 tokens of prompts in one pass; one product for queries, keys and
+values where hooks see them apart; oneDNN's convolution in place of its product, as quick for the number of
+rows that its weights were laid out for, while with another number a step did not end within 45 s; adapters in
+C++ of our own, which took longer than `bmm`; sums in blocks of 6 x 16 in place of 4 x 24.
 """
+
+
+def _turns(profile: Mapping[str, Any]) -> str:
+    """Say what compiling gains, by turns."""
+    if len(turns := profile.get("turns", {})) < 2:
+        return ""
+    told = ", ".join(
+        f"{name} {1000 * row['step']:.0f} ms a step and {row['reading']:.2f} s of reading"
+        for name, row in turns.items()
+    )
+    return f"By turns, in processor time of one thread: {told}.\n"
+
+
+def _products(found: Mapping[str, Any]) -> str:
+    """Say how quickly the products alone are made, and what torch.compile makes of them."""
+    if "products" not in found:
+        return ""
+    ways = {way: rows for way, rows in found["products"]["ways"].items() if rows}
+    table = _table(
+        ("a step's products, GFLOP/s of one thread", *ways),
+        [
+            (f"{rows[0]['rows']} at once", *(f"{row['gflops']:.0f}" for row in rows))
+            for rows in zip(*ways.values(), strict=True)
+        ],
+    )
+    told = found["products"]["torch_compile"]
+    if "problem" in told:
+        said = f"torch.compile could not be tried here: {told['problem']}."
+    else:
+        rates = ", ".join(f"{way} {rate:.0f}" for way, rate in told["gflops"].items())
+        said = (
+            f"`torch.compile` (weights frozen, C++ products chosen by `max_autotune`) on the widest of "
+            f"these products, {told['rows']} rows: {told['compile_seconds']:.0f} s to compile, then in "
+            f"GFLOP/s: {rates}."
+        )
+    return f"\n{table}\n\n{said}\n"
 
 
 def _growth(found: Mapping[str, Any]) -> str:
@@ -255,9 +298,49 @@ def _int8(found: Mapping[str, Any]) -> str:
 
 {losses}
 
-Over the base model's own plain text, read token by token. Report cards are proven with exact weights, so what
-int8 loses is not on them; it is off unless an operator asks for it.
+Over the base model's own plain text, read token by token.
+{_card(found)}"""
+
+
+def _card(found: Mapping[str, Any]) -> str:
+    if "int8_card" not in found:
+        return (
+            "Report cards are proven with exact weights, so what int8 loses is not on them; a card's page\n"
+            "says so where replies are served in int8, which is off unless an operator asks for it.\n"
+        )
+    card = found["int8_card"]
+    rows = _table(
+        ("weights", "right on held-out", "base model", "difference", "chosen, nats", "rejected, nats",
+         "taste prefers fresh answers to base's"),
+        [
+            (
+                form, _share(row["accuracy"]), _share(row["base"]),
+                f"{100 * row['difference']['value']:+.0f} points", f"{row['chosen_change']:+.2f}",
+                f"{row['rejected_change']:+.2f}", _share(row["fresh_wins"]),
+            )
+            for form, row in card["forms"].items()
+        ],
+    )  # fmt: skip
+    return f"""
+### What int8 does to a report card
+
+One adapter, learned by DPO from {card["learned"]} rated prompts of a simulated person (“{card["person"]}”)
+in one epoch, and its card's evidence on the same {card["pairs"]} comparisons of {card["conversations"]}
+held-out prompts, read with the exact weights and with what int8 holds of them (products in float32). The
+answers to {card["fresh"]} new prompts are the engine's own in each form, with the same seeds; the hidden
+taste compares them with the exact base model's.
+
+{rows}
+
+{card["same_choices"]} of the {card["pairs"]} comparisons are decided alike, {card["same_texts"]} of the
+{card["fresh"]} fresh answers are the same text. Intervals are 95 %; one person, one adapter. The application
+proves with exact weights, and a card's page says so where replies are served in int8, which is off unless an
+operator asks for it.
 """
+
+
+def _share(row: Mapping[str, float]) -> str:
+    return f"{row['value']:.0%} ({row['low']:.0%} to {row['high']:.0%})"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

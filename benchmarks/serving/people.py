@@ -144,5 +144,5 @@ class Model:
         return {"revision": base.revision, "name": base.name, "weights": weights}
 
     def engine(self, base: BaseModel, rows: int, **settings: Any) -> LocalEngine:
-        """Return an engine whose own thread is the only one of this process that computes."""
+        """Return an engine as workers make it, whose thread is the only one of this process that computes."""
         return in_a_thread_that_ends(lambda: LocalEngine(base, max_rows=rows, **settings))

@@ -6,19 +6,25 @@ One thread and its processor time, because both are hardly changed by what else 
 from __future__ import annotations
 
 import os
+import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import DynamicCache
 
 from benchmarks.machine import commit
 from benchmarks.serving.people import Model, Person
+from benchmarks.timing import by_turns
 from personalization.engine.cache import RowCache
 from personalization.engine.fused import FusedDecoder
+from personalization.models.base import BaseModel
+from personalization.models.compiled import Compiled, Function, compiled
 from personalization.models.interventions import Interventions, Row, load_adapter, load_vectors
 
 PRODUCTS, ADAPTERS = "the base model's products", "adapters"
@@ -28,48 +34,84 @@ _KINDS = {
     ADAPTERS: ("aten.bmm", "aten.baddbmm", "aten.index_select"),
     ATTENTION: ("scaled_dot_product", "aten.index_put", "aten.cat", "aten.roll"),
 }
-STEPS = 12
+STEPS, TURNS = 12, 6
 
 
 def profile(model: Model, group: Sequence[Person], prompt_tokens: int) -> dict[str, Any]:
-    """Return seconds and shares of one step of this group, and of reading all their prompts at once."""
+    """Return seconds and shares of one step of this group, and of reading all their prompts at once.
+
+    "turns": the same seconds with what is compiled here and without, by turns.
+    """
     torch.set_num_threads(1)
-    base = model.base()
-    decoder, interventions = FusedDecoder(base, "exact"), Interventions(base)
+    base, built, clock = model.base(), compiled(), _Clock()
     rows = [Row(((load_adapter(each.adapter), 1.0),), ((load_vectors(each.vector), 1.0),)) for each in group]
     ids = torch.arange(len(rows) * prompt_tokens).view(len(rows), -1) * 13 % base.model.config.vocab_size
-    cache = RowCache(len(base.layers), max_rows=len(rows), max_tokens=2**16, device=base.device)
-    past = DynamicCache()
-
-    def read() -> None:
-        nonlocal past
-        past = DynamicCache()
-        decoder.read(ids, interventions.plan(rows, decoder.joints, prompts=True), past)
-
-    def step() -> None:
-        cache.ready()
-        decoder.step(ids[:, :1], interventions.plan(rows, decoder.joints), cache)
-        cache.grown()
-
+    ways = {"torch's own": _Work(base, rows, ids, None)}
+    if built is not None:
+        ways["compiled here"] = _Work(base, rows, ids, built)
     with torch.inference_mode():
-        reading = _shares(read, 2)
-        cache.append(past, [prompt_tokens] * len(rows), range(len(rows)))
-        found = {"step": _shares(step, STEPS), "reading": reading}
+        looked_at = _Work(base, rows, ids, _Timed(built, clock) if built else None)
+        found = {"reading": _shares(looked_at.read, 2, clock), "step": _shares(looked_at.step, STEPS, clock)}
+        by_turns({name: partial(_some, way) for name, way in ways.items()}, repeats=TURNS)
     return {
         **found,
+        "turns": {name: way.medians() for name, way in ways.items()},
         "rows": len(rows), "prompt_tokens": prompt_tokens,
         "load_average": os.getloadavg()[0], "commit": commit(),
     }  # fmt: skip
 
 
-def _shares(act: Callable[[], None], times: int) -> dict[str, Any]:
+class _Work:
+    """One way to read everybody's prompts and to make a step, with the processor time of each."""
+
+    _cache: RowCache  # which reading makes
+
+    def __init__(self, base: BaseModel, rows: Sequence[Row], ids: Tensor, built: Compiled | None) -> None:
+        self._decoder, self._interventions = FusedDecoder(base, "exact", built), Interventions(base)
+        self._base, self._rows, self._ids = base, rows, ids
+        self.step_seconds: list[float] = []
+        self.read_seconds: list[float] = []
+
+    def read(self) -> None:
+        """Read the prompts, from which steps go on."""
+        begun, past = time.thread_time(), DynamicCache()
+        plan = self._interventions.plan(self._rows, self._decoder.joints, prompts=True)
+        self._decoder.read(self._ids, plan, past)
+        self.read_seconds.append(time.thread_time() - begun)
+        count = len(self._rows)
+        self._cache = RowCache(
+            len(self._base.layers), max_rows=count, max_tokens=2**16, device=self._base.device
+        )
+        self._cache.append(past, [self._ids.shape[1]] * count, range(count))
+
+    def step(self) -> None:
+        """Read one more token of each."""
+        begun = time.thread_time()
+        self._cache.ready()
+        plan = self._interventions.plan(self._rows, self._decoder.joints)
+        self._decoder.step(self._ids[:, :1], plan, self._cache)
+        self._cache.grown()
+        self.step_seconds.append(time.thread_time() - begun)
+
+    def medians(self) -> dict[str, float]:
+        """Return the middle processor seconds of a step, and of reading."""
+        return {"step": statistics.median(self.step_seconds), "reading": statistics.median(self.read_seconds)}
+
+
+def _some(work: _Work) -> None:
+    work.read()
+    for _ in range(STEPS):
+        work.step()
+
+
+def _shares(act: Callable[[], None], times: int, clock: _Clock) -> dict[str, Any]:
     """Return the processor seconds of one call, and each kind's share of those of its operators."""
     act()  # what is made once is not counted
     begun = time.thread_time()
     for _ in range(times):
         act()
     whole = (time.thread_time() - begun) / times
-    clock = _Clock()
+    clock.seconds.clear()
     with clock:
         for _ in range(times):
             act()
@@ -91,6 +133,33 @@ class _Clock(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         self.seconds[_kind(str(func))] += time.thread_time() - begun
         return out
+
+    def timed(self, kind: str, function: Function) -> Function:
+        """Return the function, which torch does not see, with its time counted as this kind."""
+
+        def act(x: Tensor) -> Tensor:
+            begun = time.thread_time()
+            out = function(x)
+            self.seconds[kind] += time.thread_time() - begun
+            return out
+
+        return act
+
+
+class _Timed(Compiled):
+    """What was compiled, with its time counted."""
+
+    def __init__(self, built: Compiled, clock: _Clock) -> None:
+        self._built, self._clock = built, clock
+
+    def gated(self, x: Tensor) -> Tensor:
+        return self._clock.timed(REST, self._built.gated)(x)
+
+    def product(self, weight: Tensor, bias: Tensor | None) -> Function:
+        return self._clock.timed(PRODUCTS, self._built.product(weight, bias))
+
+    def norm(self, weight: Tensor, epsilon: float) -> Function:
+        return self._clock.timed(REST, self._built.norm(weight, epsilon))
 
 
 def _kind(name: str) -> str:

@@ -36,10 +36,11 @@ class Batch:
         cache_tokens: int,
         prefix_bytes: int = 0,
         weights: Form = "exact",
+        is_compiled: bool = False,
         capture: Capture | None = None,
     ) -> None:
         self._base = base
-        self._fused = fused(base, weights)
+        self._fused = fused(base, weights, is_compiled=is_compiled)
         # Weights in int8 are for few rows: prompts are read with the model's own.
         self._reader = self._fused if weights == "exact" else None
         self._replay = Replay(base, self._fused, max_rows, capture) if self._fused and capture else None

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 
 from personalization.engine.cache import Held, Past, RowCache
-from personalization.engine.weights import Form, Product, product
+from personalization.engine.weights import Form, Product, gated, norm, product
 from personalization.errors import AlignError, ModelError, UnknownName
 from personalization.models.base import BaseModel
+from personalization.models.compiled import Compiled, compiled
 from personalization.models.interventions import Plan
 from personalization.models.stacks import Group
 
@@ -43,11 +44,11 @@ class _Joint:
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, modules: Mapping[str, nn.Module], form: Form) -> _Joint:
+    def of(cls, modules: Mapping[str, nn.Module], form: Form, built: Compiled | None) -> _Joint:
         linears = [module for module in modules.values() if isinstance(module, nn.Linear)]
         if len(linears) < len(modules):
             raise ModelError("not every projection is a plain linear layer")
-        return cls(product(linears, form), tuple(modules))
+        return cls(product(linears, form, built), tuple(modules))
 
     def __call__(self, x: Tensor, lora: Mapping[str, Sequence[Group]]) -> Tensor:
         out = self.multiply(x)
@@ -58,20 +59,20 @@ class _Joint:
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """One decoder layer; the norms and the activation are the model's own modules."""
+    """One decoder layer."""
 
-    attention_norm: nn.Module
+    attention_norm: Product
     qkv: _Joint
     head_norms: tuple[nn.Module, nn.Module] | None  # of queries and keys
     o: _Joint
-    mlp_norm: nn.Module
+    mlp_norm: Product
     gate_up: _Joint
-    act: nn.Module
+    gated: Product  # the halves of what `gate_up` gives, multiplied
     down: _Joint
     scaling: float
 
     @classmethod
-    def of(cls, layer: Any, name: str, form: Form) -> _Layer:
+    def of(cls, layer: Any, name: str, form: Form, built: Compiled | None) -> _Layer:
         """Raises ModelError for a layer that is built otherwise."""
         attention, mlp = layer.self_attn, layer.mlp
         _expect(layer, _LAYER)
@@ -80,16 +81,17 @@ class _Layer:
 
         def joint(part: str, *projections: str) -> _Joint:
             module = getattr(layer, part)
-            return _Joint.of({f"{name}.{part}.{p}": getattr(module, p) for p in projections}, form)
+            parts = {f"{name}.{part}.{p}": getattr(module, p) for p in projections}
+            return _Joint.of(parts, form, built)
 
         return cls(
-            attention_norm=layer.input_layernorm,
+            attention_norm=norm(layer.input_layernorm, built),
             qkv=joint("self_attn", "q_proj", "k_proj", "v_proj"),
             head_norms=(attention.q_norm, attention.k_norm) if hasattr(attention, "q_norm") else None,
             o=joint("self_attn", "o_proj"),
-            mlp_norm=layer.post_attention_layernorm,
+            mlp_norm=norm(layer.post_attention_layernorm, built),
             gate_up=joint("mlp", "gate_proj", "up_proj"),
-            act=mlp.act_fn,
+            gated=gated(mlp.act_fn, mlp.down_proj.weight, built),
             down=joint("mlp", "down_proj"),
             scaling=float(attention.scaling),
         )
@@ -104,18 +106,18 @@ def _expect(module: nn.Module, names: frozenset[str], optional: frozenset[str] =
 class FusedDecoder:
     """Reads prompts, and steps of a `RowCache`'s rows. Made by `fused`, which compares it with the model."""
 
-    def __init__(self, base: BaseModel, form: Form) -> None:
+    def __init__(self, base: BaseModel, form: Form, built: Compiled | None = None) -> None:
         config = base.model.config.get_text_config()
         self._base = base
         self._embed: nn.Module = base.model.get_input_embeddings()
         self._rotary = base.decoder.get_submodule("rotary_emb")
-        self._norm = base.decoder.get_submodule("norm")
+        self._norm = norm(base.decoder.get_submodule("norm"), built)
         self._heads = int(config.num_attention_heads)
         self._key_heads = int(getattr(config, "num_key_value_heads", None) or self._heads)
         self._sharing = self._heads // self._key_heads
         names = {module: name for name, module in base.model.named_modules()}
-        self._layers = [_Layer.of(layer, names[layer], form) for layer in base.layers]
-        self._head = _Joint.of({"lm_head": base.model.get_output_embeddings()}, form)
+        self._layers = [_Layer.of(layer, names[layer], form, built) for layer in base.layers]
+        self._head = _Joint.of({"lm_head": base.model.get_output_embeddings()}, form, built)
         # What `Interventions.plan` must know to stack adapters as the products are.
         self.joints = [j.names for each in self._layers for j in (each.qkv, each.o, each.gate_up, each.down)]
 
@@ -145,7 +147,7 @@ class FusedDecoder:
         x = self._embed(ids)
         mask = torch.where(places <= places[start:, None], 0.0, -torch.inf).to(x.dtype)
         *_, last = self._layers_of(x, places[None, start:], plan, past, mask.repeat(self._sharing, 1))
-        return torch.as_tensor(self._norm(last))
+        return self._norm(last)
 
     def _layers_of(
         self, x: Tensor, positions: Tensor, plan: Plan, past: Past, mask: Tensor
@@ -156,12 +158,11 @@ class FusedDecoder:
         sin = torch.cat([-sin[..., : sin.shape[-1] // 2], sin[..., sin.shape[-1] // 2 :]], dim=-1)
         turn = cos[:, :, None], sin[:, :, None]
         for i, layer in enumerate(self._layers):
-            x = x + self._attention(i, layer.attention_norm(x), plan.lora, turn, mask, past)
+            x = self._attention(i, layer.attention_norm(x), plan.lora, turn, mask, past).add_(x)
             if (pushed := plan.vectors.get((i, "attention"))) is not None:
                 x += pushed
-            inner = layer.gate_up(layer.mlp_norm(x), plan.lora)
-            gate, up = inner.chunk(2, dim=-1)
-            x = x + layer.down(layer.act(gate) * up, plan.lora)
+            inner = layer.gated(layer.gate_up(layer.mlp_norm(x), plan.lora))
+            x = layer.down(inner, plan.lora).add_(x)
             if (pushed := plan.vectors.get((i, "output"))) is not None:
                 x += pushed
             yield x
@@ -194,16 +195,18 @@ class FusedDecoder:
         return layer.o(found, lora)
 
 
-def fused(base: BaseModel, form: Form = "exact") -> FusedDecoder | None:
+def fused(base: BaseModel, form: Form = "exact", *, is_compiled: bool = False) -> FusedDecoder | None:
     """Return a decoder that computes what the model does, or None (and a line in the log) where it does not.
 
+    `is_compiled`: by what this machine's compiler builds, where it has one and weights are float32 on a CPU.
     Raises ModelError when `form` is int8 and cannot be had, since who asked for it must know, and
     UnknownName for another form.
     """
     if form not in get_args(Form):
         raise UnknownName("form of the weights (ALIGN_DECODE_WEIGHTS)", form, get_args(Form))
     try:
-        made = FusedDecoder(base, form)
+        is_plain = base.device.type == "cpu" and base.model.dtype == torch.float32
+        made = FusedDecoder(base, form, compiled() if is_compiled and is_plain else None)
         off, limit = _difference(base, made), _INT8 if form == "int8" else ROUNDING[base.model.dtype]
         if off <= limit:
             return made

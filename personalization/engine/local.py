@@ -55,6 +55,7 @@ class LocalEngine:
     At most `max_rows` answers are written at once and `queue_limit` wait. Keys and values of running answers
     take at most `cache_bytes`, those that are kept for the next turn `prefix_bytes` (0: none), artifacts in
     memory `artifact_bytes`. `weights` is the form in which decoding holds a copy of the base model's weights.
+    `is_compiled`: few rows are multiplied by what this machine's compiler builds, where it has one.
     `capture` records steps to replay them (`CudaGraphs`); None: each is computed as it comes.
     Raises ModelError for an architecture that it cannot batch, or not in that form.
     """
@@ -69,13 +70,16 @@ class LocalEngine:
         artifact_bytes: int = 512 * 2**20,
         prefix_bytes: int = 256 * 2**20,
         weights: Form = "exact",
+        is_compiled: bool = False,
         capture: Capture | None = None,
     ) -> None:
         self.base = base
         self._context = supported_context(base)
         self._artifacts = _Artifacts(artifact_bytes)
         room = {"max_rows": max_rows, "cache_tokens": cache_bytes // bytes_per_token(base)}
-        self._batch = Batch(base, **room, prefix_bytes=prefix_bytes, weights=weights, capture=capture)
+        self._batch = Batch(
+            base, **room, prefix_bytes=prefix_bytes, weights=weights, is_compiled=is_compiled, capture=capture
+        )
         self._gating = Gating(base, self._between_steps)
         self._scheduler = Scheduler(base, self._batch, **room, queue_limit=queue_limit)
 

@@ -12,24 +12,66 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from personalization.models.compiled import Compiled
+
 # exact: the precision that the model was loaded in. int8: a quarter of float32's bytes, one scale for each
 # output (weight-only quantisation), products in bfloat16.
 Form = Literal["exact", "int8"]
-Product = Callable[[Tensor], Tensor]
+# Rows up to which what is compiled is quicker than BLAS, which packs a weight anew for each product.
+_FEW = 64
+Product = Callable[[Tensor], Tensor]  # or a norm, or a gate
 
 
-def product(linears: Sequence[nn.Linear], form: Form) -> Product:
+def product(linears: Sequence[nn.Linear], form: Form, built: Compiled | None = None) -> Product:
     """Return the layers' joint product: x (..., in) -> their outputs side by side (..., sum of outs).
 
-    All take the same input. Raises RuntimeError where this torch or processor lacks the form.
+    All take the same input. `built` multiplies exact float32, if it is given. Raises RuntimeError where this
+    torch or processor lacks the form.
     """
     weight = torch.cat([linear.weight for linear in linears]).detach()
     bias = _bias(linears)
     if form == "int8":
         return _int8(weight, bias)
-    if weight.device.type == "cpu" and weight.dtype == torch.float32 and torch.backends.mkldnn.is_available():
+    if _is_plain(weight) and built is not None:
+        return _by_rows(built.product(weight, bias), linears)
+    if _is_plain(weight) and torch.backends.mkldnn.is_available():
         return _packed(weight, bias)
     return lambda x: nn.functional.linear(x, weight, bias)
+
+
+def norm(module: nn.Module, built: Compiled | None) -> Product:
+    """Return what a norm computes, by `built` where it is a root mean square's."""
+    weight, epsilon = getattr(module, "weight", None), getattr(module, "variance_epsilon", None)
+    if built is None or epsilon is None or not isinstance(weight, Tensor) or not _is_plain(weight):
+        return module
+    mine = built.norm(weight.detach(), float(epsilon))
+    return mine if _alike(mine, module, weight.new_ones(len(weight))) else module
+
+
+def gated(act: nn.Module, like: Tensor, built: Compiled | None) -> Product:
+    """Return x (..., 2 x width) -> act(first half) * second half.
+
+    By `built` where x is of the type of `like`, float32 on a CPU, and act is silu.
+    """
+
+    def multiply(x: Tensor) -> Tensor:
+        gate, value = x.chunk(2, dim=-1)
+        return act(gate) * value
+
+    if built is None or not _is_plain(like) or not _alike(built.gated, multiply, like.new_ones(16)):
+        return multiply
+    return built.gated
+
+
+def _is_plain(weight: Tensor) -> bool:
+    return weight.device.type == "cpu" and weight.dtype == torch.float32
+
+
+@torch.inference_mode()
+def _alike(mine: Product, own: Product, ones: Tensor) -> bool:
+    """Say whether two functions of vectors like `ones` give the same, within rounding."""
+    x = torch.linspace(-3, 3, len(ones)) * torch.tensor([[1.0], [-0.2]])
+    return torch.allclose(mine(x), own(x), rtol=1e-4, atol=1e-5)
 
 
 def _bias(linears: Sequence[nn.Linear]) -> Tensor | None:
@@ -37,6 +79,25 @@ def _bias(linears: Sequence[nn.Linear]) -> Tensor | None:
         return None
     given = [(each.bias, each.weight.new_zeros(each.out_features)) for each in linears]
     return torch.cat([zeros if bias is None else bias.detach() for bias, zeros in given])
+
+
+def _by_rows(few: Product, linears: Sequence[nn.Linear]) -> Product:
+    """Return a product by `few` for a step's rows, and by BLAS for what many tokens of prompts are."""
+    outs = [linear.out_features for linear in linears]
+
+    def multiply(x: Tensor) -> Tensor:
+        if x.numel() <= _FEW * x.shape[-1]:
+            return few(x)
+        flat, y, at = x.reshape(-1, x.shape[-1]), x.new_empty(*x.shape[:-1], sum(outs)), 0
+        for linear, out in zip(linears, outs, strict=True):
+            part = y.view(-1, sum(outs))[:, at : at + out]
+            torch.mm(flat, linear.weight.detach().T, out=part)
+            if linear.bias is not None:
+                part += linear.bias.detach()
+            at += out
+        return y
+
+    return multiply
 
 
 def _packed(weight: Tensor, bias: Tensor | None) -> Product:
@@ -50,10 +111,20 @@ def _packed(weight: Tensor, bias: Tensor | None) -> Product:
     return lambda x: multiply(x, packed, bias, "none", [], "")
 
 
-def _int8(weight: Tensor, bias: Tensor | None) -> Product:
+def held_in_int8(weight: Tensor) -> Tensor:
+    """Return a weight (out, in) as int8 holds it, in its own precision again."""
+    whole, scale = _in_int8(weight.detach())
+    return whole.to(weight.dtype) * scale.to(weight.dtype)[:, None]
+
+
+def _in_int8(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return whole numbers (out, in) and each output's scale (out,)."""
     scale = weight.abs().amax(dim=1).clamp(min=1e-12) / 127
-    whole = (weight / scale[:, None]).round().to(torch.int8)
-    scale = scale.to(torch.bfloat16)
+    return (weight / scale[:, None]).round().to(torch.int8), scale.to(torch.bfloat16)
+
+
+def _int8(weight: Tensor, bias: Tensor | None) -> Product:
+    whole, scale = _in_int8(weight)
 
     def multiply(x: Tensor) -> Tensor:
         flat = x.reshape(-1, x.shape[-1]).to(torch.bfloat16)

@@ -32,6 +32,7 @@ from personalization.engine.local import LocalEngine
 from personalization.engine.weights import product
 from personalization.errors import ModelError
 from personalization.models.base import BaseModel
+from personalization.models.compiled import Compiled, compiled
 from personalization.models.interventions import Interventions, LoraWeights, Row, SteeringVectors
 from tests import tiny
 
@@ -82,10 +83,17 @@ def adapter(base: BaseModel, seed: int, *, only: str = "") -> LoraWeights:
     )
 
 
+def builds() -> list[Compiled | None]:
+    """Return what decoders are tested with: torch's own operators, and what a compiler builds, if any."""
+    return [None] if compiled() is None else [None, compiled()]
+
+
 @torch.inference_mode()
-def both(base: BaseModel, rows: list[Row], lengths: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+def both(
+    base: BaseModel, rows: list[Row], lengths: list[int], built: Compiled | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return three steps' logits, fused and hooked, of rows whose prompts have these lengths."""
-    decoder, interventions = FusedDecoder(base, "exact"), Interventions(base)
+    decoder, interventions = FusedDecoder(base, "exact", built), Interventions(base)
     ids = torch.arange(len(rows) * 64, device=base.device).view(len(rows), 64) * 13 % 259
     found = []
     for is_fused in (True, False):
@@ -113,9 +121,11 @@ def both(base: BaseModel, rows: list[Row], lengths: list[int]) -> tuple[torch.Te
 
 
 @torch.inference_mode()
-def read(base: BaseModel, rows: list[Row], pieces: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+def read(
+    base: BaseModel, rows: list[Row], pieces: list[int], built: Compiled | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the hidden states of prompts that are read in such pieces, fused and hooked."""
-    decoder, interventions = FusedDecoder(base, "exact"), Interventions(base)
+    decoder, interventions = FusedDecoder(base, "exact", built), Interventions(base)
     ids = torch.arange(len(rows) * sum(pieces), device=base.device).view(len(rows), -1) * 13 % 259
     past, own, found = DynamicCache(), DynamicCache(), []
     for part in ids.split(pieces, dim=1):
@@ -135,10 +145,11 @@ def test_a_family_of_models_is_computed_as_it_computes_itself(family: str) -> No
     torch.manual_seed(0)
     vectors = SteeringVectors({(0, "output"): torch.randn(48), (2, "attention"): torch.randn(48)})
     rows = [Row(), Row(adapters=((adapter(base, 1), 1.0),)), Row(vectors=((vectors, 0.7),))]
-    ours, theirs = both(base, rows, [5, 9, 30])
-    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
-    assert (ours[:, 1] - ours[:, 0]).abs().max() > 0.1
-    torch.testing.assert_close(*read(base, rows, [7, 1, 12]), rtol=1e-3, atol=1e-3)
+    for built in builds():
+        ours, theirs = both(base, rows, [5, 9, 30], built)
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+        assert (ours[:, 1] - ours[:, 0]).abs().max() > 0.1
+        torch.testing.assert_close(*read(base, rows, [7, 1, 12], built), rtol=1e-3, atol=1e-3)
 
 
 people = st.tuples(
@@ -165,9 +176,10 @@ def test_rows_of_any_length_with_any_adapters_and_vectors(schedule, most, pieces
         )
         for (seed, only, strength, steered), _ in schedule
     ]
-    ours, theirs = both(base, rows, [length for _, length in schedule])
-    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(*read(base, rows, pieces), rtol=1e-3, atol=1e-3)
+    for built in builds():
+        ours, theirs = both(base, rows, [length for _, length in schedule], built)
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(*read(base, rows, pieces, built), rtol=1e-3, atol=1e-3)
 
 
 def test_few_people_in_many_rows_share_products() -> None:

@@ -55,7 +55,10 @@ def alone(base: BaseModel, question: str, folder: Path | None) -> str:
     return str(base.tokenizer.decode(ids, skip_special_tokens=True))
 
 
-def test_people_with_adapters_and_vectors_in_one_batch_get_their_own_tokens(base, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_compiled", [False, True])
+def test_people_with_adapters_and_vectors_in_one_batch_get_their_own_tokens(
+    base, tmp_path: Path, *, is_compiled: bool
+) -> None:
     (tmp_path / "vector").mkdir()
     torch.manual_seed(9)
     vector = torch.randn(base.hidden_size)
@@ -71,7 +74,7 @@ def test_people_with_adapters_and_vectors_in_one_batch_get_their_own_tokens(base
         *((Intervention("adapter", f, str(f)),) if f else () for f in folders),
         (Intervention("vector", tmp_path / "vector", "v"),),
     ]
-    engine = LocalEngine(base)
+    engine = LocalEngine(base, is_compiled=is_compiled)
     try:
         greedy = Sampling(temperature=0.0, max_new_tokens=TOKENS)
         streams = [

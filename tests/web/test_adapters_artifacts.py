@@ -40,6 +40,17 @@ def test_the_card_shows_numbers_with_n_and_intervals(owner, client_of) -> None:
     assert "Intact" in html
 
 
+def test_the_card_says_where_replies_are_served_with_other_weights_than_it_was_proven_with(
+    owner, client_of, settings
+) -> None:
+    artifact, words = learned.artifact(owner), "exact weights. Replies here are written with"
+    assert words not in page(client_of(owner), artifact)
+    settings.ALIGN_DECODE_WEIGHTS = "int8"
+    assert words in page(client_of(owner), artifact)
+    settings.ALIGN_ENGINE = "vllm"  # whose weights this setting is not about
+    assert words not in page(client_of(owner), artifact)
+
+
 def test_a_sinking_chosen_answer_is_flagged(owner, client_of) -> None:
     html = page(client_of(owner), learned.artifact(owner, card=learned.results(sinks=True)))
     assert "The answers that you preferred became less likely too" in html

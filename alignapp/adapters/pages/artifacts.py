@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
+
 from alignapp.adapters import card, duels, kinds, services, store
 from alignapp.adapters.headline import headline
 from alignapp.adapters.models import Artifact, MethodInfo
@@ -32,6 +34,7 @@ def artifact_page(artifact: Artifact) -> dict[str, Any]:
         "headline": headline(results),
         "sentence": card.sentence(report) if report else "",
         "charts": [chart for chart in _charts(artifact, results) if chart is not None],
+        "is_served_in_int8": settings.ALIGN_ENGINE == "local" and settings.ALIGN_DECODE_WEIGHTS == "int8",
         "duels": len(duels.waiting(artifact)),
         "consistency": repeats.consistency(artifact.person) if "accuracy" in results else None,
         "likelihood": card.likelihood_chart(results),

@@ -1,0 +1,40 @@
+"""A page that is measured anew in part: the other parts stay as they were published, each with its commit."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+LLAMA = "llama.cpp, four bits"
+_ABOUT = frozenset({"machine", "commit", "commits", "model", "watch", "least_step_seconds"})
+
+
+def with_published(new: Mapping[str, Any], about: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return new parts, the folder's page's other parts, and the commit of each, under "commits".
+
+    What the page is `about`, its machine, commit and load, goes with the main table. A llama.cpp that was not
+    there this time is the published one. Raises FileNotFoundError without a page.
+    """
+    old = json.loads((folder / "serving.json").read_text())
+    parts = {name: part for name, part in old.items() if name not in _ABOUT}
+    commits: dict[str, str] = {**dict.fromkeys(parts, old["commit"]), **old.get("commits", {})}
+    found = parts | dict(new)
+    found |= about if "side_by_side" in new else {name: old[name] for name in about}
+    mine = found["side_by_side"]["tokens_per_second"]
+    if "side_by_side" in new and LLAMA not in mine:
+        mine[LLAMA] = old["side_by_side"]["tokens_per_second"][LLAMA]
+        commits.setdefault(LLAMA, commits["side_by_side"])
+    return found | {"commits": commits | dict.fromkeys(new, about["commit"])}
+
+
+def earlier(found: Mapping[str, Any]) -> str:
+    """Return a sentence about the parts of other commits than the page's; empty where there are none."""
+    of: dict[str, list[str]] = defaultdict(list)
+    for part, commit in found.get("commits", {}).items():
+        if commit != found["commit"]:
+            of[commit].append(part)
+    told = "; ".join(f"{commit}: {', '.join(parts)}" for commit, parts in of.items())
+    return f"Parts that were measured at other commits: {told}.\n" if told else ""

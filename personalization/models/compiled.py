@@ -1,0 +1,141 @@
+"""Products of few rows, norms and gates that this machine's own compiler builds, where there is one.
+
+oneDNN is slow for 8 to 32 rows, and torch computes a norm in seven passes (`python -m benchmarks.serving`).
+Nothing needs this: without a compiler, or where what it built is wrong, the log says why and torch's own
+operators do the work. Compiled once for a process, in about a second; nothing is left on disk. Knows nothing
+of layers; float32 on a CPU only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from personalization.errors import ModelError
+
+log = logging.getLogger(__name__)
+
+_SOURCE = Path(__file__).with_suffix(".cpp")
+_FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-shared", "-fPIC")
+_COMPILERS = ("c++", "g++")
+_PATIENCE = 60  # seconds for the compiler
+Function = Callable[[Tensor], Tensor]
+
+
+class Compiled:
+    """What was built, as functions of tensors."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        pointer, count, threads = ctypes.c_void_p, ctypes.c_long, ctypes.c_int
+        library.panel_width.restype = count
+        library.pack.argtypes = [pointer, pointer, count, count]
+        library.multiply.argtypes = [pointer, pointer, pointer, count, count, count, threads]
+        library.normalise.argtypes = [pointer, pointer, pointer, count, count, ctypes.c_float, threads]
+        library.gate.argtypes = [pointer, pointer, count, count, threads]
+        self._library = library
+        self._panel = int(library.panel_width())
+
+    def product(self, weight: Tensor, bias: Tensor | None) -> Function:
+        """Return x (..., in) -> x weightT + bias (..., out), with a copy of weight (out, in)."""
+        weight = weight.contiguous()
+        out, width = weight.shape
+        panels = torch.empty(-(-out // self._panel), width, self._panel)
+        self._library.pack(weight.data_ptr(), panels.data_ptr(), out, width)
+        multiply = self._library.multiply
+
+        def product(x: Tensor) -> Tensor:
+            x = x.contiguous()
+            y = x.new_empty(*x.shape[:-1], out)
+            rows = x.numel() // width
+            multiply(x.data_ptr(), panels.data_ptr(), y.data_ptr(), rows, width, out, torch.get_num_threads())
+            return y if bias is None else y.add_(bias)
+
+        return product
+
+    def norm(self, weight: Tensor, epsilon: float) -> Function:
+        """Return x (..., width) -> x / sqrt(mean(x^2) + epsilon) * weight."""
+        width, normalise = len(weight), self._library.normalise
+
+        def norm(x: Tensor) -> Tensor:
+            x = x.contiguous()
+            y, rows, threads = torch.empty_like(x), x.numel() // width, torch.get_num_threads()
+            normalise(x.data_ptr(), weight.data_ptr(), y.data_ptr(), rows, width, epsilon, threads)
+            return y
+
+        return norm
+
+    def gated(self, x: Tensor) -> Tensor:
+        """Return silu(gate) * value, of x (..., 2 x width), gates before values."""
+        x = x.contiguous()
+        width = x.shape[-1] // 2
+        y = x.new_empty(*x.shape[:-1], width)
+        self._library.gate(
+            x.data_ptr(), y.data_ptr(), x.numel() // (2 * width), width, torch.get_num_threads()
+        )
+        return y
+
+
+@cache
+def compiled() -> Compiled | None:
+    """Return what this machine's compiler builds, checked; None, and a line in the log, without one."""
+    begun = time.monotonic()
+    try:
+        found = Compiled(_built())
+        _check(found)
+    except (OSError, subprocess.SubprocessError, ModelError) as error:
+        log.info("products, norms and gates are torch's own, none could be compiled here: %s", error)
+        return None
+    log.info("products, norms and gates were compiled in %.1f s", time.monotonic() - begun)
+    return found
+
+
+def _built() -> ctypes.CDLL:
+    compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)
+    if compiler is None:
+        raise ModelError(f"there is no {' and no '.join(_COMPILERS)}")
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "compiled.so"
+        told = subprocess.run(
+            [compiler, *_FLAGS, "-o", target, _SOURCE],
+            capture_output=True, text=True, timeout=_PATIENCE, check=False,
+        )  # fmt: skip
+        if told.returncode:
+            raise ModelError(told.stderr.strip()[:500])
+        return ctypes.CDLL(str(target))
+
+
+@torch.inference_mode()
+def _check(found: Compiled) -> None:
+    """Raise ModelError where its threads are not torch's, which costs more than it gains, or it is wrong."""
+    maps = Path("/proc/self/maps")
+    if maps.exists() and len(teams := set(_openmp(maps.read_text()))) > 1:
+        raise ModelError(f"its threads are not torch's ({', '.join(sorted(teams))})")
+    random = torch.Generator().manual_seed(0)
+    for rows, width, out in ((1, 37, 101), (7, 64, 48), (22, 5, 3)):
+        x, weight = (torch.randn(count, width, generator=random) for count in (rows, out))
+        bias, scale = torch.randn(out, generator=random), torch.randn(width, generator=random)
+        gates, values = both = torch.randn(2, rows, width, generator=random)
+        normal = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-5) * scale
+        for mine, right in (
+            (found.product(weight, bias)(x), x @ weight.T + bias),
+            (found.norm(scale, 1e-5)(x), normal),
+            (found.gated(torch.cat([*both], dim=-1)), torch.nn.functional.silu(gates) * values),
+        ):
+            if not torch.allclose(mine, right, rtol=1e-4, atol=1e-4):
+                raise ModelError("what was built computes something else")
+
+
+def _openmp(maps: str) -> list[str]:
+    """Return the OpenMP libraries among what a process has mapped (the text of /proc/self/maps)."""
+    files = (line.rsplit(maxsplit=1)[-1] for line in maps.splitlines())
+    return [file for file in files if Path(file).name.startswith(("libgomp", "libomp", "libiomp"))]

@@ -1,0 +1,124 @@
+"""What this machine's compiler builds computes what torch does, and nothing needs it."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from personalization.engine.fused import fused
+from personalization.engine.weights import gated, norm, product
+from personalization.models import compiled as module
+from personalization.models.compiled import Compiled, compiled
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def built() -> Compiled:
+    if compiled() is None:
+        pytest.skip("there is no C++ compiler here")
+    found = compiled()
+    assert found is not None
+    return found
+
+
+@given(st.integers(1, 40), st.integers(1, 90), st.integers(1, 130), st.booleans(), st.integers(1, 3))
+@settings(max_examples=60, deadline=None)
+def test_products_of_any_size_are_torchs(rows, width, out, has_bias, threads) -> None:
+    found = compiled()
+    if found is None:
+        pytest.skip("there is no C++ compiler here")
+    random = torch.Generator().manual_seed(rows * width + out)
+    x, weight = torch.randn(rows, 1, width, generator=random), torch.randn(out, width, generator=random)
+    bias = torch.randn(out, generator=random) if has_bias else None
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        mine = found.product(weight, bias)(x)
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(mine, nn.functional.linear(x, weight, bias), rtol=1e-4, atol=1e-4)
+
+
+def test_few_rows_and_many_are_multiplied_alike_where_layers_are_one(built: Compiled) -> None:
+    linears = [nn.Linear(40, 24), nn.Linear(40, 10, bias=False)]
+    multiply = product(linears, "exact", built)
+    for x in (torch.randn(64, 1, 40), torch.randn(5, 13, 40)):  # 64 rows, and one more
+        wanted = torch.cat([linear(x) for linear in linears], dim=-1)
+        torch.testing.assert_close(multiply(x), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_not_contiguous_is_multiplied_rightly(built: Compiled) -> None:
+    x, weight = torch.randn(6, 3, 10), torch.randn(7, 20)[:, ::2]
+    right = nn.functional.linear(x[:, -1], weight)
+    torch.testing.assert_close(built.product(weight, None)(x[:, -1]), right)
+    torch.testing.assert_close(
+        built.gated(torch.randn(8, 4).T.mul_(0).add_(1.0)),
+        torch.full((4, 4), torch.sigmoid(torch.tensor(1.0))),
+    )
+
+
+def test_no_number_stays_no_number(built: Compiled) -> None:
+    """The engine finds a broken row by its logits, so nothing may swallow it on the way."""
+    x = torch.ones(5, 16)
+    x[2, 3] = torch.nan
+    for function in (built.product(torch.ones(30, 16), None), built.norm(torch.ones(16), 1e-5)):
+        assert function(x).isnan().any(dim=1).tolist() == [False, False, True, False, False]
+    x[2] = torch.nan
+    assert built.gated(x).isnan().any(dim=1).tolist() == [False, False, True, False, False]
+    large = built.gated(torch.tensor([[-1e30, 1e30, 1.0, 1.0]]))
+    torch.testing.assert_close(large, torch.tensor([[0.0, 1e30]]))
+
+
+def test_another_norm_or_gate_stays_the_models_own(built: Compiled) -> None:
+    other = nn.LayerNorm(24)
+    assert norm(other, built) is other
+    x = torch.randn(3, 24)
+    for act in (nn.SiLU(), nn.GELU()):
+        torch.testing.assert_close(gated(act, x, built)(x), act(x[:, :12]) * x[:, 12:], rtol=1e-4, atol=1e-5)
+    assert gated(nn.SiLU(), x, built) == built.gated
+    assert gated(nn.GELU(), x, built) != built.gated
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [("this is not C++", "error"), (None, "no c++")],
+)
+def test_without_what_can_be_built_torch_does_the_work_and_the_log_says_why(
+    monkeypatch, caplog, tmp_path: Path, source: str | None, why: str
+) -> None:
+    if source is None:
+        monkeypatch.setattr(shutil, "which", lambda _: None)
+    elif shutil.which("c++") is None:
+        pytest.skip("there is no C++ compiler here")
+    else:
+        broken = tmp_path / "broken.cpp"
+        broken.write_text(source)
+        monkeypatch.setattr(module, "_SOURCE", broken)
+    compiled.cache_clear()
+    try:
+        with caplog.at_level(logging.INFO):
+            assert compiled() is None
+            assert fused(tiny.base(), is_compiled=True) is not None
+    finally:
+        compiled.cache_clear()
+    assert why in caplog.text
+
+
+def test_what_computes_something_else_is_not_used(monkeypatch, caplog, tmp_path: Path, built) -> None:
+    wrong = tmp_path / "wrong.cpp"
+    wrong.write_text(module._SOURCE.read_text().replace("epsilon)", "2 * epsilon + 1)"))
+    monkeypatch.setattr(module, "_SOURCE", wrong)
+    compiled.cache_clear()
+    try:
+        with caplog.at_level(logging.INFO):
+            assert compiled() is None
+    finally:
+        compiled.cache_clear()
+    assert "something else" in caplog.text
