@@ -65,8 +65,7 @@ def test_an_auditor_reads_every_page_changes_nothing_and_sees_no_word(page, owne
     assert page.get_by_text(owner.pseudonym).first.is_visible()
     assert page.get_by_role("heading", name="Look at their words").count() == 0
     look(page, "operate-person-auditor")
-    assert page.goto("/operate/campaigns/plan/").status == 403
-    assert page.problems == ["Failed to load resource: the server responded with a status of 403 (Forbidden)"]
+    assert page.problems == []  # what is refused altogether, the contracts ask for on every address
 
 
 def test_a_supporter_looks_only_while_the_person_lets_them(page, browser, site, owner):
@@ -77,9 +76,8 @@ def test_a_supporter_looks_only_while_the_person_lets_them(page, browser, site, 
     panel = page.get_by_role("navigation", name="Panel")
     assert panel.get_by_role("link").all_inner_texts() == ["People"]
     assert page.goto(f"/operate/people/{owner.pk}/").status == 404
-    assert page.goto("/operate/jobs/").status == 403
 
-    theirs = browser.new_context(base_url=site).new_page()
+    theirs = browser.new_context(base_url=site, reduced_motion="reduce").new_page()
     theirs.goto("/account/looks")
     enter(theirs, owner)
     theirs.get_by_role("button", name="Give leave").click()
