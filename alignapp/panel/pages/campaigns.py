@@ -71,6 +71,8 @@ def moving_part(campaign: Campaign) -> dict[str, Any]:
     counted = campaign.enrolments.order_by().values("state").annotate(count=Count("pk"))
     counts = {row["state"]: row["count"] for row in counted}
     people = sum(counts.values())
+    # What comes of the other kind of campaign is told only where there is any.
+    odd = Enrolment.State.MOVED if campaign.rewrites else Enrolment.State.KEPT
     through = people - sum(counts.get(state, 0) for state in Enrolment.OPEN)
     waves = outcomes.waves_of(campaign, PLOTTED)
     return {
@@ -78,7 +80,11 @@ def moving_part(campaign: Campaign) -> dict[str, Any]:
         "people": people,
         "through": through,
         "percent": round(100 * through / people) if people else 100,
-        "outcomes": [(label, value, counts.get(value, 0)) for value, label in Enrolment.State.choices],
+        "outcomes": [
+            (label, value, counts.get(value, 0))
+            for value, label in Enrolment.State.choices
+            if counts.get(value) or value != odd
+        ],
         "waves": [_wave(wave) for wave in waves[::-1]],
         "plot": _plot(campaign, waves),
         "is_moving": campaign.state == State.RUNNING or bool(counts.get(Enrolment.State.LEARNING)),

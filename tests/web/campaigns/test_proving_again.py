@@ -147,6 +147,7 @@ def test_the_pages_say_what_it_does_and_what_no_pause_brings_back():
     tick(campaign)
     page = operator.get(reverse("panel:campaign", args=[campaign.pk])).content.decode()
     assert "Proven again" in page
+    assert '<th scope="row">Proven and switched on' not in page
     assert "Whose new version helps" not in page  # there is none
     limit = operator.get(reverse("panel:limit", args=["gate.max_drop"])).content.decode()
     assert f"{reverse('panel:plan_campaign')}?method={PROVE}" in limit
