@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from alignapp.instant.models import InstantVector
 
 log = logging.getLogger(__name__)
+ASKED_AGAIN = timedelta(minutes=10)
 GATE_AFTER = timedelta(seconds=10)  # about the time in which a person rates a turn's answers
 
 
@@ -55,8 +56,22 @@ def wake_for_ratings(person_id: UUID) -> None:
 
 
 def wake_for_states(reply_id: UUID) -> None:
-    """Have a generation worker read an answer whose states are missing, when the transaction commits."""
-    transaction.on_commit(partial(_send, "workers.read_states", str(reply_id), queues.GENERATE))
+    """Have a generation worker read an answer whose states are missing, when the transaction commits.
+
+    Every rating and every answer that was read looks for what is missing and finds the same answers: each is
+    asked for once, and again after ASKED_AGAIN, should the message have been lost.
+    """
+    transaction.on_commit(partial(_ask_for_states, str(reply_id)))
+
+
+def _ask_for_states(reply_id: str) -> None:
+    try:
+        if not streams.connection().set(f"states:{reply_id}", 1, nx=True, ex=ASKED_AGAIN):
+            return
+    except redis.RedisError as error:
+        log.warning("broker unreachable, the states of %s are read later: %s", reply_id, error)
+        return
+    _send("workers.read_states", reply_id, queues.GENERATE)
 
 
 def wake_for_gate(vector: InstantVector) -> None:

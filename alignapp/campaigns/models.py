@@ -1,4 +1,4 @@
-"""A campaign learns anew for many people, some at a time; its rows say where it is."""
+"""A campaign learns anew, or proves again, for many people, some at a time; its rows say where it is."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
-from alignapp.adapters.models import Artifact, Job
+from alignapp.adapters.models import PROVE, Artifact, Job
 from alignapp.leased import NOBODY, LeasedModel
 from alignapp.owned import OwnedModel
 
@@ -20,7 +21,7 @@ MOST_IN_A_WAVE = 1000
 
 
 class Campaign(LeasedModel):
-    """What is learned anew, for whom, how many at a time, and when it stops by itself."""
+    """What is learned anew or proven again, for whom, how many at a time, and when it stops by itself."""
 
     class State(models.TextChoices):
         RUNNING = "running", "Running"
@@ -39,7 +40,9 @@ class Campaign(LeasedModel):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     name = models.CharField(max_length=80)
-    method = models.CharField(max_length=40)
+    method = models.CharField(max_length=40)  # or PROVE
+    # What is proven again, where the method is PROVE; a learning method says by itself what it makes.
+    kind = models.CharField(max_length=12, blank=True, choices=Artifact.Kind)
     parameters = models.JSONField(default=dict, blank=True)
     # A base model that does not answer yet; empty: the one that does.
     base_revision = models.CharField(max_length=80, blank=True)
@@ -77,6 +80,21 @@ class Campaign(LeasedModel):
         return self.name
 
     @property
+    def proves(self) -> bool:
+        """Whether it learns nothing and proves what people have."""
+        return self.method == PROVE
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether it makes no new version, and writes the report cards of those that there are."""
+        return self.proves and not self.base_revision
+
+    @property
+    def what(self) -> str:
+        """What it does with everybody, in words."""
+        return _("prove again: %(kind)s") % {"kind": self.kind} if self.proves else self.method
+
+    @property
     def has_ended(self) -> bool:
         """Whether nothing more will be asked for."""
         return self.state in self.ENDED
@@ -105,17 +123,18 @@ class Enrolment(OwnedModel):
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waits for a wave"
-        LEARNING = "learning", "Learning"
+        LEARNING = "learning", "Under way"
         MOVED = "moved", "Proven and switched on"
         READY = "ready", "Proven, not switched on"
-        NOT_PROVEN = "not_proven", "Not proven; the old one stays"
-        LOST = "lost", "Lost win rate; the old one stays"
+        KEPT = "kept", "Proven again"
+        NOT_PROVEN = "not_proven", "Not proven; what acted stays"
+        LOST = "lost", "Lost win rate; what acted stays"
         REFUSED = "refused", "Refused by the safety gate"
         FAILED = "failed", "The job failed"
         SKIPPED = "skipped", "Left out"
 
     OPEN = (State.WAITING, State.LEARNING)
-    JUDGED = (State.MOVED, State.READY, State.NOT_PROVEN, State.LOST, State.REFUSED, State.FAILED)
+    JUDGED = (State.MOVED, State.READY, State.KEPT, State.NOT_PROVEN, State.LOST, State.REFUSED, State.FAILED)
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="enrolments")
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="enrolments")

@@ -16,6 +16,7 @@ from alignapp.adapters.models import Artifact, Job
 from alignapp.adapters.models.alignment import SwitchedMeanwhile
 from alignapp.adapters.serving import is_served
 from alignapp.campaigns.models import Campaign, Enrolment
+from alignapp.campaigns.one_person import judged_by
 from personalization.statistics import Estimate, mean_of
 
 HELD = "The campaign that asked for it is on hold."
@@ -65,7 +66,9 @@ def _outcome(campaign: Campaign, enrolment: Enrolment, job: Job | None) -> Outco
     if job.state == Job.State.CANCELLED:
         is_held = job.reason == HELD
         return Outcome(Of.WAITING) if is_held else Outcome(Of.SKIPPED, f"The job was cancelled. {job.reason}")
-    artifact: Artifact | None = getattr(job, "artifact", None)
+    artifact = judged_by(job)
+    if artifact is None and campaign.proves:
+        return Outcome(Of.SKIPPED, "What was to be proven was deleted.")
     if job.state == Job.State.DEAD or artifact is None:
         return Outcome(Of.FAILED, job.reason.partition(": ")[0])
     judged = _judged(campaign, enrolment, artifact)
@@ -82,6 +85,8 @@ def _judged(campaign: Campaign, enrolment: Enrolment, artifact: Artifact) -> Out
         return Outcome(Of.NOT_PROVEN)
     if campaign.base_revision:
         return Outcome(Of.READY, "It waits until its base model answers.")
+    if artifact.pk == enrolment.before_artifact_id:
+        return Outcome(Of.KEPT)
     if not campaign.switch_on:
         return Outcome(Of.READY)
     if not is_served(artifact):
@@ -177,6 +182,7 @@ def as_dicts(campaigns: Sequence[Campaign]) -> list[dict[str, Any]]:
             "state": one.state,
             "reason": one.reason,
             "method": one.method,
+            "kind": one.kind,
             "parameters": one.parameters,
             "base_revision": one.base_revision,
             "whom": one.whom,

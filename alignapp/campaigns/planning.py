@@ -13,7 +13,8 @@ from django.db.models import Avg, F, QuerySet
 
 from alignapp.accounts.models import Consent, Person
 from alignapp.adapters import bases
-from alignapp.adapters.models import Artifact, Job, KnownModel, MethodInfo
+from alignapp.adapters.models import PROVE, Artifact, Job, KnownModel, MethodInfo
+from alignapp.adapters.proofs import KINDS
 from alignapp.campaigns.models import Campaign
 from alignapp.panel.models import Worker
 from personalization.errors import AlignError, UnknownName
@@ -57,35 +58,26 @@ class Plan:
 
 def plan(campaign: Campaign) -> Plan:
     """Say what a campaign (not stored) would do. Raises AlignError for what it cannot do."""
-    method = check(campaign)
-    every = _with_one(campaign, method.produces)
-    people = people_of(campaign, method).count()
+    kind = check(campaign)
+    every = _with_one(campaign, kind)
+    people = people_of(campaign, kind).count()
     alive = [worker for worker in Worker.alive() if _would_take(worker, campaign)]
     return Plan(
         people=people,
         left_out=every.count() - people,
         waves=-(-people // campaign.wave_size),
         seconds_each=_seconds(campaign.method),
-        bytes_each=_bytes(campaign.method),
+        bytes_each=0.0 if campaign.rewrites else _bytes(campaign.method),
         workers=len(alive),
         start_worker="" if alive else _how_to_start(campaign),
     )
 
 
-def check(campaign: Campaign) -> MethodInfo:
-    """Return the method of a campaign. Raises AlignError for what cannot be."""
+def check(campaign: Campaign) -> str:
+    """Return the kind of artifact that a campaign is about. Raises AlignError for what cannot be."""
     if not campaign.name.strip():
         raise AlignError("Give the campaign a name, by which it is found again.")
-    known = MethodInfo.objects.filter(enabled=True).in_bulk()
-    if campaign.method not in known:
-        raise UnknownName("method", campaign.method, known)
-    method: MethodInfo = known[campaign.method]
-    for name, value in campaign.parameters.items():
-        if name not in method.parameters:
-            raise UnknownName(f"parameter of {method}", name, method.parameters)
-        low, high = (method.parameters[name][end] for end in ("low", "high"))
-        if not low <= value <= high:
-            raise AlignError(f"{name} is {value:g}; it must lie in [{low:g}, {high:g}].")
+    kind = _kind_to_prove(campaign) if campaign.proves else _kind_to_learn(campaign)
     try:
         campaign.clean_fields(exclude=["started_by", "reason"])
     except ValidationError as error:
@@ -93,13 +85,37 @@ def check(campaign: Campaign) -> MethodInfo:
         raise AlignError(f"{field.replace('_', ' ')}: {words[0]}") from None
     if campaign.base_revision:
         bases.check_waiting(campaign.base_revision)
-    return method
+    return kind
 
 
-def people_of(campaign: Campaign, method: MethodInfo) -> QuerySet[Person]:
+def _kind_to_prove(campaign: Campaign) -> str:
+    if campaign.kind not in KINDS:
+        raise AlignError(f"Say what is proven again: {' or '.join(KINDS)}.")
+    if campaign.parameters:
+        raise AlignError("Proving again has no parameters: what it judges is as it was learned.")
+    return campaign.kind
+
+
+def _kind_to_learn(campaign: Campaign) -> str:
+    known = MethodInfo.objects.filter(enabled=True).in_bulk()
+    if campaign.method not in known:
+        raise UnknownName("method", campaign.method, {*known, PROVE})
+    method: MethodInfo = known[campaign.method]
+    if campaign.kind:
+        raise AlignError(f"{method} says by itself what it makes: leave the kind out.")
+    for name, value in campaign.parameters.items():
+        if name not in method.parameters:
+            raise UnknownName(f"parameter of {method}", name, method.parameters)
+        low, high = (method.parameters[name][end] for end in ("low", "high"))
+        if not low <= value <= high:
+            raise AlignError(f"{name} is {value:g}; it must lie in [{low:g}, {high:g}].")
+    return method.produces
+
+
+def people_of(campaign: Campaign, kind: str) -> QuerySet[Person]:
     """Return whom it would touch, without those who withdrew their consent. Executes no query by itself."""
     consenting = Consent.objects.filter(withdrawn_at=None).values("person")
-    return _with_one(campaign, method.produces).filter(pk__in=consenting)
+    return _with_one(campaign, kind).filter(pk__in=consenting)
 
 
 def _with_one(campaign: Campaign, kind: str) -> QuerySet[Person]:

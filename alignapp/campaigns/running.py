@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from alignapp.accounts.consent import has_consent
 from alignapp.adapters import dispatch
-from alignapp.adapters.models import Alignment, Artifact, Job, MethodInfo
-from alignapp.adapters.readiness import readiness, sentence
+from alignapp.adapters.models import Job
 from alignapp.audit.services import record
-from alignapp.campaigns import planning
+from alignapp.campaigns import one_person, planning
 from alignapp.campaigns.models import Campaign, Enrolment
 from alignapp.campaigns.outcomes import HELD, broken_rule, settle, win_rate
-from alignapp.profiles.services import current_profile
 from personalization.errors import AlignError
 
 if TYPE_CHECKING:
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PRIORITY = -5  # after everybody's own jobs; operators may raise one
 CANCELLED = "The campaign that asked for it was cancelled."
 State, Of = Campaign.State, Enrolment.State
 
@@ -39,8 +35,8 @@ def start(by: Person | str, campaign: Campaign, reason: str) -> Campaign:
     What it needs is looked at again: between plan and start somebody may have left.
     """
     _check_reason(reason)
-    method = planning.check(campaign)
-    people = list(planning.people_of(campaign, method).order_by("date_joined").values_list("pk", flat=True))
+    kind = planning.check(campaign)
+    people = list(planning.people_of(campaign, kind).order_by("date_joined").values_list("pk", flat=True))
     if not people:
         raise AlignError("Nobody would be touched: nobody who consents has anything of that kind.")
     campaign.started_by = str(by)
@@ -51,7 +47,7 @@ def start(by: Person | str, campaign: Campaign, reason: str) -> Campaign:
             Enrolment.objects.bulk_create(rows, batch_size=1000)
             record(
                 by, "campaign.started", campaign, reason=reason, name=campaign.name, people=len(people),
-                method=campaign.method, base_revision=campaign.base_revision,
+                method=campaign.method, kind=kind, base_revision=campaign.base_revision,
             )  # fmt: skip
     except IntegrityError:
         raise AlignError(
@@ -143,11 +139,10 @@ def _begin(campaign: Campaign, enrolment: Enrolment, wave: int) -> bool:
     """Ask for one person's job; False where they are left out, or have an open job of their own."""
     person = enrolment.person
     waiting = Enrolment.objects.filter(pk=enrolment.pk, state=Of.WAITING)
-    if why := _obstacle(person, campaign.method):
+    before = one_person.acting(campaign, person)
+    if why := one_person.obstacle(campaign, person, before):
         waiting.update(state=Of.SKIPPED, note=why, settled_at=timezone.now())
         return False
-    kind = MethodInfo.objects.get(pk=campaign.method).produces
-    before = _acting(person, kind)
     try:
         with transaction.atomic():
             if not waiting.update(
@@ -155,8 +150,8 @@ def _begin(campaign: Campaign, enrolment: Enrolment, wave: int) -> bool:
             ):
                 return False
             job = enrolment.job
-            if job is None:
-                job = _job(campaign, person, before)
+            if job is None or not one_person.is_about(job, campaign, before):
+                job = one_person.job_for(campaign, person, before)
                 Enrolment.objects.filter(pk=enrolment.pk).update(job=job)
             elif job.state == Job.State.CANCELLED:  # else its person had it tried again meanwhile
                 job.put_back()
@@ -164,46 +159,6 @@ def _begin(campaign: Campaign, enrolment: Enrolment, wave: int) -> bool:
     except (IntegrityError, AlignError):  # an open job of this method: they learn by themselves just now
         return False
     return True
-
-
-def _job(campaign: Campaign, person: Person, before: Artifact | None) -> Job:
-    held_out = before.job.split.get("held_out") if before else None
-    job: Job = Job.objects.create(
-        person=person,
-        method=campaign.method,
-        base_revision=campaign.base_revision,
-        parameters=campaign.parameters,
-        profile_version=current_profile(person),
-        # Both versions are proven on the same conversations, so that their win rates can be compared.
-        split={"held_out": held_out} if held_out else {},
-        priority=PRIORITY,
-    )
-    record("system", "job.started", job, reason=f"Campaign {campaign.name}", method=campaign.method)
-    return job
-
-
-def _obstacle(person: Person, method: str) -> str:
-    """Say why nothing can be learned for a person now; empty where it can."""
-    if not person.is_active or not has_consent(person):
-        return "They withdrew their consent to training."
-    item = next((one for one in readiness(person) if one.method.name == method), None)
-    if item is None:
-        return f"{method} is switched off."
-    return "" if item.is_ready else sentence(item)
-
-
-def _acting(person: Person, kind: str) -> Artifact | None:
-    """Return what acts for a person, or else the newest that may."""
-    path = f"current__{kind}"
-    pointer = Alignment.objects.filter(person=person).select_related(
-        f"{path}__report_card", f"{path}__job"
-    ).first()  # fmt: skip
-    active: Artifact | None = getattr(pointer.current, kind) if pointer else None
-    if active is not None:
-        return active
-    own = Artifact.objects.for_person(person).filter(kind=kind, state__in=planning.IN_SERVICE)
-    own = own.filter(job__from_project=False)  # what a project asked for is learned anew there
-    return own.select_related("report_card", "job").order_by("-number").first()
 
 
 def _change(

@@ -8,7 +8,8 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from alignapp.adapters import bases
-from alignapp.adapters.models import MethodInfo
+from alignapp.adapters.models import PROVE, MethodInfo
+from alignapp.adapters.proofs import KINDS
 from alignapp.campaigns.models import MOST_IN_A_WAVE, Campaign
 from alignapp.panel.forms import REASON_CHARACTERS, TypedNameForm
 
@@ -41,10 +42,16 @@ class AddModelForm(forms.Form):
 
 
 class CampaignForm(forms.Form):
-    """What is learned anew, for whom, and when it stops by itself."""
+    """What is learned anew or proven again, for whom, and when it stops by itself."""
 
     name = forms.CharField(label=_("Name"), max_length=80)
     method = forms.ChoiceField(label=_("Method"))
+    kind = forms.ChoiceField(
+        label=_("What is proven again"),
+        choices=[(kind.value, kind.label) for kind in KINDS],
+        required=False,
+        help_text=_("Only where the method is to prove again."),
+    )
     base_revision = forms.ChoiceField(
         label=_("Base model"),
         required=False,
@@ -59,9 +66,7 @@ class CampaignForm(forms.Form):
     wave_size = forms.IntegerField(
         label=_("People at a time"), min_value=1, max_value=MOST_IN_A_WAVE, initial=10
     )
-    margin = _percent(
-        _("Win rate may fall by, points"), 10, _("Whoever falls further keeps the old version.")
-    )
+    margin = _percent(_("Win rate may fall by, points"), 10, _("Whoever falls further keeps what acts now."))
     most_lost = _percent(_("Stop when more lose, % of people"), 30, "")
     most_refused = _percent(_("Stop when more are refused or fail, %"), 20, "")
     switch_on = forms.BooleanField(
@@ -76,7 +81,8 @@ class CampaignForm(forms.Form):
         assert isinstance(method, forms.ChoiceField)
         assert isinstance(base, forms.ChoiceField)
         names = MethodInfo.objects.filter(enabled=True).values_list("name", "produces")
-        method.choices = [(name, f"{name} ({produces})") for name, produces in names]
+        learned = [(name, f"{name} ({produces})") for name, produces in names]
+        method.choices = [*learned, (PROVE, _("Prove again, learn nothing"))]
         named = [(known.revision, f"{known.name} ({known.revision})") for known in bases.waiting()]
         base.choices = [("", _("the one that answers now")), *named]
 
@@ -100,4 +106,5 @@ class CampaignForm(forms.Form):
         given = self.cleaned_data
         shares = {name: given[name] / 100 for name in ("margin", "most_lost", "most_refused")}
         plain = ("name", "method", "base_revision", "whom", "parameters", "wave_size", "switch_on")
-        return Campaign(**shares, **{name: given[name] for name in plain})
+        kind = given["kind"] if given["method"] == PROVE else ""
+        return Campaign(kind=kind, **shares, **{name: given[name] for name in plain})

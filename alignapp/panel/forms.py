@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
-from alignapp.adapters.models import Job, MethodInfo
+from alignapp.adapters.models import MERGE, PROVE, Job, MethodInfo
 from alignapp.api.forms import TokenForm
 from alignapp.panel.jobs import ACTS
 from alignapp.panel.pages.listing import by_id
@@ -45,7 +45,7 @@ class JobFilter(forms.Form):
         names = MethodInfo.objects.values_list("name", flat=True)
         field = self.fields["method"]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [("", _("any")), *((name, name) for name in names)]
+        field.choices = [("", _("any")), *((name, name) for name in (*names, MERGE, PROVE))]
 
     def clean_id(self) -> Q:
         """Return the condition."""

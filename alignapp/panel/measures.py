@@ -29,12 +29,14 @@ COUNTED = ("replies", "tokens", "jobs_ended_done", "jobs_ended_dead", "gate_fail
 CAUGHT_UP = timedelta(days=1)
 KEPT = {Period.MINUTE: timedelta(days=2), Period.HOUR: timedelta(days=62)}  # days are kept for ever
 STALE = timedelta(minutes=5)
+DAMAGED = "artifacts_damaged"  # whose files were changed or are missing, whatever their state
 # Levels that are counted over whole tables.
 WHOLE = {
     "people",
     "people_aligned",
     *(f"jobs_{state}" for state in Job.ENDED),
     *(f"artifacts_{state}" for state in Artifact.State.values),
+    DAMAGED,
 }
 PARTS = {Period.HOUR: Period.MINUTE, Period.DAY: Period.HOUR}  # what a longer period is made of
 GONE = timedelta(days=1)  # a worker that is silent for so long is not listed any more
@@ -65,7 +67,8 @@ def levels(now: datetime) -> dict[str, float]:
     """Return how much there is of everything: what waits and runs at this moment, the rest as last measured.
 
     People, artifacts and jobs that ended are counted over whole tables, which takes half a second where
-    there are millions: by the minute, and now only where nothing was measured for STALE. At most ten queries.
+    there are millions: by the minute, and now only where nothing was measured for STALE. At most eleven
+    queries.
     """
     return _measured(now) or _counted() | _moving(now)
 
@@ -78,7 +81,7 @@ def _measured(now: datetime) -> dict[str, float]:
 
 
 def _counted() -> dict[str, float]:
-    """Count over whole tables. Four queries."""
+    """Count over whole tables. Five queries."""
     shaped = Q()
     for part in Artifact.Kind.values:
         shaped |= Q(**{f"current__{part}__isnull": False})
@@ -90,6 +93,7 @@ def _counted() -> dict[str, float]:
         "people_aligned": Alignment.objects.filter(shaped).count(),
         **{f"jobs_{state}": jobs.get(state, 0) for state in Job.ENDED},
         **{f"artifacts_{state}": artifacts.get(state, 0) for state in Artifact.State.values},
+        DAMAGED: Artifact.objects.exclude(damage="").count(),
     }
 
 
@@ -160,7 +164,6 @@ def _counts(first: datetime, end: datetime) -> list[Measure]:
     minutes = [first + i * ONE for i in range((end - first) // ONE)]
     found = {(name, at): _row(name, at, 0) for name in (*COUNTED, FIRST_TOKEN) for at in minutes}
     ended = {"finished_at__gte": first, "finished_at__lt": end}
-    made = {"created_at__gte": first, "created_at__lt": end}
 
     def add(name: str, at: datetime, value: float) -> None:
         found[name, at].total += value
@@ -181,8 +184,11 @@ def _counts(first: datetime, end: datetime) -> list[Measure]:
     by_state = jobs.values("state", minute=TruncMinute("finished_at")).annotate(n=Count("pk"))
     for state, at, count in by_state.values_list("state", "minute", "n"):
         add(f"jobs_ended_{state}", at, count)
-    refused = ReportCard.objects.filter(artifact__state=Artifact.State.QUARANTINED, **made).order_by()
-    by_minute = refused.values(minute=TruncMinute("created_at")).annotate(n=Count("pk"))
+    # Not what an operator took out of service; but also what was refused when it was proven again.
+    judged = {"proved_at__gte": first, "proved_at__lt": end}
+    out = ReportCard.objects.filter(artifact__state=Artifact.State.QUARANTINED, **judged).order_by()
+    refused = out.exclude(results__safety__objection="")
+    by_minute = refused.values(minute=TruncMinute("proved_at")).annotate(n=Count("pk"))
     for at, count in by_minute.values_list("minute", "n"):
         add("gate_failures", at, count)
     return list(found.values())

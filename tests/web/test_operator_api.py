@@ -130,7 +130,7 @@ class TestLists:
         measures.measure()
         figures = operator.ask("overview").json()
         assert figures["levels"]["artifacts_proven"] == 1
-        assert figures["queues_without_worker"] == ["generate", "housekeeping"]
+        assert figures["queues_without_worker"] == ["generate", "evaluate", "housekeeping"]
         assert figures["trend"]["people"][0]["mean"] == Person.objects.count()
         assert figures["trend"].keys() > {"people", "workers"}
         asked = operator.ask("overview?trend_of=people&trend_of=no_such").json()["trend"]

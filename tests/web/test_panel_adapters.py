@@ -41,6 +41,7 @@ def test_the_list_costs_the_same_however_long_it_is_and_is_narrowed(
 ):
     made = [learned.artifact(owner, proven=None) for _ in range(52)]
     Artifact.objects.filter(pk=made[0].pk).update(state="quarantined")
+    Artifact.objects.filter(pk=made[1].pk).update(damage="adapter_model.safetensors was changed.")
     foreign = learned.artifact(other, "steer")
     with django_assert_max_num_queries(10):
         page = operator.get(reverse("panel:adapters"))
@@ -52,6 +53,7 @@ def test_the_list_costs_the_same_however_long_it_is_and_is_narrowed(
         ({"kind": "vector"}, foreign),
         ({"method": "steer"}, foreign),
         ({"state": "quarantined"}, made[0]),
+        ({"damaged": "1"}, made[1]),
     ]:
         rows = operator.get(reverse("panel:adapters"), query).context["rows"]
         assert [artifact for artifact, _ in rows] == [found]
@@ -112,6 +114,28 @@ def test_dangerous_acts_ask_for_the_code_again(owner):
     url = reverse("panel:adapter_act", args=[artifact.pk, "promote"])
     assert client.post(url, {"reason": "now"}).status_code == 302
     assert active_ids({owner.pk}) == set()
+
+
+def test_what_is_damaged_is_told_on_the_overview_and_offered_neither_promoting_nor_restoring(operator, owner):
+    fine, damaged = learned.artifact(owner), learned.artifact(owner)
+    overview = reverse("panel:overview")
+    assert "were changed or are missing" not in operator.get(overview).content.decode()
+    (store.folder_of(damaged) / "adapter_model.safetensors").write_bytes(b"other weights")
+    operator.post(reverse("panel:adapter_verify", args=[damaged.pk]))
+    told = operator.get(overview).content.decode()
+    assert "The files of 1 version were changed or are missing" in told
+    assert f"{reverse('panel:adapters')}?damaged=1" in told
+    for artifact, offered in ((fine, True), (damaged, False)):
+        page = operator.get(reverse("panel:adapter", args=[artifact.pk])).content.decode()
+        assert (reverse("panel:adapter_act", args=[artifact.pk, "promote"]) in page) is offered
+    acts.quarantine("terminal", damaged, "its files were changed")
+    page = operator.get(reverse("panel:adapter", args=[damaged.pk])).content.decode()
+    assert reverse("panel:adapter_act", args=[damaged.pk, "restore"]) not in page
+    found = operators_program().ask("artifacts?damaged=true").json()["data"]
+    assert [one["id"] for one in found] == [str(damaged.pk)]
+    out = StringIO()
+    call_command("adapters", "list", "--damaged", "--json", stdout=out)
+    assert [one["id"] for one in json.loads(out.getvalue())] == [str(damaged.pk)]
 
 
 def test_what_the_gate_objects_to_is_not_offered_to_be_restored(operator, owner):

@@ -12,10 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alignapp.accounts.models import Person
-from alignapp.adapters.models import Job
+from alignapp.adapters import acts
+from alignapp.adapters.models import Artifact, Job, ReportCard
 from alignapp.chat.models import Reply
 from alignapp.panel import measures
 from alignapp.panel.models import Measure, Worker
+from alignapp.panel.pages.overview import GROUPS
+from tests.gates import gate
+from tests.web import learned
 from tests.web.operating import signed_in_with
 from tests.web.rows import answered_turn, conversation_of
 
@@ -91,6 +95,21 @@ def test_totals_count_everything_once_over_the_periods(owner):
     assert measures.totals()["replies"].total == 4
 
 
+def test_the_gate_refused_what_it_objects_to_also_when_it_is_proven_again(owner, settings, tmp_path):
+    settings.ARTIFACT_DIR = tmp_path / "artifacts"
+    learned.methods()
+    kept, suspected = learned.artifact(owner), learned.artifact(owner)
+    acts.quarantine("terminal", suspected, "three complaints")  # by an operator, not by the gate
+    ReportCard.objects.update(proved_at=NOON - timedelta(seconds=40))
+    measures.measure(NOON)
+    assert [row.total for row in of("gate_failures")] == [0]
+    unsafe = learned.results() | {"safety": gate(0.5, 0.2, 0.9, 0.9).as_dict()}
+    kept.judge(proven=False, verdict="Not safe.", results=unsafe)
+    ReportCard.objects.filter(artifact=kept).update(proved_at=NOON + timedelta(seconds=5))
+    measures.measure(NOON + timedelta(minutes=1))
+    assert [row.total for row in of("gate_failures")] == [0, 1]
+
+
 @given(st.lists(st.integers(1, 100_000), min_size=1), st.floats(0.05, 1.0))
 def test_a_quantile_is_right_within_its_bucket(values, share):
     histogram = Counter(str(measures.bisect.bisect_left(measures.EDGES, value)) for value in values)
@@ -117,7 +136,17 @@ def test_the_overview_costs_the_same_however_much_was_measured(owner, django_ass
         page = client.get(reverse("panel:overview")).content.decode()
     assert "training@here" in page
     assert "No living worker takes from the queue “generate”" in page
+    assert "No living worker takes from the queue “evaluate”" in page  # it would compare and check
     assert "Tokens a second" in page
+
+
+def test_every_number_that_is_measured_has_its_trend():
+    shown = {figure.name for _title, figures in GROUPS for figure in figures}
+    measures.measure(NOON)
+    measured = set(Measure.objects.values_list("name", flat=True))
+    # Jobs that ended are told by the minute in which they did, not as how many there are.
+    assert measured - shown == {f"jobs_{state}" for state in Job.ENDED}
+    assert {f"artifacts_{state}" for state in Artifact.State.values} < shown
 
 
 def test_the_numbers_go_to_whoever_shows_the_token(settings, owner):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from datetime import datetime
 
 import numpy as np
@@ -140,6 +141,24 @@ def test_answers_from_before_are_read_when_they_are_rated(engine, person):
         read_states(str(reply.id))
         read_states(str(reply.id))
     assert services.current(person).ratings == 4
+
+
+def test_however_many_are_missing_each_is_asked_for_once(engine, person):
+    """Every rating and every answer that was read looks for what is missing, and finds the same ones."""
+    turns = [write(asked(person, text)) for text in ("Hello", "One", "Two")]
+    ReplyStates.objects.all().delete()
+    streams.connection().flushdb()
+    for replies in turns:
+        rate(replies)
+    read: list[str] = []
+    while message := streams.connection().lpop(queues.GENERATE):
+        body = json.loads(message)
+        if body["headers"]["task"] == "workers.read_states":
+            (reply_id,) = json.loads(b64decode(body["body"]))[0]
+            read.append(reply_id)
+            read_states(reply_id)
+    assert sorted(read) == sorted(str(pk) for pk in Reply.objects.values_list("pk", flat=True))
+    assert services.current(person).ratings == 12
 
 
 def test_no_reply_is_written_with_a_vector_that_the_gate_did_not_pass(engine, person):

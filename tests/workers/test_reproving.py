@@ -7,6 +7,7 @@ import pytest
 from alignapp.adapters import acts, services, store
 from alignapp.adapters.models import PROVE, Artifact, Job
 from alignapp.adapters.proofs import start_proof
+from alignapp.campaigns import running
 from alignapp.campaigns.models import Campaign
 from alignapp.chat.models import Conversation
 from personalization.errors import AlignError
@@ -102,6 +103,24 @@ def test_one_that_acts_and_is_found_unsafe_makes_way_for_the_version_before(prov
     assert services.current_alignment(proven.person).adapter == first
     with pytest.raises(AlignError, match="safety gate objects"):
         acts.restore("terminal", proven, "all the same")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state"), [(gate(0.5, 0.5, 0.9, 0.9).as_dict(), "kept"), (UNSAFE, "refused")]
+)
+def test_a_campaign_has_what_acts_proven_and_hears_what_came_of_it(proven, monkeypatch, verdict, state):
+    services.switch_on(proven.person, proven)
+    monkeypatch.setattr(reproving, "prove", judged_as(verdict))
+    wanted = Campaign(name="Again", method=PROVE, kind="adapter", most_refused=1.0)
+    campaign = running.start("terminal", wanted, "the margins are others")
+    running.advance(campaign.pk, "clock")
+    job = Job.objects.get(enrolment__campaign=campaign)
+    run_job(str(job.id))
+    for _ in range(2):  # take in who got through, then end
+        running.advance(campaign.pk, "clock")
+    campaign.refresh_from_db()
+    assert (campaign.state, campaign.enrolments.get().state) == ("done", state)
+    assert (services.current_alignment(proven.person).adapter is None) is (state == "refused")
 
 
 def test_a_proof_needs_a_reason_consent_feedback_of_its_own_and_one_at_a_time(proven):

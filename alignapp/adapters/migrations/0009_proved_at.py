@@ -3,6 +3,11 @@
 from django.db import migrations, models
 
 
+def as_made(apps, schema_editor):
+    """Until now a version was proven once: when its card was made, not now."""
+    apps.get_model('adapters', 'ReportCard').objects.update(proved_at=models.F('created_at'))
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -15,6 +20,7 @@ class Migration(migrations.Migration):
             name='proved_at',
             field=models.DateTimeField(auto_now=True),
         ),
+        migrations.RunPython(as_made, migrations.RunPython.noop),
         migrations.AlterField(
             model_name='artifact',
             name='digest',

@@ -59,7 +59,10 @@ class Artifact(OwnedModel):
                 condition=~models.Q(pinned=True, state="expired"), name="a_pinned_artifact_does_not_expire"
             ),
         ]
-        indexes = [models.Index(fields=["state"], name="artifact_by_state")]
+        indexes = [
+            models.Index(fields=["state"], name="artifact_by_state"),
+            models.Index(fields=["-created_at"], name="artifact_damaged", condition=~models.Q(damage="")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} v{self.number}"

@@ -19,10 +19,11 @@ from alignapp.adapters.proofs import start_proof
 from alignapp.adapters.together import findings
 from alignapp.api.errors import ApiError
 from alignapp.panel.api import shapes
+from alignapp.panel.api import version_shapes as versions
 from alignapp.panel.api.answers import KEYED, once, page, responses
 from alignapp.panel.api.auth import ACT, READ, TokenRequest
 from alignapp.panel.api.jobs import details as job_details
-from alignapp.panel.pages.adapters import FILTERS, MOST_COMPARED, possible
+from alignapp.panel.pages.adapters import MOST_COMPARED, narrowed, possible
 from alignapp.panel.pages.comparing import compared
 from alignapp.studies import giving
 from alignapp.studies.merging import start_merge
@@ -39,13 +40,10 @@ def _one(artifact_id: UUID) -> Artifact:
     return artifact
 
 
-@router.get("", response=responses(shapes.Page[shapes.ListedArtifact]))
-def artifacts(request: TokenRequest, asked: Query[shapes.AskedArtifacts]) -> dict[str, Any]:
+@router.get("", response=responses(shapes.Page[versions.ListedArtifact]))
+def artifacts(request: TokenRequest, asked: Query[versions.AskedArtifacts]) -> dict[str, Any]:
     """List versions of everybody, newest first."""
-    given = asked.model_dump()
-    wanted = {path: given[name] for name, path in FILTERS.items() if given.get(name)}
-    rows = Artifact.objects.filter(**wanted).select_related("person", "job").defer("summary")
-    return page(request, asked, rows, _listed)
+    return page(request, asked, narrowed(asked.model_dump()), _listed)
 
 
 def _listed(rows: Sequence[Artifact]) -> list[dict[str, Any]]:
@@ -53,7 +51,7 @@ def _listed(rows: Sequence[Artifact]) -> list[dict[str, Any]]:
     return [{**facts(artifact), "active": artifact.pk in active} for artifact in rows]
 
 
-@router.get("/{uuid:artifact_id}", response=responses(shapes.ArtifactDetails))
+@router.get("/{uuid:artifact_id}", response=responses(versions.ArtifactDetails))
 def artifact(request: TokenRequest, artifact_id: UUID) -> dict[str, Any]:  # noqa: ARG001
     """Show one version: where it comes from, how it did, what can be done with it."""
     return details(_one(artifact_id))
@@ -77,9 +75,12 @@ def details(artifact: Artifact) -> dict[str, Any]:
 
 
 @router.post(
-    "/{uuid:artifact_id}/acts", auth=ACT, response=responses(shapes.ArtifactDetails), openapi_extra=KEYED
+    "/{uuid:artifact_id}/acts",
+    auth=ACT,
+    response=responses(versions.ArtifactDetails),
+    openapi_extra=KEYED,
 )
-def act_on_artifact(request: TokenRequest, artifact_id: UUID, asked: shapes.ArtifactAct) -> dict[str, Any]:
+def act_on_artifact(request: TokenRequest, artifact_id: UUID, asked: versions.ArtifactAct) -> dict[str, Any]:
     """Promote, roll back, quarantine, restore, expire, pin or unpin one version."""
     artifact = _one(artifact_id)
     if asked.act not in acts.BY_NAME:
@@ -93,7 +94,7 @@ def act_on_artifact(request: TokenRequest, artifact_id: UUID, asked: shapes.Arti
     return once(request, do)
 
 
-@router.post("/{uuid:artifact_id}/verify", response=responses(shapes.Verified), openapi_extra=KEYED)
+@router.post("/{uuid:artifact_id}/verify", response=responses(versions.Verified), openapi_extra=KEYED)
 def verify_artifact(request: TokenRequest, artifact_id: UUID) -> dict[str, Any]:
     """Read every byte of one version now. That is reading: auditors may, too."""
     artifact = _one(artifact_id)
@@ -101,7 +102,7 @@ def verify_artifact(request: TokenRequest, artifact_id: UUID) -> dict[str, Any]:
 
 
 @router.post("/merge", auth=ACT, response=responses(shapes.JobDetails), openapi_extra=KEYED)
-def merge_artifacts(request: TokenRequest, asked: shapes.Merge) -> dict[str, Any]:
+def merge_artifacts(request: TokenRequest, asked: versions.Merge) -> dict[str, Any]:
     """Queue a merge of adapters, of one person or of people who agreed in one study; it must be proven."""
     weights = {parent.artifact: parent.weight for parent in asked.parents}
     found = _every().in_bulk(list(weights))
@@ -118,7 +119,7 @@ def merge_artifacts(request: TokenRequest, asked: shapes.Merge) -> dict[str, Any
 @router.post(
     "/{uuid:artifact_id}/prove", auth=ACT, response=responses(shapes.JobDetails), openapi_extra=KEYED
 )
-def prove_artifact(request: TokenRequest, artifact_id: UUID, asked: shapes.Prove) -> dict[str, Any]:
+def prove_artifact(request: TokenRequest, artifact_id: UUID, asked: versions.Prove) -> dict[str, Any]:
     """Queue another proof of a version, by what was said since, or of a copy on another base model."""
     artifact, person = _one(artifact_id), request.auth.person
     return once(
@@ -126,8 +127,10 @@ def prove_artifact(request: TokenRequest, artifact_id: UUID, asked: shapes.Prove
     )
 
 
-@router.post("/{uuid:artifact_id}/give", auth=ACT, response=responses(shapes.GivenJobs), openapi_extra=KEYED)
-def give_artifact(request: TokenRequest, artifact_id: UUID, asked: shapes.Give) -> dict[str, Any]:
+@router.post(
+    "/{uuid:artifact_id}/give", auth=ACT, response=responses(versions.GivenJobs), openapi_extra=KEYED
+)
+def give_artifact(request: TokenRequest, artifact_id: UUID, asked: versions.Give) -> dict[str, Any]:
     """Make a version of a group's merge for each member who agreed to that; each must be proven."""
     merge, person = _one(artifact_id), request.auth.person
     return once(
@@ -135,7 +138,7 @@ def give_artifact(request: TokenRequest, artifact_id: UUID, asked: shapes.Give) 
     )
 
 
-@router.get("/compare", response=responses(shapes.Compared))
+@router.get("/compare", response=responses(versions.Compared))
 def compare_artifacts(request: TokenRequest, artifact: Query[list[UUID]] = []) -> dict[str, Any]:  # noqa: ARG001, B006
     """Show versions side by side: their cards, the same held-out comparisons, and how alike weights are.
 
@@ -150,8 +153,8 @@ def compare_artifacts(request: TokenRequest, artifact: Query[list[UUID]] = []) -
     return compared([found[pk] for pk in dict.fromkeys(artifact)])
 
 
-@router.post("/ask", auth=ACT, response=responses(shapes.AskedAnswers), openapi_extra=KEYED)
-def ask_artifacts(request: TokenRequest, asked: shapes.Ask) -> dict[str, Any]:
+@router.post("/ask", auth=ACT, response=responses(versions.AskedAnswers), openapi_extra=KEYED)
+def ask_artifacts(request: TokenRequest, asked: versions.Ask) -> dict[str, Any]:
     """Put the same questions to several versions and to the base model; each person reads that, and why."""
     found = _every().in_bulk(asked.artifacts)
     if absent := [str(pk) for pk in asked.artifacts if pk not in found]:
@@ -162,7 +165,7 @@ def ask_artifacts(request: TokenRequest, asked: shapes.Ask) -> dict[str, Any]:
     return once(request, lambda: asked_facts(asking.ask(person, chosen, prompts, asked.reason)))
 
 
-@router.get("/asked/{uuid:asked_id}", auth=ACT, response=responses(shapes.AskedAnswers))
+@router.get("/asked/{uuid:asked_id}", auth=ACT, response=responses(versions.AskedAnswers))
 def asked_answers(request: TokenRequest, asked_id: UUID) -> dict[str, Any]:
     """Show the answers as far as they are written, to whoever asked, within an hour."""
     found = asking.find(asked_id, request.auth.person)
@@ -171,14 +174,14 @@ def asked_answers(request: TokenRequest, asked_id: UUID) -> dict[str, Any]:
     return asked_facts(found)
 
 
-@router.get("/alarms", response=responses(shapes.Page[shapes.AlarmFacts]))
+@router.get("/alarms", response=responses(shapes.Page[versions.AlarmFacts]))
 def alarms(request: TokenRequest, asked: Query[shapes.Asked]) -> dict[str, Any]:
     """List what daily use was found to lose by, and what was done about it, newest first."""
     rows = LiveAlarm.objects.select_related("person", "artifact", "back_to")
     return page(request, asked, rows, lambda found: [alarm_facts(one) for one in found])
 
 
-@router.get("/pruning", response=responses(shapes.Doomed))
+@router.get("/pruning", response=responses(versions.Doomed))
 def pruning_preview(
     request: TokenRequest,  # noqa: ARG001 - ninja passes it
     days: int | None = None,
@@ -197,8 +200,8 @@ def pruning_preview(
     }
 
 
-@router.post("/prune", auth=ACT, response=responses(shapes.Pruned), openapi_extra=KEYED)
-def prune_artifacts(request: TokenRequest, asked: shapes.Prune) -> dict[str, Any]:
+@router.post("/prune", auth=ACT, response=responses(versions.Pruned), openapi_extra=KEYED)
+def prune_artifacts(request: TokenRequest, asked: versions.Prune) -> dict[str, Any]:
     """Delete what a rule takes now, if it is as many as were counted. This cannot be undone."""
     rule = pruning.Rule(asked.days, asked.keep, tuple(asked.states))
     person = request.auth.person

@@ -9,6 +9,8 @@ from uuid import UUID
 from ninja import Schema
 from pydantic import Field
 
+from alignapp.adapters.models import PROVE
+from alignapp.adapters.proofs import KINDS
 from alignapp.campaigns import running
 from alignapp.campaigns.models import MOST_IN_A_WAVE, Campaign, Enrolment
 from alignapp.panel.api.shapes import Asked, Given
@@ -25,6 +27,7 @@ class CampaignFacts(Schema):
     state: str
     reason: str
     method: str
+    kind: str
     parameters: dict[str, float]
     base_revision: str
     whom: str
@@ -59,7 +62,8 @@ class EnrolmentFacts(Schema):
 class WantedCampaign(Given):
     """What is learned anew, for whom, how many at a time, and when it stops by itself."""
 
-    method: str
+    method: str = Field(description=f"Or {PROVE}: prove again what people have")
+    kind: str = Field("", description=f"What {PROVE} proves: {' or '.join(KINDS)}; empty otherwise")
     name: str = Field("", max_length=80, description="Empty: the method and the base model")
     parameters: dict[str, float] = Field(default_factory=dict)
     base_revision: str = Field("", description="One that does not answer yet")

@@ -5,10 +5,11 @@ Knows nothing of requests. No page reads anybody's words: people are pseudonyms,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Max
+from django.db.models import Count, Max, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -44,10 +45,8 @@ FILTERS = {
 
 def adapters_page(query: QueryDict) -> dict[str, Any]:
     """Return the context of the list, newest first. Four queries, however many there are."""
-    filters = {name: query.get(name, "").strip() for name in FILTERS}
-    wanted = {FILTERS[name]: value for name, value in filters.items() if value}
-    every = Artifact.objects.filter(**wanted).select_related("person", "job").defer("summary")
-    page = listing(every, query)
+    filters = {name: query.get(name, "").strip() for name in (*FILTERS, "damaged")}
+    page = listing(narrowed(filters), query)
     active = active_ids({artifact.person_id for artifact in page.rows})
     return {
         "filters": filters,
@@ -57,6 +56,13 @@ def adapters_page(query: QueryDict) -> dict[str, Any]:
         "kinds": Artifact.Kind.choices,
         "alarms": LiveAlarm.objects.filter(created_at__gt=timezone.now() - LATELY).count(),
     }
+
+
+def narrowed(given: Mapping[str, Any]) -> QuerySet[Artifact]:
+    """Return what FILTERS and `damaged` narrow all versions to. Executes no query by itself."""
+    found = Artifact.objects.filter(**{path: given[name] for name, path in FILTERS.items() if given[name]})
+    found = found.exclude(damage="") if given["damaged"] else found
+    return found.select_related("person", "job").defer("summary")
 
 
 def adapter_page(artifact: Artifact) -> dict[str, Any]:
@@ -120,7 +126,10 @@ def possible(artifact: Artifact, *, is_active: bool) -> list[tuple[str, str, str
     every = [
         (
             # Nobody chats in the name of a group.
-            artifact.state == State.PROVEN and not is_active and artifact.person.is_active,
+            artifact.state == State.PROVEN
+            and not is_active
+            and artifact.person.is_active
+            and not artifact.damage,
             "promote",
             _("Promote"),
             _("Switch it on for its person."),
@@ -128,7 +137,7 @@ def possible(artifact: Artifact, *, is_active: bool) -> list[tuple[str, str, str
         (is_active, "rollback", _("Roll back"), _("Put the previous version in its place.")),
         (not out, "quarantine", _("Quarantine"), _("Take it out of service at once.")),
         (
-            out and may_return,
+            out and may_return and not artifact.damage,
             "restore",
             _("Restore"),
             _("Give it the state that its evidence says; it is not switched on."),

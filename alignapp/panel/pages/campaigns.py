@@ -30,7 +30,7 @@ def campaigns_page() -> dict[str, Any]:
 
 def plan_page(query: QueryDict, start_form: forms.Form | None = None) -> dict[str, Any]:
     """Return the context of a dry run; without a query an empty form."""
-    is_filled = "method" in query  # a link may only preselect the base model
+    is_filled = "name" in query  # a link may only preselect something
     form = CampaignForm(query) if is_filled else CampaignForm(initial=query.dict())
     context: dict[str, Any] = {"form": form, "plan": None}
     if not is_filled or not form.is_valid():
@@ -41,7 +41,8 @@ def plan_page(query: QueryDict, start_form: forms.Form | None = None) -> dict[st
         return {**context, "problem": str(error)}
     kept = [(name, value) for name, value in query.items() if name in form.fields]
     start = start_form or TypedWhyForm(name=str(plan.people))
-    return {**context, "plan": plan, "kept": kept, "start_form": start}
+    rewrites = form.wanted().rewrites
+    return {**context, "plan": plan, "rewrites": rewrites, "kept": kept, "start_form": start}
 
 
 def campaign_page(campaign: Campaign, query: QueryDict) -> dict[str, Any]:
@@ -58,7 +59,8 @@ def campaign_page(campaign: Campaign, query: QueryDict) -> dict[str, Any]:
         "query": kept.urlencode(),
         "wanted_state": state,
         "states": Enrolment.State.choices,
-        "guarantee": guarantee.kept(campaign),
+        # Where nothing is made there is no new version to speak of.
+        "guarantee": None if campaign.rewrites else guarantee.kept(campaign),
         "events": told_of(campaign, 20),
         **possible(campaign),
     }
@@ -69,6 +71,8 @@ def moving_part(campaign: Campaign) -> dict[str, Any]:
     counted = campaign.enrolments.order_by().values("state").annotate(count=Count("pk"))
     counts = {row["state"]: row["count"] for row in counted}
     people = sum(counts.values())
+    # What comes of the other kind of campaign is told only where there is any.
+    odd = Enrolment.State.MOVED if campaign.rewrites else Enrolment.State.KEPT
     through = people - sum(counts.get(state, 0) for state in Enrolment.OPEN)
     waves = outcomes.waves_of(campaign, PLOTTED)
     return {
@@ -76,9 +80,13 @@ def moving_part(campaign: Campaign) -> dict[str, Any]:
         "people": people,
         "through": through,
         "percent": round(100 * through / people) if people else 100,
-        "outcomes": [(label, value, counts.get(value, 0)) for value, label in Enrolment.State.choices],
+        "outcomes": [
+            (label, value, counts.get(value, 0))
+            for value, label in Enrolment.State.choices
+            if counts.get(value) or value != odd
+        ],
         "waves": [_wave(wave) for wave in waves[::-1]],
-        "plot": _plot(waves),
+        "plot": _plot(campaign, waves),
         "is_moving": campaign.state == State.RUNNING or bool(counts.get(Enrolment.State.LEARNING)),
     }
 
@@ -91,14 +99,14 @@ def possible(campaign: Campaign, act: str = "", form: forms.Form | None = None) 
             campaign.state == State.RUNNING,
             "pause",
             _("Pause"),
-            _("Whoever learns now goes on; nobody begins."),
+            _("Jobs that run go on to the end; nobody begins."),
         ),
         (stopped, "resume", _("Resume"), _("Whoever got through is not done again.")),
         (
             not campaign.has_ended,
             "cancel",
             _("Cancel the campaign"),
-            _("Open jobs stop. What is switched on stays. This cannot be undone."),
+            _("Open jobs stop. What was done already stays. This cannot be undone."),
         ),
     ]
     return {
@@ -131,7 +139,7 @@ def _wave(wave: outcomes.Wave) -> dict[str, Any]:
     }
 
 
-def _plot(waves: list[outcomes.Wave]) -> charts.BarChart | None:
+def _plot(campaign: Campaign, waves: list[outcomes.Wave]) -> charts.BarChart | None:
     """Lay out each wave's mean change of the win rate in points; None where nothing can be compared yet."""
     known = [(wave, change) for wave in waves if (change := wave.change) is not None]
     if not known:
@@ -151,5 +159,7 @@ def _plot(waves: list[outcomes.Wave]) -> charts.BarChart | None:
         _("Change of the win rate, points"),
         bars,
         scale=charts.symmetric([bar.value for bar in bars], at_least=10.0, number=charts.signed(0)),
-        note=_("New version minus old one, on the same held-out conversations; the mean of a wave's people."),
+        note=_("This proof minus the one before, what was said since included; a wave's people's mean.")
+        if campaign.proves
+        else _("New version minus old one, on the same held-out conversations; the mean of a wave's people."),
     )

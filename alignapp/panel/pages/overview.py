@@ -15,10 +15,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from alignapp import charts
-from alignapp.adapters.models import Job
+from alignapp.adapters.models import Artifact, Job
 from alignapp.panel import measures
 from alignapp.panel.measures import FIRST_TOKEN, quantile
 from alignapp.panel.models import Measure, Worker
+from workers import queues
 
 WHOLE = charts.plain()
 Reading = Callable[[Measure], float | None]
@@ -122,6 +123,8 @@ GROUPS: list[tuple[str | Promise, list[Figure]]] = [
             Figure("artifacts_candidate", gettext_lazy("Artifacts not yet proven")),
             Figure("artifacts_not_proven", gettext_lazy("Artifacts that were not proven")),
             Figure("artifacts_quarantined", gettext_lazy("Quarantined artifacts")),
+            Figure("artifacts_expired", gettext_lazy("Expired artifacts")),
+            Figure(measures.DAMAGED, gettext_lazy("Damaged artifacts")),
         ],
     ),
     (
@@ -132,6 +135,7 @@ GROUPS: list[tuple[str | Promise, list[Figure]]] = [
             Figure("queue_evaluate", gettext_lazy("Messages for proving and checks")),
             Figure("queue_generate", gettext_lazy("Messages for generation")),
             Figure("queue_housekeeping", gettext_lazy("Messages for housekeeping")),
+            Figure(f"queue_{queues.OTHER_BASE}", gettext_lazy("Messages for another base model")),
             Figure("disk_used_percent", gettext_lazy("Disk used, %"), _level, charts.plain(1)),
         ],
     ),
@@ -139,7 +143,7 @@ GROUPS: list[tuple[str | Promise, list[Figure]]] = [
 
 
 def overview_page(over: str) -> dict[str, Any]:
-    """Return the context of the overview. Four queries, however much there is."""
+    """Return the context of the overview. Five queries, however much there is."""
     now = timezone.now()
     span = next((each for each in SPANS if each.name == over), SPANS[0])
     rows: dict[str, list[Measure]] = defaultdict(list)
@@ -155,6 +159,7 @@ def overview_page(over: str) -> dict[str, Any]:
         "span": span,
         "groups": [(title, curves) for title, curves in groups if curves],
         "jobs": jobs_by_state(),
+        "damaged": Artifact.objects.exclude(damage="").count(),
         "workers": workers,
         "missing": queues_without_worker(workers),
         "now": now,
@@ -219,4 +224,4 @@ def jobs_by_state() -> list[dict[str, Any]]:
 def queues_without_worker(workers: list[Worker]) -> list[str]:
     """Return the queues that no living worker takes anything from."""
     taken = {queue for worker in workers if worker.is_alive for queue in worker.queues}
-    return [name for name in ("generate", "train", "housekeeping") if name not in taken]
+    return [name for name in queues.ALL if name not in taken and name != queues.OTHER_BASE]

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from alignapp.adapters.models import PROVE
+from alignapp.adapters.proofs import KINDS
 from alignapp.campaigns import outcomes, planning, running
 from alignapp.campaigns.guarantee import Guarantee, guaranteed
 from alignapp.campaigns.models import Campaign
@@ -25,7 +27,8 @@ class Command(BaseCommand):
         acts = parser.add_subparsers(dest="act", required=True)
         for name in ("plan", "start"):
             one = acts.add_parser(name)
-            one.add_argument("method")
+            one.add_argument("method", help=f"or {PROVE}: prove again what people have")
+            one.add_argument("--kind", choices=KINDS, default="", help=f"what {PROVE} proves")
             one.add_argument("--name", default="", help="none: the method and the base model")
             one.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER")
             one.add_argument("--base", default="", help="revision of a base model that does not answer yet")
@@ -123,6 +126,7 @@ def _wanted(options: dict[str, Any]) -> Campaign:
     return Campaign(
         name=(options["name"] or f"{options['method']} {base}".strip())[:80],
         method=options["method"],
+        kind=options["kind"],
         parameters=dict(_number(pair) for pair in options["set"]),
         base_revision=base,
         whom=options["whom"],

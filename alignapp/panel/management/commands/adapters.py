@@ -37,6 +37,7 @@ class Command(BaseCommand):
         listed.add_argument("--state", choices=Artifact.State.values)
         listed.add_argument("--person", help="pseudonym")
         listed.add_argument("--kind", choices=Artifact.Kind.values)
+        listed.add_argument("--damaged", action="store_true", help="whose files were changed or are missing")
         listed.add_argument("--limit", type=int, default=50)
         for name in ("show", *acts.BY_NAME):
             one = every.add_parser(name)
@@ -94,6 +95,8 @@ class Command(BaseCommand):
         for name, path in (("state", "state"), ("kind", "kind"), ("person", "person__pseudonym")):
             if options[name]:
                 found = found.filter(**{path: options[name]})
+        if options["damaged"]:
+            found = found.exclude(damage="")
         rows = [facts(artifact) for artifact in found.order_by("-created_at")[: options["limit"]]]
         self._say(
             rows, [f"{r['id']}  {r['name']:24}{r['person']:18}{r['state']:12}{r['method']}" for r in rows]
