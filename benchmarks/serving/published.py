@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 LLAMA = "llama.cpp, four bits"
+OURS = "ours, adapters and vectors"
 _ABOUT = frozenset({"machine", "commit", "commits", "model", "watch", "least_step_seconds"})
 
 
@@ -24,9 +25,14 @@ def with_published(new: Mapping[str, Any], about: Mapping[str, Any], folder: Pat
     found = parts | dict(new)
     found |= about if "side_by_side" in new else {name: old[name] for name in about}
     mine = found["side_by_side"]["tokens_per_second"]
-    if "side_by_side" in new and LLAMA not in mine:
-        mine[LLAMA] = old["side_by_side"]["tokens_per_second"][LLAMA]
-        commits.setdefault(LLAMA, commits["side_by_side"])
+    if "side_by_side" in new:
+        before = old["side_by_side"]["tokens_per_second"]
+        kept = [name for name in ("vllm", LLAMA) if name in {**old, **before} and name not in {**new, **mine}]
+        # Another run may be of another machine: each is compared with what was ours beside it.
+        found["beside"] = {name: old.get("beside", {}).get(name, before[OURS]["median"]) for name in kept}
+        if LLAMA in kept:
+            mine[LLAMA] = before[LLAMA]
+            commits.setdefault(LLAMA, commits["side_by_side"])
     return found | {"commits": commits | dict.fromkeys(new, about["commit"])}
 
 
