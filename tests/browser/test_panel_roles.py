@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
-from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
 
 from alignapp.accounts.models import Person
-from alignapp.panel import roles
 from tests.browser.looking import look
-from tests.browser.people import PASSWORD, enter, new_person
+from tests.browser.people import (
+    enter,
+    enter_panel,
+    enter_password_first,
+    new_member,
+    new_person,
+    reveal_conversations,
+)
 from tests.web import learned
 from tests.web.rows import answered_turn, conversation_of
 
@@ -27,24 +30,9 @@ def owner(transactional_db, settings, tmp_path) -> Person:
     return person
 
 
-def member(role: str) -> tuple[Person, str]:
-    """Return somebody with a role and a second factor, and the secret of it."""
-    person, secret = new_person(role), generate_totp_secret()
-    TOTP.activate(person, secret)
-    roles.grant(person, role, "for the test")
-    return person, secret
-
-
-def sign_in_with_code(page, person: Person, secret: str) -> None:
-    page.goto("/operate/")
-    enter(page, person)
-    page.get_by_label("Code").fill(format_hotp_value(hotp_value(secret, int(time.time()) // 30)))
-    page.get_by_role("main").get_by_role("button", name="Sign in").click()
-
-
 def test_an_auditor_reads_every_page_changes_nothing_and_sees_no_word(page, owner):
-    auditor, secret = member("auditor")
-    sign_in_with_code(page, auditor, secret)
+    auditor, secret = new_member("auditor", "auditor")
+    enter_panel(page, auditor, secret)
     for name in (
         "Overview",
         "Jobs",
@@ -69,8 +57,8 @@ def test_an_auditor_reads_every_page_changes_nothing_and_sees_no_word(page, owne
 
 
 def test_a_supporter_looks_only_while_the_person_lets_them(page, browser, site, owner):
-    supporter, secret = member("support")
-    sign_in_with_code(page, supporter, secret)
+    supporter, secret = new_member("support", "support")
+    enter_panel(page, supporter, secret)
     page.get_by_text("Nobody has given leave to look.").wait_for()
     look(page, "operate-support-none")
     panel = page.get_by_role("navigation", name="Panel")
@@ -87,14 +75,10 @@ def test_a_supporter_looks_only_while_the_person_lets_them(page, browser, site, 
     page.get_by_role("button", name="Help this person").click()
     page.get_by_role("heading", name=owner.pseudonym).wait_for()
     assert WORDS not in page.get_by_role("main").inner_text()
-    if (first := page.get_by_role("link", name="Enter your password first")).count():
-        first.click()
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("main").get_by_role("button", name="Go on").click()
+    if page.get_by_role("link", name="Enter your password first").count():
+        enter_password_first(page)
     look(page, "operate-person-support")
-    page.get_by_label("What", exact=True).select_option("conversations")
-    page.get_by_label("Reason").fill("They asked why it answers so briefly")
-    page.get_by_role("button", name="Reveal").click()
+    reveal_conversations(page, "They asked why it answers so briefly")
     assert page.get_by_text(WORDS).is_visible()
     look(page, "operate-revealed-support")
 
