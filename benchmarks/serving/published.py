@@ -10,7 +10,7 @@ from typing import Any
 
 LLAMA = "llama.cpp, four bits"
 OURS = "ours, adapters and vectors"
-_ABOUT = frozenset({"machine", "commit", "commits", "model", "watch", "least_step_seconds"})
+_ABOUT = frozenset({"machine", "commit", "commits", "model", "watch", "least_step_seconds", "beside"})
 
 
 def with_published(new: Mapping[str, Any], about: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -24,15 +24,16 @@ def with_published(new: Mapping[str, Any], about: Mapping[str, Any], folder: Pat
     commits: dict[str, str] = {**dict.fromkeys(parts, old["commit"]), **old.get("commits", {})}
     found = parts | dict(new)
     found |= about if "side_by_side" in new else {name: old[name] for name in about}
-    mine = found["side_by_side"]["tokens_per_second"]
+    mine, before = (each["side_by_side"]["tokens_per_second"] for each in (found, old))
+    beside = dict(old.get("beside", {}))
     if "side_by_side" in new:
-        before = old["side_by_side"]["tokens_per_second"]
-        kept = [name for name in ("vllm", LLAMA) if name in {**old, **before} and name not in {**new, **mine}]
-        # Another run may be of another machine: each is compared with what was ours beside it.
-        found["beside"] = {name: old.get("beside", {}).get(name, before[OURS]["median"]) for name in kept}
-        if LLAMA in kept:
-            mine[LLAMA] = before[LLAMA]
-            commits.setdefault(LLAMA, commits["side_by_side"])
+        others = {"vllm", LLAMA} & {*old, *before}
+        beside = {name: beside.get(name, before[OURS]["median"]) for name in sorted(others - {*mine})}
+    # Another run may be of another machine: what it measured is compared with what was ours beside it.
+    found["beside"] = {name: ours for name, ours in beside.items() if name not in new}
+    if LLAMA in before and LLAMA not in mine:
+        mine[LLAMA] = before[LLAMA]
+        commits.setdefault(LLAMA, commits["side_by_side"])
     return found | {"commits": commits | dict.fromkeys(new, about["commit"])}
 
 

