@@ -17,7 +17,8 @@ def with_published(new: Mapping[str, Any], about: Mapping[str, Any], folder: Pat
     """Return new parts, the folder's page's other parts, and the commit of each, under "commits".
 
     What the page is `about`, its machine, commit and load, goes with the main table. A llama.cpp that was not
-    there this time is the published one. Raises FileNotFoundError without a page.
+    there this time is the published one; "beside" holds our tokens a second in the runs of others that were
+    measured before. Raises FileNotFoundError without a page.
     """
     old = json.loads((folder / "serving.json").read_text())
     parts = {name: part for name, part in old.items() if name not in _ABOUT}
