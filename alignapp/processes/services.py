@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ class Service:
     ready_line: str  # what its log says when it is ready
     niceness: int = 0  # higher gives way: learning may wait, a person who chats should not
     environment: Mapping[str, str] = field(default_factory=lambda: SLEEPS)  # beside what it inherits
+    stopped_by: signal.Signals = signal.SIGTERM  # by us, and by the kernel when we are gone
 
 
 def web(host: str, port: int) -> Service:
@@ -69,6 +71,9 @@ def workers() -> list[Service]:
             "rings every ten seconds for housekeeping",
             (*CELERY, "beat", "--loglevel", "INFO", "--scheduler", "celery.beat:Scheduler", "--pidfile="),
             "beat: Starting",
+            # It keeps nothing, and may lose a SIGTERM: Celery's handler raises SystemExit, which Python only
+            # prints where it strikes a callback, as imports have them by the hundred.
+            stopped_by=signal.SIGKILL,
         ),
     ]
 

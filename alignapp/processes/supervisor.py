@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -33,10 +34,10 @@ _NOTEWORTHY = ("WARNING", "ERROR", "CRITICAL", "Traceback")
 _ORDINARY = "Memory overcommit must be enabled"
 
 
-def _before_the_command() -> None:
-    """Run in the child: die with the parent."""
+def _die_with_the_parent(number: signal.Signals) -> None:
+    """Run in the child, before its command."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 class Child:
@@ -64,7 +65,7 @@ class Child:
             errors="replace",
             env={**os.environ, "PYTHONUNBUFFERED": "1", **self.service.environment},
             start_new_session=True,
-            preexec_fn=_before_the_command,
+            preexec_fn=partial(_die_with_the_parent, self.service.stopped_by),
         )
         assert self._process.stdout is not None
         threading.Thread(target=self._relay, args=(self._process.stdout,), daemon=True).start()
@@ -108,7 +109,7 @@ class Child:
 
     def terminate(self) -> None:
         """Ask it to stop."""
-        self._signal(signal.SIGTERM)
+        self._signal(self.service.stopped_by)
 
     def wait(self, until: float) -> None:
         """Wait for its end; at `until` (monotonic seconds) kill it and what it started."""

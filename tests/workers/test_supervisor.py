@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 from dataclasses import replace
 
 import psutil
+import pytest
 
 from alignapp.processes.services import Service, workers
 from alignapp.processes.supervisor import running
+from tests.environment import ROOT
 from tests.workers.conftest import wait_until
 
 # Starts a thread before it is ready, as torch and Celery do.
@@ -60,3 +65,36 @@ def test_threads_of_generation_look_for_work_and_those_of_learning_sleep(tmp_pat
             told[service.name] = (tmp_path / f"{service.name}.log").read_text().splitlines()[0]
     assert told["generation"] == "passive 10000"
     assert told["training"] == "passive 7"
+
+
+SUPERVISOR = """
+import sys, time
+from pathlib import Path
+from dataclasses import replace
+from alignapp.processes.services import workers
+from alignapp.processes.supervisor import running
+deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print('beat: Starting', flush=True)"
+beat = next(service for service in workers() if service.name == "beat")
+beat = replace(beat, command=(sys.executable, "-c", f"{deaf}; time.sleep(60)"))
+with running([beat], Path(sys.argv[1]), print) as stack:
+    print(stack.children[0]._process.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_beat_that_lost_its_signal_ends_all_the_same(tmp_path, how):
+    """Celery's handler raises SystemExit, which Python drops where it strikes a callback of an import."""
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", SUPERVISOR, str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "DJANGO_SETTINGS_MODULE": "alignapp.settings"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert supervisor.stdout is not None
+    beat = psutil.Process(int(supervisor.stdout.readline()))
+    supervisor.send_signal(how)
+    supervisor.wait(timeout=10)
+    supervisor.stdout.close()
+    wait_until(lambda: not beat.is_running() or beat.status() == psutil.STATUS_ZOMBIE, 5)
