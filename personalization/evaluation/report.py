@@ -212,11 +212,18 @@ def prove(
             base, interventions, clearest, row, system_message=system_message, seed=seed, usual=usual
         )
         report(Progress(4, 7))
+        cost = measure_cost(base, interventions, row, neutral)
         tradeoff = measure_tradeoff(
-            base, interventions, clearest, row, system_message=system_message, seed=seed, neutral=neutral
+            base,
+            interventions,
+            clearest,
+            row,
+            system_message=system_message,
+            seed=seed,
+            neutral=neutral,
+            cost=cost,
         )
         report(Progress(5, 7))
-        cost = measure_cost(base, interventions, row, neutral)
         ability = measure_ability(base, interventions, row, plain.right, seed=seed)
         safety = measure_safety(base, interventions, row, plain.ask, margins)
         report(Progress(6, 7))

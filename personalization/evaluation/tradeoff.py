@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from personalization.models.base import BaseModel
-from personalization.models.cost import measure_cost
+from personalization.models.cost import Cost, measure_cost
 from personalization.models.interventions import Interventions, Row
 from personalization.models.preference import score
 from personalization.records import Pair
@@ -92,10 +92,11 @@ def measure_tradeoff(
     system_message: str,
     seed: int,
     neutral: Sequence[Tensor],
+    cost: Cost,
 ) -> TradeOff:
     """Measure `row` at every one of STRENGTHS on the first held-out pairs and on neutral text.
 
-    `neutral` is what the base model makes of that text (`plain_logps`).
+    `neutral` is what the base model makes of that text (`plain_logps`), `cost` what `row` itself does to it.
     """
     used = list(pairs)[:MOST_PAIRS]
     plain = score(base, interventions, used, row=Row(), system_message=system_message)
@@ -104,11 +105,12 @@ def measure_tradeoff(
     points = []
     for strength, acting, text in zip(STRENGTHS, arms, texts, strict=True):
         own = score(base, interventions, used, row=acting, system_message=system_message)
+        found = cost if strength == 1.0 else measure_cost(base, interventions, acting, neutral)
         points.append(
             Point(
                 strength,
                 own.reward_margins(plain).mean().item(),
-                measure_cost(base, interventions, acting, neutral).kl_to_base,
+                found.kl_to_base,
                 text.is_sound(usual),
             )
         )

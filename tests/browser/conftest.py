@@ -52,7 +52,7 @@ def as_tested(service: services.Service) -> services.Service:
         "DATABASE_URL": database_url(),
         "ALIGN_MAX_NEW_TOKENS": "24",
         "ALIGN_MIN_TRAINING_PAIRS": "6",
-        "ALIGN_THREADS": "1",  # the other core has the other half of the suite
+        "ALIGN_THREADS": "1",  # the other core has the rest of the suite
     }
     return replace(service, environment={**service.environment, **changed})
 

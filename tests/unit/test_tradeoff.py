@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from personalization.evaluation.tradeoff import Point, TradeOff, measure_tradeoff, scaled, through_zero
-from personalization.models.cost import plain_logps
+from personalization.models.cost import measure_cost, plain_logps
 from personalization.models.interventions import Interventions, Row, SteeringVectors
 from personalization.records import Message, Pair
 from tests import tiny
@@ -55,11 +55,18 @@ def test_kl_grows_with_the_square_of_a_small_strength():
     row = Row(vectors=((SteeringVectors({(1, "output"): vector}), 2.0),))
     assert scaled(row, 0.5).vectors[0][1] == 1.0
     pairs = [Pair(str(i), (), (Message("user", f"{i}?"),), f"yes {i}", f"no {i}") for i in range(3)]
-    interventions = Interventions(base)
+    interventions, neutral = Interventions(base), plain_logps(base)
     try:
         found, nothing = (
             measure_tradeoff(
-                base, interventions, pairs, acting, system_message="", seed=0, neutral=plain_logps(base)
+                base,
+                interventions,
+                pairs,
+                acting,
+                system_message="",
+                seed=0,
+                neutral=neutral,
+                cost=measure_cost(base, interventions, acting, neutral),
             )
             for acting in (row, scaled(row, 0.0))
         )

@@ -89,35 +89,32 @@ def wait_for_all(jobs: list[Job]) -> None:
     wait_until(arrived, seconds=120.0)
 
 
-def assert_as_if_alone(jobs: list[Job], do_alone) -> None:
-    """Have each job done again from the same rows, split and seed, with nobody else, and compare."""
-    for job in jobs:
-        is_sound(job)
-    together = [weights(job) for job in jobs]
-    Artifact.objects.filter(job__in=jobs).delete()
-    again = {"state": Job.State.QUEUED, "attempts": 0, "progress": 0.0, "curve": [], "not_before": None}
-    Job.objects.filter(pk__in=[job.pk for job in jobs]).update(**again)
-    do_alone()
-    for job, before in zip(jobs, together, strict=True):
-        alone = weights(job)
-        assert before.keys() == alone.keys()
-        assert max((before[name] - alone[name]).abs().max().item() for name in alone) < 1e-5
-        assert max(alone[name].abs().max().item() for name in alone if "lora_B" in name) > 1e-3
+@pytest.fixture
+def assert_as_if_alone(request, settings, monkeypatch, processes):
+    """Have this process do each job again from the same rows, split and seed, with nobody else, and compare."""
+
+    def compare(jobs: list[Job]) -> None:
+        processes.kill_all()
+        for job in jobs:
+            is_sound(job)
+        together = [weights(job) for job in jobs]
+        request.getfixturevalue("engine")  # with folders of its own
+        settings.ALIGN_TRAIN_TOGETHER = 1
+        monkeypatch.setattr(pipeline, "prove", lambda work, artifact: None)  # weights are compared, no cards
+        Artifact.objects.filter(job__in=jobs).delete()
+        again = {"state": Job.State.QUEUED, "attempts": 0, "progress": 0.0, "curve": [], "not_before": None}
+        Job.objects.filter(pk__in=[job.pk for job in jobs]).update(**again)
+        for job, before in zip(jobs, together, strict=True):
+            run_job(str(job.id))
+            alone = weights(job)
+            assert before.keys() == alone.keys()
+            assert max((before[name] - alone[name]).abs().max().item() for name in alone) < 1e-5
+            assert max(alone[name].abs().max().item() for name in alone if "lora_B" in name) > 1e-3
+
+    return compare
 
 
-def by_a_worker(workers: Workers, jobs: list[Job]):
-    """Return what has another worker do these jobs one after the other."""
-
-    def do() -> None:
-        workers.kill_all()
-        start_worker(workers, together=1)
-        wait_for_all(jobs)
-        assert not were_together(*sorted(jobs, key=lambda job: job.started_at)[:2])
-
-    return do
-
-
-def test_two_people_learn_in_one_batch_each_as_if_alone(workers):
+def test_two_people_learn_in_one_batch_each_as_if_alone(workers, assert_as_if_alone):
     brief, thorough = jobs = queued(8, 40)
     start_worker(workers)
     wait_for_all(jobs)
@@ -129,11 +126,11 @@ def test_two_people_learn_in_one_batch_each_as_if_alone(workers):
         assert (job.state, job.attempts, job.reason) == (Job.State.DONE, 1, "")
         assert job.curve[0]["step"] == 1
     assert len(brief.curve) < len(thorough.curve)
-    assert_as_if_alone(jobs, by_a_worker(workers, jobs))
+    assert_as_if_alone(jobs)
 
 
 @pytest.mark.chaos
-def test_a_killed_worker_loses_nobody_and_each_goes_on_alone(workers):
+def test_a_killed_worker_loses_nobody_and_each_goes_on_alone(workers, assert_as_if_alone):
     jobs = queued(60, 60)
     worker = start_worker(workers)
     wait_for_learning(jobs, share=0.45)  # beyond the first checkpoint
@@ -145,11 +142,11 @@ def test_a_killed_worker_loses_nobody_and_each_goes_on_alone(workers):
     assert [job.attempts for job in jobs] == [2, 2]
     # Either may have been the one that killed it.
     assert not were_together(*sorted(jobs, key=lambda job: job.started_at))
-    assert_as_if_alone(jobs, by_a_worker(workers, jobs))
+    assert_as_if_alone(jobs)
 
 
 @pytest.mark.chaos
-def test_a_shutdown_gives_everybody_back_and_they_go_on_in_other_company(workers):
+def test_a_shutdown_gives_everybody_back_and_they_go_on_in_other_company(workers, assert_as_if_alone):
     first, second = queued(60, 60)
     worker = start_worker(workers)
     wait_for_learning([first, second], share=0.3)
@@ -166,7 +163,7 @@ def test_a_shutdown_gives_everybody_back_and_they_go_on_in_other_company(workers
     Job.objects.filter(pk=second.pk).update(not_before=None)
     wait_for_all([first, second, third])
     jobs = [first, second, third]
-    assert_as_if_alone(jobs, by_a_worker(workers, jobs))
+    assert_as_if_alone(jobs)
 
 
 def test_one_of_two_is_cancelled_and_leaves_alone(workers):
@@ -221,7 +218,7 @@ def poison(monkeypatch) -> None:
     monkeypatch.setattr(training, "decoded_above", decoded_above)
 
 
-def test_whoever_cannot_learn_leaves_alone_and_is_told_why(here, settings, monkeypatch):
+def test_whoever_cannot_learn_leaves_alone_and_is_told_why(here, monkeypatch, assert_as_if_alone):
     poison(monkeypatch)
     good = start(person_with_pairs("good@example.org"))
     nan = start(person_with_pairs("nan@example.org", dislikes=NAN))
@@ -242,13 +239,7 @@ def test_whoever_cannot_learn_leaves_alone_and_is_told_why(here, settings, monke
     assert (long.state, hopeless.state) == (Job.State.DEAD, Job.State.DEAD)
     assert "leaves no room for an answer" in long.reason
     assert "beta is 99" in hopeless.reason
-
-    def alone() -> None:
-        settings.ALIGN_TRAIN_TOGETHER = 1
-        for job in (good, other):
-            run_job(str(job.id))
-
-    assert_as_if_alone([good, other], alone)
+    assert_as_if_alone([good, other])
 
 
 LEARNED_TOGETHER = ("dpo", "kto")
@@ -290,7 +281,7 @@ def test_nobody_joins_a_batch_while_another_kind_of_job_is_next(here):
     assert join() == [waits.pk]
 
 
-def test_who_comes_while_others_learn_joins_them_and_leaves_alone(here, settings, monkeypatch):
+def test_who_comes_while_others_learn_joins_them_and_leaves_alone(here, monkeypatch, assert_as_if_alone):
     """The newcomers come due between two steps; one of them is cancelled while the other is proven."""
     first, brief, leaves = queued(40, 8, 40)
     Job.objects.filter(pk__in=(brief.pk, leaves.pk)).update(not_before=timezone.now() + timedelta(days=1))
@@ -319,13 +310,7 @@ def test_who_comes_while_others_learn_joins_them_and_leaves_alone(here, settings
     assert brief.finished_at < first.finished_at
     assert not Artifact.objects.filter(job=leaves).exists()
     run_job(str(brief.id))  # its own message finds nothing to do
-
-    def alone() -> None:
-        settings.ALIGN_TRAIN_TOGETHER = 1
-        for job in (first, brief):
-            run_job(str(job.id))
-
-    assert_as_if_alone([first, brief], alone)
+    assert_as_if_alone([first, brief])
 
 
 def test_a_batch_looks_for_newcomers_now_and_then_and_not_for_ever(here, monkeypatch):
