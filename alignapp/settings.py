@@ -249,8 +249,8 @@ ALIGN_THREADS = env.int("ALIGN_THREADS", default=0)  # 0: as many as there are c
 # exact, or int8 (weight-only): faster for one or two answers at a time on a CPU, at a measured loss.
 ALIGN_DECODE_WEIGHTS = env.str("ALIGN_DECODE_WEIGHTS", default="exact")
 # On a CPU with a C++ compiler: products of few rows are built for this processor when a worker starts.
-# 1.3 times as quick for 16 people (docs/benchmarks/serving.md); off until the whole suite has run with it.
-ALIGN_COMPILE = env.bool("ALIGN_COMPILE", default=False)
+# 1.3 times as quick for 16 people (docs/benchmarks/serving.md).
+ALIGN_COMPILE = env.bool("ALIGN_COMPILE", default=True)
 # On a GPU: steps are played back from CUDA graphs. Off until somebody has measured it on one.
 ALIGN_CUDA_GRAPHS = env.bool("ALIGN_CUDA_GRAPHS", default=False)
 # Answers that one generation worker writes at once (measured by `python -m benchmarks.serving`).

@@ -172,8 +172,8 @@ instructions for them.
 Tried, and kept: projections that read the same input as one product, and their adapters as one stack (a step
 of 60.5 ms took 56.7); weights packed for few rows (a product took up to four times as long without); prompts
 through the same code, 10 to 25 % less work; threads that spin before they sleep (a third of a step with many
-adapters); adapters of two to four people stacked, too (half of their cost); as an option, products of up
-to 64 rows, norms and gates that the machine's own compiler builds (`ALIGN_COMPILE=1`).
+adapters); adapters of two to four people stacked, too (half of their cost); products of up to 64 rows, norms
+and gates that the machine's own compiler builds, where it has one (`ALIGN_COMPILE`).
 
 Tried, and not kept: int8; more than 1,000 tokens of prompts in one pass; one product for queries, keys and
 values where hooks see them apart; oneDNN's convolution in place of its product, as quick for the number of

@@ -91,7 +91,7 @@ def wait_for_all(jobs: list[Job]) -> None:
 
 @pytest.fixture
 def assert_as_if_alone(request, settings, monkeypatch, processes):
-    """Have this process do each job again from the same rows, split and seed, with nobody else, and compare."""
+    """Have this process do each job again from the same rows, split and seed, alone, and compare."""
 
     def compare(jobs: list[Job]) -> None:
         processes.kill_all()
