@@ -68,11 +68,12 @@ def test_threads_of_generation_look_for_work_and_those_of_learning_sleep(tmp_pat
 
 
 SUPERVISOR = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from dataclasses import replace
 from alignapp.processes.services import workers
 from alignapp.processes.supervisor import running
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background may ignore it
 deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print('beat: Starting', flush=True)"
 beat = next(service for service in workers() if service.name == "beat")
 beat = replace(beat, command=(sys.executable, "-c", f"{deaf}; time.sleep(60)"))
