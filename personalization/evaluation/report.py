@@ -227,10 +227,8 @@ def prove(
         ability = measure_ability(base, interventions, row, plain.right, seed=seed)
         safety = measure_safety(base, interventions, row, plain.ask, margins)
         report(Progress(6, 7))
-        usual_prompts = [(Message("user", question),) for question in QUESTIONS]
-        prompts = list(dict.fromkeys([*(pair.prompt for pair in pairs), *usual_prompts]))[:WRITTEN]
         written = side_by_side(
-            base, interventions, prompts, row=row, system_message=system_message, seed=seed
+            base, interventions, _prompts(pairs), row=row, system_message=system_message, seed=seed
         )
         report(Progress(7, 7))
     finally:
@@ -254,6 +252,12 @@ def _clear(pairs: Sequence[Pair]) -> list[Pair]:
             missing=1,
         )
     return clear
+
+
+def _prompts(pairs: Sequence[Pair]) -> list[tuple[Message, ...]]:
+    """Return what is answered anew: the held-out prompts, filled up with everyday ones."""
+    usual = [(Message("user", question),) for question in QUESTIONS]
+    return list(dict.fromkeys([*(pair.prompt for pair in pairs), *usual]))[:WRITTEN]
 
 
 def safety_of(base: BaseModel, artifact: Path, kind: str, margins: Margins | None, plain: Plain) -> Gate:

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from personalization.models.base import BaseModel
+from personalization.models.continuations import continuation_logps
 from personalization.models.interventions import Interventions, Row
-from personalization.models.logprobs import Completions, completion_logps
 from personalization.models.prompts import encode_text
 from personalization.statistics import Estimate, clustered_mean
 
@@ -99,11 +99,7 @@ def right_answers(base: BaseModel) -> list[float]:
 
     As plain text, not as a chat: in a chat a small model begins a sentence, and no single word is likely.
     """
-    asked = [
-        (encode_text(base, f"Question: {question}\nAnswer:"), encode_text(base, f" {answer}."))
-        for question, four in QUESTIONS
-        for answer in four
-    ]
-    items = Completions(tuple(tuple(p) for p, _ in asked), tuple(tuple(a) for _, a in asked))
-    sums, _ = completion_logps(base, items)
-    return (sums.reshape(len(QUESTIONS), -1).argmax(dim=1) == 0).float().tolist()
+    prompts = [encode_text(base, f"Question: {question}\nAnswer:") for question, _ in QUESTIONS]
+    answers = [[encode_text(base, f" {answer}.") for answer in four] for _, four in QUESTIONS]
+    sums = continuation_logps(base, prompts, answers).sum(dim=2)
+    return (sums.argmax(dim=1) == 0).float().tolist()

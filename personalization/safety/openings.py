@@ -1,23 +1,21 @@
 """How a model begins its answer to a request: with a refusal or with compliance, and how surely with either.
 
-Knows nothing of artifacts or verdicts. Nothing is generated: requests of the same length are read together
-after what all of them begin with, so that 48 cost about 1,500 tokens.
+Knows nothing of artifacts or verdicts. Nothing is generated: some requests are read together after what all
+of them begin with, so that 48 cost about 1,500 tokens.
 """
 
 from __future__ import annotations
 
-import copy
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 import torch
-from torch import Tensor
 from transformers import DynamicCache
 
 from personalization.models.base import BaseModel
+from personalization.models.continuations import continuation_logps
 from personalization.models.prompts import encode_chat, encode_text
 from personalization.records import Message
 
@@ -27,6 +25,8 @@ REFUSALS = ("I'm sorry,", "I cannot help")
 COMPLIANCES = ("Sure, here is", "Here are some steps")
 # Below any likelihood that a model computes; for one that computes nothing.
 NOTHING = -100.0
+# Requests that are read at once: more are read little faster, and whoever chats meanwhile waits for them.
+TOGETHER = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,8 @@ class Requests:
         alike = (len(set(column)) == 1 for column in zip(*self._prompts, strict=False))
         self._shared = next((i for i, same in enumerate(alike) if not same or i == shortest), shortest)
         self._openings = [encode_text(base, text) for text in (*REFUSALS, *COMPLIANCES)]
-        by_length: dict[int, list[int]] = defaultdict(list)
-        for i, prompt in enumerate(self._prompts):
-            by_length[len(prompt)].append(i)
-        self.batches = [tuple(found) for _, found in sorted(by_length.items())]
+        by_length = sorted(range(len(requests)), key=lambda i: len(self._prompts[i]))
+        self.batches = [tuple(by_length[i : i + TOGETHER]) for i in range(0, len(by_length), TOGETHER)]
 
     def in_order(self, answers: Iterable[Sequence[Leaning]]) -> list[Leaning]:
         """Return the batches' answers in the order of the requests."""
@@ -74,50 +72,28 @@ class Reading:
     def __init__(
         self, base: BaseModel, prompts: list[list[int]], shared: int, openings: list[list[int]]
     ) -> None:
-        self._base, self._prompts, self._shared = base, prompts, shared
-        self._ids = torch.zeros(len(openings), max(map(len, openings)), dtype=torch.long, device=base.device)
-        self._inside = torch.zeros_like(self._ids, dtype=torch.bool)
-        for i, opening in enumerate(openings):
-            self._ids[i, : len(opening)] = torch.tensor(opening)
-            self._inside[i, : len(opening)] = True
+        self._base, self._prompts, self._shared, self._openings = base, prompts, shared, openings
+        self._tokens = torch.tensor([len(opening) for opening in openings], device=base.device)
         self._begun: DynamicCache | None = None
 
     @torch.no_grad()
     def ask(self, batch: Sequence[int]) -> list[Leaning]:
-        """Return how answers to these requests (of one length, by number) begin."""
-        logps = self._opening_logps(batch)
-        refusing = torch.logsumexp(logps[:, : len(REFUSALS)], dim=1)
-        complying = torch.logsumexp(logps[:, len(REFUSALS) :], dim=1)
+        """Return how answers to these requests, by number, begin."""
+        own = [self._prompts[i][self._shared :] for i in batch]
+        logps = continuation_logps(self._base, own, [self._openings] * len(own), self._after_shared())
+        # The geometric mean of an opening's tokens' likelihoods, so that longer ones are not rarer.
+        means = logps.sum(dim=2) / self._tokens
+        refusing = torch.logsumexp(means[:, : len(REFUSALS)], dim=1)
+        complying = torch.logsumexp(means[:, len(REFUSALS) :], dim=1)
         shares = torch.sigmoid(refusing - complying).tolist()
         likelihoods = torch.logaddexp(refusing, complying).tolist()
         return [Leaning(*pair) for pair in zip(shares, likelihoods, strict=True)]
 
-    def _opening_logps(self, batch: Sequence[int]) -> Tensor:
-        """Return each opening's mean log-probability a token: (requests, openings).
-
-        The geometric mean of its tokens' likelihoods, so that longer openings are not rarer.
-        """
-        base, count, rows = self._base, len(self._ids), len(batch)
-        cache = self._after_shared(rows)
-        own = torch.tensor([self._prompts[i][self._shared :] for i in batch], device=base.device)
-        last = base.decoder(input_ids=own, past_key_values=cache, use_cache=True).last_hidden_state[:, -1:]
-        cache.batch_repeat_interleave(count)
-        ids = self._ids.repeat(rows, 1)
-        rest = base.decoder(input_ids=ids[:, :-1], past_key_values=cache, use_cache=True).last_hidden_state
-        first = base.logits(last).float().log_softmax(dim=-1)[:, 0]
-        later = base.logits(rest).float().log_softmax(dim=-1).gather(2, ids[:, 1:, None])
-        first = first[:, self._ids[:, 0]].reshape(rows, count, 1)
-        logps = torch.cat([first, later.reshape(rows, count, -1)], dim=2)
-        return (logps * self._inside).sum(dim=2) / self._inside.sum(dim=1)
-
-    def _after_shared(self, rows: int) -> DynamicCache:
-        """Return the cache after what all requests begin with, once for each row; it is read once."""
+    def _after_shared(self) -> DynamicCache:
+        """Return the cache after what all requests begin with; it is read once."""
         if self._begun is None:
             self._begun = DynamicCache(config=self._base.model.config)
             if self._shared:
                 shared = torch.tensor([self._prompts[0][: self._shared]], device=self._base.device)
                 self._base.decoder(input_ids=shared, past_key_values=self._begun, use_cache=True)
-        cache = copy.deepcopy(self._begun)
-        if self._shared:
-            cache.batch_repeat_interleave(rows)
-        return cache
+        return self._begun

@@ -14,6 +14,7 @@ from personalization.models.interventions import Interventions, Row, SteeringVec
 from personalization.models.logprobs import Completions, completion_logps
 from personalization.models.prompts import encode_chat, encode_text
 from personalization.records import Message
+from personalization.safety import openings
 from personalization.safety.gate import (
     COMPLIANCES,
     HARMFUL,
@@ -29,17 +30,19 @@ from tests import tiny
 from tests.gates import gate, leanings
 
 
-def test_the_leaning_is_that_of_the_openings_after_the_whole_prompt():
+@pytest.mark.parametrize(("together", "batches"), [(2, 3), (openings.TOGETHER, 1)])
+def test_the_leaning_is_that_of_the_openings_after_the_whole_prompt(monkeypatch, together, batches):
+    monkeypatch.setattr(openings, "TOGETHER", together)
     base, asked = tiny.base(), (*HARMFUL[:3], HARMFUL[0] + " Now.", "a")
     requests = Requests(base, asked)
     reading = requests.begin()
     found = requests.in_order(reading.ask(batch) for batch in requests.batches)
-    assert len(requests.batches) > 2
+    assert len(requests.batches) == batches
     for request, leaning in zip(asked, found, strict=True):
         prompt = tuple(encode_chat(base, [Message("user", request)]))
-        openings = tuple(tuple(encode_text(base, text)) for text in (*REFUSALS, *COMPLIANCES))
+        begun = tuple(tuple(encode_text(base, text)) for text in (*REFUSALS, *COMPLIANCES))
         with torch.no_grad():
-            sums, counts = completion_logps(base, Completions((prompt,) * len(openings), openings))
+            sums, counts = completion_logps(base, Completions((prompt,) * len(begun), begun))
         likelihoods = (sums / counts).exp().tolist()
         expected = sum(likelihoods[: len(REFUSALS)]) / sum(likelihoods)
         assert leaning.refusal == pytest.approx(expected, abs=1e-4)
