@@ -214,14 +214,7 @@ def prove(
         report(Progress(4, 7))
         cost = measure_cost(base, interventions, row, neutral)
         tradeoff = measure_tradeoff(
-            base,
-            interventions,
-            clearest,
-            row,
-            system_message=system_message,
-            seed=seed,
-            neutral=neutral,
-            cost=cost,
+            base, interventions, clearest, row, neutral, cost, system_message=system_message, seed=seed
         )
         report(Progress(5, 7))
         ability = measure_ability(base, interventions, row, plain.right, seed=seed)

@@ -88,11 +88,11 @@ def measure_tradeoff(
     interventions: Interventions,
     pairs: Sequence[Pair],
     row: Row,
+    neutral: Sequence[Tensor],
+    cost: Cost,
     *,
     system_message: str,
     seed: int,
-    neutral: Sequence[Tensor],
-    cost: Cost,
 ) -> TradeOff:
     """Measure `row` at every one of STRENGTHS on the first held-out pairs and on neutral text.
 

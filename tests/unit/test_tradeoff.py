@@ -63,10 +63,10 @@ def test_kl_grows_with_the_square_of_a_small_strength():
                 interventions,
                 pairs,
                 acting,
+                neutral,
+                measure_cost(base, interventions, acting, neutral),
                 system_message="",
                 seed=0,
-                neutral=neutral,
-                cost=measure_cost(base, interventions, acting, neutral),
             )
             for acting in (row, scaled(row, 0.0))
         )
