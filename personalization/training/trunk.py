@@ -7,7 +7,7 @@ its layers (one that scales embeddings, say) is found out by comparison, and is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,8 +51,14 @@ def decoded_above(base: BaseModel, texts: Sequence[Text], first: int) -> Tensor:
 
     Each holds what layer `first - 1` made of it, or for `first` 0 its ids.
     """
+    read = _reader(base)
     with _layers(base, slice(first, None)):
-        return decoded_row(base, texts) if packable(base) else _decoded_padded(base, texts)
+        return read(base, texts)
+
+
+def _reader(base: BaseModel) -> Callable[[BaseModel, Sequence[Text]], Tensor]:
+    """Return how this model reads texts; all of its layers find that out, so not inside `_layers`."""
+    return decoded_row if packable(base) else _decoded_padded
 
 
 def _decoded_padded(base: BaseModel, texts: Sequence[Text]) -> Tensor:
@@ -69,10 +75,11 @@ def _below(base: BaseModel, text: Text, first: int) -> Tensor:
     def keep(_: nn.Module, __: Any, output: Any) -> None:
         found.append((output[0] if isinstance(output, tuple) else output)[0])
 
+    read = _reader(base)
     handle = base.layers[first - 1].register_forward_hook(keep)
     try:
         with _layers(base, slice(0, first)):
-            decoded_row(base, [text]) if packable(base) else _decoded_padded(base, [text])
+            read(base, [text])
     finally:
         handle.remove()
     return found[0]

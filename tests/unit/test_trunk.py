@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from weakref import WeakKeyDictionary
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from safetensors.torch import load_file
 
 from personalization.models.logprobs import Completions, completion_logps, read_logps
 from personalization.records import Message
+from personalization.training import packed
 from personalization.training.packed import Text
 from personalization.training.trunk import Trunk, decoded_above
 from tests import tiny
@@ -36,6 +38,18 @@ def test_log_probabilities_are_those_of_the_whole_model(first):
         split, _ = read_logps(base, ITEMS.answers, read)
     torch.testing.assert_close(split, whole, rtol=1e-5, atol=1e-4)
     assert fingerprint(base.model) == before
+
+
+def test_a_model_that_nothing_was_read_with_yet_is_read_as_any(monkeypatch):
+    """Whether it can be read in rows is found out first, and not by the lower layers alone."""
+    asked = Trunk.of(tiny.base(), TEXTS, 1)
+    monkeypatch.setattr(packed, "_packable", WeakKeyDictionary())
+    first = Trunk.of(tiny.base(), TEXTS, 1)
+    for one, other in zip(asked.texts, first.texts, strict=True):
+        torch.testing.assert_close(one.given, other.given)
+    monkeypatch.setattr(packed, "_packable", WeakKeyDictionary())
+    decoded_above(tiny.base(), first.texts, 1)
+    assert list(packed._packable.values()) == [True]
 
 
 def test_an_adapter_that_is_trained_above_it_is_the_one_trained_without(tmp_path, monkeypatch):
