@@ -12,7 +12,7 @@ from personalization.records import Edit, RatedGroup, Records, Thumb
 from personalization.training.examples import examples_of
 from personalization.training.settings import TrainingSettings
 
-KINDS = ("pairs", "thumbs", "ratings", "edits", "contrasts", "prompts")
+KINDS = ("pairs", "choices", "thumbs", "ratings", "edits", "contrasts", "prompts")
 MIDDLE = 50
 MOST_EPOCHS = 4  # a few texts read more often are learned by heart
 
@@ -20,7 +20,8 @@ MOST_EPOCHS = 4  # a few texts read more often are learned by heart
 def records_of(rated: Rated, kind: str, prompts: int) -> Records:
     """Return the first prompts' feedback of this kind, and nothing of the others."""
     groups = rated.groups(prompts)
-    if kind in ("pairs", "contrasts", "prompts"):  # the pairs make the judge of what is written anew
+    # Choices are a message's pairs together; of prompts, the pairs make the judge of what is written anew.
+    if kind in ("pairs", "choices", "contrasts", "prompts"):
         return Records(pairs=tuple(rated.pairs(prompts)))
     if kind == "ratings":
         return Records(groups=tuple(groups))
