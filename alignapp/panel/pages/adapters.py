@@ -61,7 +61,7 @@ def adapters_page(query: QueryDict) -> dict[str, Any]:
 def narrowed(given: Mapping[str, Any]) -> QuerySet[Artifact]:
     """Return what FILTERS and `damaged` narrow all versions to. Executes no query by itself."""
     found = Artifact.objects.filter(**{path: given[name] for name, path in FILTERS.items() if given[name]})
-    found = found.exclude(damage="") if given["damaged"] else found
+    found = found.damaged() if given["damaged"] else found
     return found.select_related("person", "job").defer("summary")
 
 

@@ -159,7 +159,7 @@ def overview_page(over: str) -> dict[str, Any]:
         "span": span,
         "groups": [(title, curves) for title, curves in groups if curves],
         "jobs": jobs_by_state(),
-        "damaged": Artifact.objects.exclude(damage="").count(),
+        "damaged": Artifact.objects.damaged().count(),
         "workers": workers,
         "missing": queues_without_worker(workers),
         "now": now,
@@ -197,8 +197,16 @@ def _curve(figure: Figure, rows: list[Measure], span: Span, now: datetime) -> ch
     points = [(round(x), y) for x, y in read if y is not None]
     x_name = _("%(periods)s from now") % {"periods": span.x_name}
     scale = _from_zero([y for _x, y in points], figure.number)
+    # A period without a row was not measured: a line over it would say what nobody knows.
     return charts.curve(
-        str(figure.title), points, scale=scale, number=figure.number, x_name=x_name, x_unit=str(span.unit)
+        str(figure.title),
+        points,
+        scale=scale,
+        number=figure.number,
+        x_name=x_name,
+        x_unit=str(span.unit),
+        apart=1,
+        until=-1,  # the period that goes on now has no row yet
     )
 
 
