@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 Number = Callable[[float], str]
 Point = tuple[float, float]  # (step, value)
 
+MINUS = "\N{MINUS SIGN}"
 LISTED_POINTS = 12  # rows of a curve's table
 
 
@@ -35,7 +36,7 @@ def signed(decimals: int = 1) -> Number:
 
     def write(value: float) -> str:
         words = f"{value:+.{decimals}f}"
-        return "0" if float(words) == 0 else words.replace("-", "\N{MINUS SIGN}")
+        return "0" if float(words) == 0 else words.replace("-", MINUS)
 
     return write
 
@@ -279,7 +280,7 @@ def _runs(points: Sequence[Point], apart: float) -> list[list[Point]]:
 
 def _with_unit(unit: str) -> Number:
     write = plain()
-    return lambda value: f"{write(value)} {unit}".strip()
+    return lambda value: f"{write(value)} {unit}".strip().replace("-", MINUS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,9 +87,9 @@ def test_a_line_that_ended_before_now_leaves_room_and_says_when() -> None:
     points = [(-11, 5.0), (-10, 6.0)]
     stale = curve("Workers", points, number=whole_number, x_unit="min", apart=1, until=-1)
     assert stale is not None
-    assert (stale.path[:5], stale.last_words) == ("M0.00", "6, at -10 min")
+    assert (stale.path[:5], stale.last_words) == ("M0.00", "6, at \N{MINUS SIGN}10 min")
     assert stale.last.startswith("M10.00 ")
-    assert [tick.words for tick in stale.x_ticks] == ["-11 min", "-1 min"]
+    assert [tick.words for tick in stale.x_ticks] == ["\N{MINUS SIGN}11 min", "\N{MINUS SIGN}1 min"]
     fresh = curve("Workers", [(-3, 5.0), (-2, 6.0)], number=whole_number, x_unit="min", apart=1, until=-1)
     assert fresh is not None
     assert fresh.last_words == "6"
@@ -115,4 +115,4 @@ def test_counts_are_drawn_at_whole_numbers(most: float, ticks: int) -> None:
 
 def test_what_lies_back_in_time_has_its_unit() -> None:
     drawn = curve("Answers", [(-29, 1.0), (-2, 3.0)], x_unit="min")
-    assert [tick.words for tick in drawn.x_ticks] == ["-29 min", "-2 min"]
+    assert [tick.words for tick in drawn.x_ticks] == ["\N{MINUS SIGN}29 min", "\N{MINUS SIGN}2 min"]

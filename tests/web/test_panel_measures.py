@@ -148,10 +148,10 @@ def test_an_outage_is_a_gap_in_the_trends_and_no_slope(owner):
     curves = {curve.title: curve for _title, group in overview_page("hour")["groups"] for curve in group}
     people, answers = curves["People"], curves["Answers a second"]
     assert people.path.count("M") == 2
-    assert people.last_words.startswith("1, at -1")
-    assert people.x_ticks[-1].words == "-1 min"  # what is missing up to now is room, not cut off
+    assert people.last_words.startswith("1, at \N{MINUS SIGN}1")
+    assert people.x_ticks[-1].words == "\N{MINUS SIGN}1 min"  # what is missing up to now is room, not cut off
     assert answers.path.count("M") == 1  # what ended meanwhile was caught up
-    assert "at -1" in answers.last_words
+    assert "at \N{MINUS SIGN}1" in answers.last_words
 
 
 def test_every_number_that_is_measured_has_its_trend():
