@@ -56,6 +56,15 @@ def test_what_is_restored_is_what_was_backed_up(rows, owner, other, tmp_path):
     assert verify_chain() == []
 
 
+def test_a_backup_is_the_same_after_it_was_brought_back(rows, tmp_path):
+    folder = tmp_path / "kept"
+    backups.back_up(folder)
+    before = sorted(path.name for path in folder.iterdir())
+    backups.restore(folder)
+    assert sorted(path.name for path in folder.iterdir()) == before
+    backups.restore(folder)  # a second time, say on another host
+
+
 def test_on_a_fresh_host_the_restored_key_signs_what_is_done_next(rows, settings, tmp_path, monkeypatch):
     monkeypatch.delenv("ALIGN_SECRET_KEY", raising=False)
     settings.VAR_DIR = tmp_path / "var"
