@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from alignapp.accounts.models import Person
 from alignapp.adapters.models import Job
@@ -81,4 +82,7 @@ def test_a_campaigns_outcomes_are_seen_whole_on_a_phone_and_an_outage_as_a_gap(p
     page.set_viewport_size(PHONE)
     table = page.get_by_role("group", name="Outcomes", exact=True)
     assert table.evaluate("box => box.scrollWidth - box.clientWidth") <= 0
+    page.reload()
+    here = page.get_by_role("navigation", name="Panel").get_by_role("link", name="Campaigns", exact=True)
+    expect(here).to_be_in_viewport(ratio=1)
     assert page.problems == []
