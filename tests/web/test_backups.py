@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
 from alignapp.accounts.belongings import personal_models
 from alignapp.accounts.erase import erase
@@ -106,3 +107,12 @@ def test_nothing_is_restored_under_running_workers_or_over_an_older_backup(rows,
     with pytest.raises(CommandError, match="Workers are running"):
         call_command("restore", str(tmp_path / "kept"), replace="kept")
     assert connection.vendor in ("sqlite", "postgresql")
+
+
+def test_workers_of_the_host_that_was_lost_do_not_live_on_the_new_one(rows, tmp_path):
+    Worker.beat("training@lost", queues=["train"], pid=1, started_at=timezone.now())
+    call_command("backup", str(tmp_path / "kept"))
+    Worker.objects.all().delete()
+    for _ in range(2):
+        call_command("restore", str(tmp_path / "kept"), replace="kept")
+        assert not Worker.objects.exists()
