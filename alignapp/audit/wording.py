@@ -83,7 +83,7 @@ _WORDS: dict[str, Promise] = {
     "second_factor.on": _("Second factor set up"),
     "support.allowed": _("Leave given to a supporter"),
     "support.closed": _("Supporter closed the case"),
-    "support.took_up": _("Supporter opened your page"),
+    "support.took_up": _("Supporter took the leave up"),
     "support.withdrawn": _("Leave of a supporter taken back"),
     "token.made": _("API token made"),
     "token.revoked": _("API token revoked"),
