@@ -232,19 +232,21 @@ def curve(
     x_unit: str = "",
     kind: str = "",
     apart: float = math.inf,
+    since: float = math.inf,
     until: float = -math.inf,
 ) -> Curve | None:
     """Lay out one line; without a scale it fits the values. None when there is nothing to draw.
 
-    Points that lie further than `apart` from each other are not joined: nothing is known between them. Where
-    the last one lies so far before `until`, there is room up to that, and its words say when it was.
+    Points that lie further than `apart` from each other are not joined: nothing is known between them. There
+    is room from `since` to the first one. Where the last one lies further than `apart` before `until`, there
+    is room up to that, and its words say when it was.
     """
     points = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
     if not points:
         return None
     scale = scale or _fitted([y for _x, y in points], number or plain(2))
     is_stale = until - points[-1][0] > apart
-    first, last = points[0][0], until if is_stale else points[-1][0]
+    first, last = min(points[0][0], since), until if is_stale else points[-1][0]
     steps = Scale(first, last if last > first else first + 1, ticks=2, number=_with_unit(x_unit))
     runs = [
         [f"{steps.place(x):.2f} {100 - scale.place(y):.2f}" for x, y in run] for run in _runs(points, apart)

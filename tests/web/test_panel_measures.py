@@ -143,11 +143,14 @@ def test_the_overview_costs_the_same_however_much_was_measured(owner, django_ass
 
 def test_an_outage_is_a_gap_in_the_trends_and_no_slope(owner):
     now = timezone.now()
+    answered_at(owner, now - timedelta(minutes=12))
     for minutes in (40, 39, 38, 12, 11, 10):
         measures.measure(now - timedelta(minutes=minutes))
     curves = {curve.title: curve for _title, group in overview_page("hour")["groups"] for curve in group}
     people, answers = curves["People"], curves["Answers a second"]
     assert people.path.count("M") == 2
+    waits = curves["First token, p95, s"]  # one answer alone, on the same minutes as everything else
+    assert waits.x_ticks == people.x_ticks
     assert people.last_words.startswith("1, at \N{MINUS SIGN}1")
     assert people.x_ticks[-1].words == "\N{MINUS SIGN}1 min"  # what is missing up to now is room, not cut off
     assert answers.path.count("M") == 1  # what ended meanwhile was caught up
