@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from django.utils.translation import gettext as _
 
 Number = Callable[[float], str]
 Point = tuple[float, float]  # (step, value)
 
+MINUS = "\N{MINUS SIGN}"
 LISTED_POINTS = 12  # rows of a curve's table
 
 
@@ -34,7 +36,7 @@ def signed(decimals: int = 1) -> Number:
 
     def write(value: float) -> str:
         words = f"{value:+.{decimals}f}"
-        return "0" if float(words) == 0 else words.replace("-", "\N{MINUS SIGN}")
+        return "0" if float(words) == 0 else words.replace("-", MINUS)
 
     return write
 
@@ -205,11 +207,12 @@ def _ticks(scale: Scale) -> list[Tick]:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One line over steps. `path` and `last` are in a square of 100 by 100 that the page stretches."""
+    """One line over steps. `path`, `alone`, `last`: in a square of 100 by 100 that the page stretches."""
 
     title: str
     kind: str
     path: str
+    alone: str  # points between gaps, which no line reaches
     last: str
     last_words: str
     y_ticks: list[Tick]
@@ -228,23 +231,37 @@ def curve(
     x_name: str = "",
     x_unit: str = "",
     kind: str = "",
+    apart: float = math.inf,
+    since: float = math.inf,
+    until: float = -math.inf,
 ) -> Curve | None:
-    """Lay out one line; without a scale it fits the values. None when there is nothing to draw."""
+    """Lay out one line; without a scale it fits the values. None when there is nothing to draw.
+
+    Points that lie further than `apart` from each other are not joined: nothing is known between them. There
+    is room from `since` to the first one. Where the last one lies further than `apart` before `until`, there
+    is room up to that, and its words say when it was.
+    """
     points = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
     if not points:
         return None
     scale = scale or _fitted([y for _x, y in points], number or plain(2))
-    first, last = points[0][0], points[-1][0]
+    is_stale = until - points[-1][0] > apart
+    first, last = min(points[0][0], since), until if is_stale else points[-1][0]
     steps = Scale(first, last if last > first else first + 1, ticks=2, number=_with_unit(x_unit))
-    places = [(steps.place(x), 100 - scale.place(y)) for x, y in points]
-    path = "M" + " L".join(f"{x:.2f} {y:.2f}" for x, y in places)
+    runs = [
+        [f"{steps.place(x):.2f} {100 - scale.place(y):.2f}" for x, y in run] for run in _runs(points, apart)
+    ]
+    words = scale.number(points[-1][1])
+    if is_stale:
+        words = _("%(words)s, at %(x)s") % {"words": words, "x": steps.number(points[-1][0])}
     y_ticks = [Tick(_at(100 - scale.place(v)), scale.number(v), "end") for v in scale.tick_values]
     return Curve(
         title=title,
         kind=kind,
-        path=path if len(places) > 1 else "",
-        last="M{:.2f} {:.2f} h0.01".format(*places[-1]),
-        last_words=scale.number(points[-1][1]),
+        path=" ".join("M" + " L".join(run) for run in runs if len(run) > 1),
+        alone=" ".join(f"M{run[0]} h0.01" for run in runs[:-1] if len(run) == 1),
+        last=f"M{runs[-1][-1]} h0.01",
+        last_words=words,
         y_ticks=y_ticks,
         x_ticks=_ticks(steps) if last > first else _ticks(steps)[:1],
         reference="" if scale.reference is None else f"{100 - scale.place(scale.reference):.2f}",
@@ -253,9 +270,19 @@ def curve(
     )
 
 
+def _runs(points: Sequence[Point], apart: float) -> list[list[Point]]:
+    """Split points where two neighbours lie further apart than that."""
+    runs = [[points[0]]]
+    for before, point in pairwise(points):
+        if point[0] - before[0] > apart:
+            runs.append([])
+        runs[-1].append(point)
+    return runs
+
+
 def _with_unit(unit: str) -> Number:
     write = plain()
-    return lambda value: f"{write(value)} {unit}".strip()
+    return lambda value: f"{write(value)} {unit}".strip().replace("-", MINUS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -309,7 +309,11 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "filters": {"one_line": {"()": "alignapp.refusals.OneLine"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {"httpx2": {"level": "WARNING"}},  # a line for each request to the vLLM server
+    "loggers": {
+        "httpx2": {"level": "WARNING"},  # a line for each request to the vLLM server
+        "django.request": {"filters": ["one_line"]},
+    },
     "root": {"handlers": ["console"], "level": env.str("ALIGN_LOG_LEVEL", default="INFO")},
 }

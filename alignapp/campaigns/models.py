@@ -8,7 +8,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -58,7 +58,7 @@ class Campaign(LeasedModel):
     switch_on = models.BooleanField(default=True)  # what is proven and loses nothing
 
     state = models.CharField(max_length=10, choices=State, default=State.RUNNING)
-    reason = models.TextField(blank=True)  # why it stopped, or was paused or cancelled
+    reason = models.TextField(blank=True)  # why it stopped (kept when it ends so), or was paused or cancelled
     wave = models.PositiveIntegerField(default=0)  # the current one, from 1
     judged_from = models.DateTimeField(default=timezone.now)  # the rule counts who got through since
     # Whose versions help as far as was worked out, and from which outcomes and judgements (`guarantee.kept`).
@@ -99,12 +99,21 @@ class Campaign(LeasedModel):
         """Whether nothing more will be asked for."""
         return self.state in self.ENDED
 
+    @property
+    def broke_its_rule(self) -> bool:
+        """Whether its rule said stop, before or when the last person got through."""
+        return self.state == self.State.STOPPED or (self.state == self.State.DONE and bool(self.reason))
+
     @classmethod
     def open_ones(cls) -> models.QuerySet[Campaign]:
-        """Return those that something is to be done about: running, or with people under way."""
+        """Return those that something is to be done about: running, with people under way, or to be ended."""
         left = Q(state=Enrolment.State.WAITING, campaign__state=cls.State.CANCELLED)
         under_way = Enrolment.objects.filter(Q(state=Enrolment.State.LEARNING) | left)
-        return cls.objects.filter(Q(state=cls.State.RUNNING) | Q(pk__in=under_way.values("campaign")))
+        waits = Enrolment.objects.filter(campaign=OuterRef("pk"), state__in=Enrolment.OPEN)
+        is_over = Q(state__in=(cls.State.PAUSED, cls.State.STOPPED)) & ~Exists(waits)
+        return cls.objects.filter(
+            Q(state=cls.State.RUNNING) | Q(pk__in=under_way.values("campaign")) | is_over
+        )
 
     @classmethod
     def claim(cls, campaign_id: uuid.UUID | str, owner: str) -> Campaign | None:

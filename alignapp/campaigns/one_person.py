@@ -63,7 +63,11 @@ def job_for(campaign: Campaign, person: Person, before: Artifact | None) -> Job:
         split={"held_out": held_out} if held_out else {},
         priority=PRIORITY,
     )
-    record("system", "job.started", job, reason=f"Campaign {campaign.name}", method=campaign.method)
+    why = f"Campaign {campaign.name}"
+    if campaign.proves:
+        record("system", "artifact.proof_asked", before, reason=why, base_revision=campaign.base_revision)
+    else:
+        record("system", "job.started", job, reason=why, method=campaign.method)
     return job
 
 

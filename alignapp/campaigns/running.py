@@ -108,26 +108,34 @@ def advance(campaign_id: uuid.UUID | str, owner: str) -> None:
         campaign.refresh_from_db()
         if campaign.state == State.CANCELLED:
             _leave_out(campaign)
-        if campaign.state != State.RUNNING:
             return
-        if why := broken_rule(campaign):
+        if campaign.state == State.RUNNING and (why := broken_rule(campaign)):
             _change("system", campaign, why, "campaign.stopped", (State.RUNNING,), State.STOPPED)
             hold(campaign)
-        elif not campaign.enrolments.filter(state=Of.LEARNING).exists():
+        if not campaign.enrolments.filter(state__in=Enrolment.OPEN).exists():
+            _end(campaign)
+        elif campaign.state == State.RUNNING and not campaign.enrolments.filter(state=Of.LEARNING).exists():
             _next_wave(campaign)
     finally:
         campaign.release(owner)
 
 
+def _end(campaign: Campaign) -> None:
+    """End it where everybody is through, also while it is held: there is nothing that could go on.
+
+    What its rule found stays as the reason; why it was paused does not matter any more.
+    """
+    held = Campaign.objects.filter(pk=campaign.pk, state__in=(State.RUNNING, State.PAUSED, State.STOPPED))
+    why = campaign.reason if campaign.state == State.STOPPED else ""
+    with transaction.atomic():
+        if held.update(state=State.DONE, reason=why, finished_at=timezone.now()):
+            record("system", "campaign.done", campaign, reason=why, name=campaign.name, waves=campaign.wave)
+
+
 def _next_wave(campaign: Campaign) -> None:
-    """Begin the next people; those who learn by themselves just now wait. Without any, end."""
+    """Begin the next people; those who learn by themselves just now wait."""
     waiting = campaign.enrolments.filter(state=Of.WAITING).select_related("person", "job")
     found = list(waiting.order_by("created_at", "pk")[: campaign.wave_size])
-    if not found:
-        done = Campaign.objects.filter(pk=campaign.pk, state=State.RUNNING)
-        if done.update(state=State.DONE, reason="", finished_at=timezone.now()):
-            record("system", "campaign.done", campaign, name=campaign.name, waves=campaign.wave)
-        return
     wave = campaign.wave + 1
     begun = sum(_begin(campaign, enrolment, wave) for enrolment in found)
     if begun:

@@ -41,5 +41,5 @@ class OperatorsSite(AdminSite):
 
     def _first_page(self, request: HttpRequest) -> HttpResponseBase:
         if not self.has_permission(request):  # an operator who is no staff
-            raise PermissionDenied
+            raise PermissionDenied(f"{request.user} is no staff")
         return redirect("admin:index")

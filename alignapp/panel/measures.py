@@ -93,7 +93,7 @@ def _counted() -> dict[str, float]:
         "people_aligned": Alignment.objects.filter(shaped).count(),
         **{f"jobs_{state}": jobs.get(state, 0) for state in Job.ENDED},
         **{f"artifacts_{state}": artifacts.get(state, 0) for state in Artifact.State.values},
-        DAMAGED: Artifact.objects.exclude(damage="").count(),
+        DAMAGED: Artifact.objects.damaged().count(),
     }
 
 

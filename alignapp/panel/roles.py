@@ -91,7 +91,8 @@ def _refused(request: PanelRequest, roles: tuple[str, ...]) -> HttpResponse | No
     if not request.roles:
         raise Http404
     if not request.roles & set(roles):
-        raise PermissionDenied
+        has, wanted = " and ".join(sorted(request.roles)), " or ".join(roles)
+        raise PermissionDenied(f"{request.user} is {has}, this is for {wanted}")
     if not has_second_factor(request.user):
         return redirect("mfa_activate_totp")
     if not signed_in_with_two_factors(request):

@@ -123,6 +123,7 @@ def _dump(folder: Path) -> str:
         target = sqlite3.connect(folder / "database.sqlite3")
         with target:
             connection.connection.backup(target)
+        target.execute("PRAGMA journal_mode=DELETE")  # one file: a reader makes no others beside it
         target.close()
         return "sqlite"
     command = ["pg_dump", "--format=custom", "--no-owner", f"--file={folder / 'database.dump'}"]
@@ -132,7 +133,8 @@ def _dump(folder: Path) -> str:
 
 def _load(folder: Path) -> None:
     if connection.vendor == "sqlite":
-        source = sqlite3.connect(f"file:{folder / 'database.sqlite3'}?mode=ro", uri=True)
+        # Immutable: what an earlier version of the program backed up would get files beside it otherwise.
+        source = sqlite3.connect(f"file:{folder / 'database.sqlite3'}?mode=ro&immutable=1", uri=True)
         connection.ensure_connection()
         source.backup(connection.connection)
         source.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
 from alignapp.accounts.belongings import personal_models
 from alignapp.accounts.erase import erase
@@ -56,6 +57,15 @@ def test_what_is_restored_is_what_was_backed_up(rows, owner, other, tmp_path):
     assert verify_chain() == []
 
 
+def test_a_backup_is_the_same_after_it_was_brought_back(rows, tmp_path):
+    folder = tmp_path / "kept"
+    backups.back_up(folder)
+    before = sorted(path.name for path in folder.iterdir())
+    backups.restore(folder)
+    assert sorted(path.name for path in folder.iterdir()) == before
+    backups.restore(folder)  # a second time, say on another host
+
+
 def test_on_a_fresh_host_the_restored_key_signs_what_is_done_next(rows, settings, tmp_path, monkeypatch):
     monkeypatch.delenv("ALIGN_SECRET_KEY", raising=False)
     settings.VAR_DIR = tmp_path / "var"
@@ -97,3 +107,12 @@ def test_nothing_is_restored_under_running_workers_or_over_an_older_backup(rows,
     with pytest.raises(CommandError, match="Workers are running"):
         call_command("restore", str(tmp_path / "kept"), replace="kept")
     assert connection.vendor in ("sqlite", "postgresql")
+
+
+def test_workers_of_the_host_that_was_lost_do_not_live_on_the_new_one(rows, tmp_path):
+    Worker.beat("training@lost", queues=["train"], pid=1, started_at=timezone.now())
+    call_command("backup", str(tmp_path / "kept"))
+    Worker.objects.all().delete()
+    for _ in range(2):
+        call_command("restore", str(tmp_path / "kept"), replace="kept")
+        assert not Worker.objects.exists()

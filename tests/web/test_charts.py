@@ -10,9 +10,10 @@ from django.template.loader import render_to_string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alignapp.charts import Bar, Scale, bar_chart, curve, percent, signed, symmetric, whole
+from alignapp.charts import Bar, Scale, bar_chart, curve, percent, plain, signed, symmetric, whole
 
 numbers = st.floats(allow_nan=False, width=32)
+whole_number = plain()
 
 
 def bars_html(*bars: Bar, **options) -> str:
@@ -68,6 +69,32 @@ def test_a_curve_goes_from_the_left_to_the_right_and_lists_few_rows() -> None:
     assert (line.listed[0][0], line.listed[-1][0]) == ("0", "99")
 
 
+def test_what_was_not_measured_is_a_gap_and_no_line() -> None:
+    points = [(-10, 5.0), (-9, 6.0), (-5, 1.0), (-3, 2.0), (-2, 2.0), (-1, 3.0)]
+    joined, line = curve("Answers", points), curve("Answers", points, apart=1)
+    assert joined is not None
+    assert line is not None
+    assert (joined.path.count("M"), joined.alone) == (1, "")
+    pieces = [piece.split("L") for piece in line.path.split("M")[1:]]
+    assert [len(piece) for piece in pieces] == [2, 3]
+    assert line.alone.startswith("M55.56 ")  # the point without a neighbour is seen, too
+    assert line.alone.count("M") == 1
+    html = render_to_string("_partials/charts/curve.html", {"curve": line})
+    assert f'd="{line.alone}"' in html
+
+
+def test_a_line_that_ended_before_now_leaves_room_and_says_when() -> None:
+    points = [(-11, 5.0), (-10, 6.0)]
+    stale = curve("Workers", points, number=whole_number, x_unit="min", apart=1, until=-1)
+    assert stale is not None
+    assert (stale.path[:5], stale.last_words) == ("M0.00", "6, at \N{MINUS SIGN}10 min")
+    assert stale.last.startswith("M10.00 ")
+    assert [tick.words for tick in stale.x_ticks] == ["\N{MINUS SIGN}11 min", "\N{MINUS SIGN}1 min"]
+    fresh = curve("Workers", [(-3, 5.0), (-2, 6.0)], number=whole_number, x_unit="min", apart=1, until=-1)
+    assert fresh is not None
+    assert fresh.last_words == "6"
+
+
 def test_one_point_is_a_dot_and_none_is_no_curve() -> None:
     line = curve("Accuracy", [(5, 0.5)], scale=Scale(ticks=3), number=percent)
     assert line is not None
@@ -88,4 +115,4 @@ def test_counts_are_drawn_at_whole_numbers(most: float, ticks: int) -> None:
 
 def test_what_lies_back_in_time_has_its_unit() -> None:
     drawn = curve("Answers", [(-29, 1.0), (-2, 3.0)], x_unit="min")
-    assert [tick.words for tick in drawn.x_ticks] == ["-29 min", "-2 min"]
+    assert [tick.words for tick in drawn.x_ticks] == ["\N{MINUS SIGN}29 min", "\N{MINUS SIGN}2 min"]

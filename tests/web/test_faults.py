@@ -8,6 +8,8 @@ from django.urls import reverse
 from django.views import defaults
 
 from alignapp.chat.models import Conversation, Turn
+from alignapp.panel import roles
+from tests.web.operating import signed_in_with
 
 pytestmark = pytest.mark.django_db
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
@@ -96,3 +98,29 @@ def test_after_a_fault_of_ours_nobody_is_told_to_sign_in(rf: RequestFactory):
     page = defaults.server_error(rf.get("/")).content.decode()
     assert "Something broke" in page
     assert "Sign up" not in page
+
+
+def test_a_refusal_is_one_line_that_says_who_where_and_which_role_was_missing(owner, caplog):
+    auditor = signed_in_with("auditor", owner)
+    path = reverse("panel:plan_campaign")
+    assert auditor.get(path).status_code == 403
+    (said,) = [record for record in caplog.records if record.name == "django.request"]
+    words = f"Forbidden (Permission denied): {path}: {owner.pseudonym} is auditor, this is for operator"
+    assert (said.getMessage(), said.exc_info, said.levelname) == (words, None, "WARNING")
+    roles.grant(owner, "operator", "for the test")
+    assert auditor.get(reverse("admin:login")).status_code == 403
+    assert f"{owner.pseudonym} is no staff" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+def test_a_fault_of_ours_keeps_its_traceback(owner, caplog, monkeypatch):
+    def break_down(_over):
+        raise RuntimeError("broken for the test")
+
+    monkeypatch.setattr("alignapp.panel.views.overview.overview_page", break_down)
+    operator = signed_in_with("operator", owner)
+    operator.raise_request_exception = False
+    assert operator.get(reverse("panel:overview")).status_code == 500
+    (said,) = [record for record in caplog.records if record.name == "django.request"]
+    assert said.exc_info
+    assert "broken for the test" in caplog.text

@@ -277,6 +277,33 @@ def test_a_version_is_proven_again_by_page_terminal_and_api_and_not_at_its_perso
     assert services.start_job(owner, "dpo").state == "queued"
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"state": "not_proven"}, "its person may switch it on without evidence"),
+        ({"state": "candidate"}, "once it is proven"),
+        ({"state": "quarantined"}, "it is out of service"),
+        ({"damage": "a file was changed"}, "its files are damaged"),
+    ],
+)
+def test_what_cannot_be_promoted_says_why(operator, owner, fields, words):
+    one = learned.artifact(owner)
+    page = reverse("panel:adapter", args=[one.pk])
+    assert "Not to be promoted" not in operator.get(page).content.decode()
+    Artifact.objects.update(**fields)
+    told = operator.get(page).content.decode()
+    assert f"Not to be promoted: {words}" in told
+    assert reverse("panel:adapter_act", args=[one.pk, "promote"]) not in told
+
+
+def test_parameters_stand_together_and_are_not_taken_for_facts(operator, owner):
+    one = learned.artifact(owner)
+    Artifact.objects.update(summary={"rank": 16, "parameters": {"way": "tsvm", "rank": 24}})
+    told = operator.get(reverse("panel:adapter", args=[one.pk])).content.decode()
+    assert "<dt>Rank</dt><dd>16</dd>" in told
+    assert "<dt>Parameters</dt><dd>way = tsvm; rank = 24</dd>" in told
+
+
 def test_a_merge_is_queued_with_a_reason_and_what_was_typed_stays_where_it_is_refused(operator, owner):
     give_consent(owner)
     MergeWay.objects.create(
@@ -298,8 +325,8 @@ def test_a_merge_is_queued_with_a_reason_and_what_was_typed_stays_where_it_is_re
     )
     assert "The merge is queued" in done.content.decode()
     job = Job.objects.get(method="merge")
+    assert done.redirect_chain[-1][0] == reverse("panel:job", args=[job.pk])  # where it is followed
     assert {each["weight"] for each in job.parameters["parents"]} == {0.5, 1.0}
-    assert operator.get(reverse("panel:job", args=[job.pk])).status_code == 200
 
 
 def test_pruning_deletes_what_was_counted_and_nothing_else(operator, owner):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from alignapp.accounts.consent import give_consent, withdraw_consent
 from alignapp.accounts.models import Person
-from alignapp.adapters.models import Job
+from alignapp.adapters.models import MERGE, PROVE, Job
 from alignapp.audit.models import AuditEvent
 from alignapp.panel import jobs as verbs
 from personalization.errors import AlignError
@@ -55,6 +55,15 @@ def test_a_job_is_found_by_the_beginning_of_its_id(operator, job, other):
     Job.objects.create(person=other, method="dpo")
     found = operator.get(reverse("panel:jobs"), {"id": str(job.id)[:8]}).context["listing"].rows
     assert found == [job]
+
+
+def test_merges_and_proofs_are_found_though_no_worker_lists_them_as_methods(operator, job, other):
+    # An unknown choice filters nothing: all three would be found.
+    made = {name: Job.objects.create(person=other, method=name) for name in (MERGE, PROVE)}
+    for name, expected in made.items():
+        page = operator.get(reverse("panel:jobs"), {"method": name})
+        assert page.context["listing"].rows == [expected]
+        assert f'<option value="{name}" selected>' in page.content.decode()
 
 
 def test_a_waiting_job_is_cancelled_and_that_is_undone(operator, job, owner):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from alignapp.adapters.models import Artifact, Job, ReportCard
 from alignapp.chat.models import Reply
 from alignapp.panel import measures
 from alignapp.panel.models import Measure, Worker
-from alignapp.panel.pages.overview import GROUPS
+from alignapp.panel.pages.overview import GROUPS, overview_page
 from tests.gates import gate
 from tests.web import learned
 from tests.web.operating import signed_in_with
@@ -138,6 +139,22 @@ def test_the_overview_costs_the_same_however_much_was_measured(owner, django_ass
     assert "No living worker takes from the queue “generate”" in page
     assert "No living worker takes from the queue “evaluate”" in page  # it would compare and check
     assert "Tokens a second" in page
+
+
+def test_an_outage_is_a_gap_in_the_trends_and_no_slope(owner):
+    now = timezone.now()
+    answered_at(owner, now - timedelta(minutes=12))
+    for minutes in (40, 39, 38, 12, 11, 10):
+        measures.measure(now - timedelta(minutes=minutes))
+    curves = {curve.title: curve for _title, group in overview_page("hour")["groups"] for curve in group}
+    people, answers = curves["People"], curves["Answers a second"]
+    assert people.path.count("M") == 2
+    waits = curves["First token, p95, s"]  # one answer alone, on the same minutes as everything else
+    assert waits.x_ticks == people.x_ticks
+    assert people.last_words.startswith("1, at \N{MINUS SIGN}1")
+    assert people.x_ticks[-1].words == "\N{MINUS SIGN}1 min"  # what is missing up to now is room, not cut off
+    assert answers.path.count("M") == 1  # what ended meanwhile was caught up
+    assert "at \N{MINUS SIGN}1" in answers.last_words
 
 
 def test_every_number_that_is_measured_has_its_trend():

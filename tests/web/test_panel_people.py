@@ -82,7 +82,7 @@ def test_a_supporter_sees_one_person_by_leave_until_it_is_taken_back(writer, oth
     own.post(reverse("give_leave"), {"hours": "24"})
     assert supporter.get(page).status_code == 404  # not before it was taken up, which is on record
     supporter.post(reverse("panel:take_up", args=[writer.pk]))
-    assert supporter.get(page).status_code == 200
+    assert "you may look, by the person's leave." in supporter.get(page).content.decode()
     assert WORDS in reveal(supporter, writer).content.decode()
     SupportLeave.give(other, timedelta(hours=1))
     refused = supporter.post(reverse("panel:take_up", args=[other.pk]), follow=True)
@@ -92,7 +92,7 @@ def test_a_supporter_sees_one_person_by_leave_until_it_is_taken_back(writer, oth
     assert reveal(supporter, writer).status_code == 404
     supporter.post(reverse("panel:take_up", args=[other.pk]))
     assert supporter.get(reverse("panel:person", args=[other.pk])).status_code == 200
-    assert "Supporter opened your page" in own.get(reverse("looks")).content.decode()
+    assert "Supporter took the leave up" in own.get(reverse("looks")).content.decode()
 
 
 def test_leave_ends_by_itself_and_frees_the_supporter(owner, other, staff):

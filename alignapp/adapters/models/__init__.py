@@ -2,7 +2,7 @@
 
 from .alarm import LiveAlarm
 from .alignment import PARTS, Alignment, AlignmentVersion
-from .artifact import Artifact, ReportCard
+from .artifact import Artifact, ArtifactQuerySet, ReportCard
 from .base_model import KnownModel
 from .job import MERGE, PROVE, Job
 from .judgement import WORTH, Judgement
@@ -17,6 +17,7 @@ __all__ = [
     "Alignment",
     "AlignmentVersion",
     "Artifact",
+    "ArtifactQuerySet",
     "Job",
     "Judgement",
     "KnownModel",

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import Max
 
-from alignapp.owned import OwnedModel
+from alignapp.owned import OwnedModel, OwnedQuerySet
 from personalization.errors import AlignError
 
 from .job import MERGE, Job
+
+
+class ArtifactQuerySet(OwnedQuerySet):
+    """What can be asked of many artifacts."""
+
+    def damaged(self) -> Self:
+        """Return those whose files were found changed or missing, whatever their state. Executes no query."""
+        return self.exclude(damage="")
 
 
 class Artifact(OwnedModel):
@@ -50,6 +58,8 @@ class Artifact(OwnedModel):
     pinned = models.BooleanField(default=False)  # neither expires nor is pruned
     checked_at = models.DateTimeField(null=True, blank=True, db_index=True)  # when every byte was last read
     damage = models.TextField(blank=True)  # what that found; empty: nothing
+
+    objects = ArtifactQuerySet.as_manager()  # type: ignore[misc] # the base has a plainer one
 
     class Meta:
         ordering = ("-created_at",)

@@ -61,7 +61,7 @@ def adapters_page(query: QueryDict) -> dict[str, Any]:
 def narrowed(given: Mapping[str, Any]) -> QuerySet[Artifact]:
     """Return what FILTERS and `damaged` narrow all versions to. Executes no query by itself."""
     found = Artifact.objects.filter(**{path: given[name] for name, path in FILTERS.items() if given[name]})
-    found = found.exclude(damage="") if given["damaged"] else found
+    found = found.damaged() if given["damaged"] else found
     return found.select_related("person", "job").defer("summary")
 
 
@@ -92,6 +92,7 @@ def adapter_page(artifact: Artifact) -> dict[str, Any]:
         "loaded": [worker.name for worker in Worker.alive() if artifact.digest in worker.resident],
         "events": told_of(artifact, 20),
         "possible": possible(artifact, is_active=artifact == aliases.active),
+        "hindrance": "" if artifact == aliases.active else hindrance(artifact),
         "offer": _offer(artifact),
         "unprovable": proofs.obstacle(artifact),
         "bases": bases.waiting(),
@@ -119,17 +120,26 @@ def _live(artifact: Artifact) -> LiveView | None:
     return live_view(live_of(artifact.person))
 
 
+def hindrance(artifact: Artifact) -> str:
+    """Say why an artifact cannot be promoted, as the end of a sentence; empty where it can."""
+    if artifact.state in (State.QUARANTINED, State.EXPIRED):
+        return _("it is out of service.")
+    if artifact.damage:
+        return _("its files are damaged.")
+    if not artifact.person.is_active:
+        return _("nobody chats in the name of a group, or of an account that is off.")
+    if artifact.state == State.NOT_PROVEN:
+        return _("its person may switch it on without evidence, you only what is proven.")
+    return "" if artifact.state == State.PROVEN else _("once it is proven you may.")
+
+
 def possible(artifact: Artifact, *, is_active: bool) -> list[tuple[str, str, str]]:
     """Return the acts that make sense now: name, label, what it does."""
     out = artifact.state in (State.QUARANTINED, State.EXPIRED)
     may_return = artifact.state_by_card != State.QUARANTINED
     every = [
         (
-            # Nobody chats in the name of a group.
-            artifact.state == State.PROVEN
-            and not is_active
-            and artifact.person.is_active
-            and not artifact.damage,
+            not is_active and not hindrance(artifact),
             "promote",
             _("Promote"),
             _("Switch it on for its person."),

@@ -149,8 +149,9 @@ def overview_page(over: str) -> dict[str, Any]:
     rows: dict[str, list[Measure]] = defaultdict(list)
     for row in Measure.objects.filter(period=span.period, at__gte=now - span.length).order_by("at"):
         rows[row.name].append(row)
+    begin = min((of[0].at for of in rows.values()), default=now)
     groups = [
-        (title, [c for f in figures if (c := _curve(f, rows[f.name], span, now))])
+        (title, [c for f in figures if (c := _curve(f, rows[f.name], span, begin, now))])
         for title, figures in GROUPS
     ]
     workers = list(Worker.objects.all()[:100])
@@ -159,7 +160,7 @@ def overview_page(over: str) -> dict[str, Any]:
         "span": span,
         "groups": [(title, curves) for title, curves in groups if curves],
         "jobs": jobs_by_state(),
-        "damaged": Artifact.objects.exclude(damage="").count(),
+        "damaged": Artifact.objects.damaged().count(),
         "workers": workers,
         "missing": queues_without_worker(workers),
         "now": now,
@@ -191,14 +192,25 @@ def figures(over: str, trend_of: Sequence[str] = ()) -> dict[str, Any]:
     }
 
 
-def _curve(figure: Figure, rows: list[Measure], span: Span, now: datetime) -> charts.Curve | None:
+def _curve(
+    figure: Figure, rows: list[Measure], span: Span, begin: datetime, now: datetime
+) -> charts.Curve | None:
     length = Measure.LENGTH[Measure.Period(span.period)]
     read = [((row.at - now) / length, figure.reading(row)) for row in rows]
     points = [(round(x), y) for x, y in read if y is not None]
     x_name = _("%(periods)s from now") % {"periods": span.x_name}
     scale = _from_zero([y for _x, y in points], figure.number)
+    # A period without a row was not measured: a line over it would say what nobody knows.
     return charts.curve(
-        str(figure.title), points, scale=scale, number=figure.number, x_name=x_name, x_unit=str(span.unit)
+        str(figure.title),
+        points,
+        scale=scale,
+        number=figure.number,
+        x_name=x_name,
+        x_unit=str(span.unit),
+        apart=1,
+        since=round((begin - now) / length),
+        until=-1,  # the period that goes on now has no row yet
     )
 
 

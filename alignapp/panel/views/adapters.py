@@ -182,7 +182,7 @@ def merge(request: PanelRequest) -> HttpResponse:
         return shown(request, "panel/compare.html", PART, context, status=400)
     said = _("The merge is queued, number %(n)s in the queue. Its result must be proven like any other.")
     messages.success(request, said % {"n": job.queue_position}, extra_tags="good")
-    return redirect("panel:adapter", chosen[0].pk)
+    return redirect("panel:job", job.pk)
 
 
 @require_GET

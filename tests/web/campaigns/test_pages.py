@@ -110,3 +110,17 @@ def test_the_terminal_does_the_same():
     assert [row["name"] for row in told("list")] == ["dpo"]
     with pytest.raises(CommandError, match="0 campaigns"):
         told("show", "ffffffff")
+
+
+def test_a_campaign_that_ended_against_its_rule_does_not_look_like_one_that_went_well(operator):
+    people(2)
+    campaign = tick(begin())
+    for job in open_jobs(campaign):
+        through(job, rate=0.3)
+    tick(campaign)
+    one = operator.get(reverse("panel:campaign", args=[campaign.pk])).content.decode()
+    listed = operator.get(reverse("panel:campaigns")).content.decode()
+    for page in (one, listed):
+        assert '<span class="badge bad">Done, but its rule says stop</span>' in page
+    assert campaign.reason.replace(";", "") in one.replace(";", "")
+    assert "What you can do" not in one  # nothing is left to resume or cancel

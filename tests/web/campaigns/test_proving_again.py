@@ -13,6 +13,7 @@ from django.utils import timezone
 from alignapp.accounts.models import Person
 from alignapp.adapters import acts, services
 from alignapp.adapters.models import PROVE, Artifact, Job, KnownModel
+from alignapp.audit.models import AuditEvent
 from alignapp.campaigns import planning, running
 from alignapp.campaigns.models import Campaign, Enrolment
 from personalization.errors import AlignError
@@ -86,6 +87,15 @@ def test_it_stops_by_its_rule_and_whoever_it_held_is_proven_by_what_acts_then():
     job.refresh_from_db()
     assert job.state == Job.State.CANCELLED
     assert len(everybody) == 3
+
+
+def test_the_record_says_that_a_proof_was_asked_for_and_not_that_anything_is_learned():
+    (person,) = people(1)
+    version = Artifact.objects.get(person=person)
+    tick(begin(**AGAIN))
+    asked = AuditEvent.objects.get(verb="artifact.proof_asked", subject=person)
+    assert (asked.object_id, asked.actor_label, asked.reason) == (str(version.pk), "system", "Campaign Anew")
+    assert not AuditEvent.objects.filter(verb="job.started").exists()
 
 
 def test_who_cannot_be_proven_is_left_out_and_told_why():

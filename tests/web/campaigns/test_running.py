@@ -159,6 +159,45 @@ def test_a_rule_stops_within_a_wave_and_takes_back_what_nobody_began():
     assert (jobs[6].state, jobs[6].enrolment.state) == ("queued", Of.LEARNING)  # the same job, put back
 
 
+def test_what_its_rule_stops_when_everybody_is_through_ends_and_says_why():
+    people(2)
+    campaign = tick(begin())
+    for job in open_jobs(campaign):
+        through(job, rate=0.3)
+    tick(campaign)
+    assert (campaign.state, states(campaign)) == ("done", {Of.LOST: 2})
+    assert "100% of 2 people lost more" in campaign.reason
+    assert campaign.finished_at
+    verbs = list(AuditEvent.objects.filter(object_id=str(campaign.pk)).values_list("verb", flat=True))
+    assert sorted(verbs) == ["campaign.done", "campaign.started", "campaign.stopped"]
+    assert not Campaign.open_ones().exists()
+    begin()  # nothing stands in the way of the next one
+
+
+def test_a_campaign_that_is_held_ends_when_the_last_job_under_way_does():
+    people(2)
+    campaign = tick(begin())
+    running_one, waiting_one = open_jobs(campaign)
+    Job.claim(running_one.pk, "worker")
+    running.pause("terminal", campaign, "look")
+    tick(campaign)
+    waiting_one.enrolment.person.delete()  # whoever waited for a wave leaves meanwhile
+    through(Job.objects.get(pk=running_one.pk))
+    tick(campaign)
+    assert (campaign.state, campaign.reason, states(campaign)) == ("done", "", {Of.MOVED: 1})
+
+
+def test_a_campaign_that_stopped_before_it_could_end_is_ended_by_the_clock():
+    people(2)
+    campaign = tick(begin())
+    assert campaign in Campaign.open_ones()
+    campaign.enrolments.update(state=Of.LOST, settled_at=timezone.now())
+    Campaign.objects.update(state="stopped", reason="100% of 2 people lost more.")
+    assert campaign in Campaign.open_ones()
+    assert (tick(campaign).state, campaign.reason) == ("done", "100% of 2 people lost more.")
+    assert not Campaign.open_ones().exists()
+
+
 def test_an_open_job_of_their_own_is_waited_for_and_a_wish_is_not_kept_waiting():
     person, _other = people(2)
     own = services.start_job(person, "dpo")

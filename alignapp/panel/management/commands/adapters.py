@@ -8,11 +8,10 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db.models import QuerySet
 
 from alignapp.adapters import acts, asking
 from alignapp.adapters.facts import alarm_facts, asked_facts, facts, more_facts
-from alignapp.adapters.models import Artifact, Job, LiveAlarm
+from alignapp.adapters.models import Artifact, ArtifactQuerySet, Job, LiveAlarm
 from alignapp.adapters.proofs import start_proof
 from alignapp.adapters.pruning import Rule, doomed, prune, usual
 from alignapp.panel.pages import held_out
@@ -96,7 +95,7 @@ class Command(BaseCommand):
             if options[name]:
                 found = found.filter(**{path: options[name]})
         if options["damaged"]:
-            found = found.exclude(damage="")
+            found = found.damaged()
         rows = [facts(artifact) for artifact in found.order_by("-created_at")[: options["limit"]]]
         self._say(
             rows, [f"{r['id']}  {r['name']:24}{r['person']:18}{r['state']:12}{r['method']}" for r in rows]
@@ -199,7 +198,7 @@ class Command(BaseCommand):
             self.stdout.write(line)
 
 
-def _artifacts() -> QuerySet[Artifact]:
+def _artifacts() -> ArtifactQuerySet:
     return Artifact.objects.select_related("person", "job", "report_card")
 
 

@@ -40,6 +40,7 @@ class Command(BaseCommand):
             if _somebody_works():
                 raise CommandError("Workers are running. Stop web and workers first, and wait 45 seconds.")
             manifest = backups.restore(folder)
+            Worker.objects.all().delete()  # those that lived when it was made; who lives now reports again
         except (AlignError, OSError) as error:
             raise CommandError(str(error)) from None
         again = manifest["erased_again"]
