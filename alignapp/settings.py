@@ -5,6 +5,7 @@ Knows nothing of models or training: those read `ALIGN_MODEL`, `ALIGN_ENGINE`,
 `docs/settings.md` lists every variable; a contract test holds the two together.
 """
 
+import os
 import secrets
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from django.core.exceptions import ImproperlyConfigured
 
 from alignapp.buckets import bucket_storage
 
+# What is empty is not set, as some files of variables leave it; here, for everybody who asks.
+for _name in ("DATABASE_URL", "REDIS_URL"):
+    if not os.environ.get(_name):
+        os.environ.pop(_name, None)
 env = environ.FileAwareEnv()
 BASE_DIR = Path(__file__).resolve().parent.parent
 

@@ -40,7 +40,9 @@ def is_running(process: psutil.Process) -> bool:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_up_serves_and_leaves_nothing_running(tmp_path, tiny_model, how):
     port, broker = free_port(), free_port()
-    environment = surroundings(tmp_path, tiny_model, ALIGN_BROKER_PORT=str(broker))
+    # Empty as some files of variables leave what is not set.
+    unset = {"REDIS_URL": "", "DATABASE_URL": ""}
+    environment = surroundings(tmp_path, tiny_model, ALIGN_BROKER_PORT=str(broker), **unset)
     process = subprocess.Popen(
         [*UP, "--port", str(port)],
         cwd=ROOT,
