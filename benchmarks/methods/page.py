@@ -29,7 +29,7 @@ def words(found: dict[str, Any]) -> str:
 
 `python -m benchmarks.methods --page docs/benchmarks` ({found["machine"]}, commit
 {found["commit"]}). Simulated people of `benchmarks.people`: {found["people"]}, seeds: {found["seeds"]}. The
-same ratings are given as pairs, thumbs, ratings or edits (`benchmarks.methods.feedback` says how); each
+same ratings are given as each kind of feedback (`benchmarks.methods.feedback` says how); each
 method reads about as many answers as two epochs of pairs do, with its default parameters, and no teacher, so
 that what differs is the loss. Their hidden taste then compares fresh answers to 24 other prompts with the
 base model's answers of the same random seed. The intervals (95 %) resample whole people: **of few people
