@@ -28,7 +28,7 @@ from benchmarks.serving.apart import Arm, in_a_process, timed
 from benchmarks.serving.arrivals import waiting
 from benchmarks.serving.limits import limits, step_seconds
 from benchmarks.serving.others import llama_cpp, vllm
-from benchmarks.serving.page import COMPILED, headline, write_page
+from benchmarks.serving.page import BY_TORCH, headline, write_page
 from benchmarks.serving.people import Model, Person, people, requests_of
 from benchmarks.serving.products import products
 from benchmarks.serving.profile import profile
@@ -132,7 +132,7 @@ def _side_by_side(
         "ours, adapters and vectors": partial(ours, group=group),
         "ours, adapters in half of the layers": partial(ours, group=half),
         "ours, base model": partial(ours, group=[None] * PEOPLE),
-        COMPILED: partial(ours, group=group, is_compiled=True),
+        BY_TORCH: partial(ours, group=group, is_compiled=False),
         "PEFT mixed batch": partial(arms.peft_mixed, model, group, chats, tokens),
     }
     if options.llama_server:

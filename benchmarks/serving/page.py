@@ -12,7 +12,7 @@ from benchmarks.serving.published import LLAMA, OURS, earlier
 from benchmarks.timing import quietness
 
 PLAIN, HALF = "ours, base model", "ours, adapters in half of the layers"
-COMPILED = "ours, adapters and vectors, compiled here"
+BY_TORCH = "ours, adapters and vectors, nothing compiled here"
 BATCH, AGAIN, MIXED = "transformers, base model", "transformers again", "PEFT mixed batch"
 
 

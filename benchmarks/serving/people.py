@@ -145,4 +145,5 @@ class Model:
 
     def engine(self, base: BaseModel, rows: int, **settings: Any) -> LocalEngine:
         """Return an engine as workers make it, whose thread is the only one of this process that computes."""
-        return in_a_thread_that_ends(lambda: LocalEngine(base, max_rows=rows, **settings))
+        usual = {"is_compiled": True, **settings}
+        return in_a_thread_that_ends(lambda: LocalEngine(base, max_rows=rows, **usual))
