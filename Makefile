@@ -17,22 +17,23 @@ install-bench: .venv/.bench  ## ... and what some benchmarks compare with or are
 run: install                 ## serve on http://127.0.0.1:8000; Ctrl-C stops everything
 	@$(BIN)/python manage.py up
 
-# What needs no other process runs in two more streams, which give way, beside what mostly waits for workers and
-# browsers; each has a database and a broker of its own. Where a server is named (DATABASE_URL, REDIS_URL) they
-# would share it, so only the library's tests, which need neither, do.
-WEB := tests/web tests/contracts tests/workers/test_load_benchmark.py
-BESIDE := "tests/unit" $(if $(DATABASE_URL)$(REDIS_URL),,"$(WEB)")
+# Four streams share the cores, each with a database and a broker of its own; the number says how far one gives way
+# to the browser's. Where a server is named (DATABASE_URL, REDIS_URL) they would share it, so only the library's
+# tests, which need neither, run beside the rest.
+ALONE := $(if $(DATABASE_URL)$(REDIS_URL),,"5 tests/workers" "19 tests/web tests/contracts")
+BESIDE := "19 tests/unit" $(ALONE)
 
 test: install-dev            ## the checks and the whole test suite
 	@log=$$(mktemp); $(BIN)/python -m tests.prepare > $$log 2>&1 & prepare=$$!; \
 	$(MAKE) --no-print-directory check; checked=$$?; \
 	wait $$prepare && test $$checked = 0 || { cat $$log; exit 1; }; rm -f $$log
 	@logs=$$(mktemp -d); streams=; failed=0; \
-	for paths in $(BESIDE); do \
-		nice -n 19 env OMP_NUM_THREADS=1 $(BIN)/python -m pytest $$paths > "$$(mktemp -p $$logs)" 2>&1 & \
-		streams="$$streams $$!"; \
+	for stream in $(BESIDE); do \
+		paths=$${stream#* }; \
+		nice -n $${stream%% *} env OMP_NUM_THREADS=1 $(BIN)/python -m pytest $$paths \
+			> "$$(mktemp -p $$logs)" 2>&1 & streams="$$streams $$!"; \
 	done; \
-	$(BIN)/python -m pytest $(addprefix --ignore ,$(subst ",,$(BESIDE))) || failed=1; \
+	$(BIN)/python -m pytest $(addprefix --ignore ,$(filter tests/%,$(subst ",,$(BESIDE)))) || failed=1; \
 	for stream in $$streams; do wait $$stream || failed=1; done; \
 	cat $$logs/*; rm -rf $$logs; exit $$failed
 
