@@ -17,23 +17,22 @@ install-bench: .venv/.bench  ## ... and what some benchmarks compare with or are
 run: install                 ## serve on http://127.0.0.1:8000; Ctrl-C stops everything
 	@$(BIN)/python manage.py up
 
-# Four streams share the cores, each with a database and a broker of its own; the number says how far one gives way
-# to the browser's. Where a server is named (DATABASE_URL, REDIS_URL) they would share it, so only the library's
-# tests, which need neither, run beside the rest.
-ALONE := $(if $(DATABASE_URL)$(REDIS_URL),,"5 tests/workers" "19 tests/web tests/contracts")
-BESIDE := "19 tests/unit" $(ALONE)
+# Three streams of about one length share the cores, each with a database and a broker of its own; two give way to
+# the browser's. Where a server is named (DATABASE_URL, REDIS_URL) they would share it, so only the library's tests,
+# which need neither, run beside the rest.
+WEB := tests/web tests/contracts tests/workers/test_together.py tests/workers/test_jobs.py
+BESIDE := "tests/unit" $(if $(DATABASE_URL)$(REDIS_URL),,"$(WEB)")
 
 test: install-dev            ## the checks and the whole test suite
 	@log=$$(mktemp); $(BIN)/python -m tests.prepare > $$log 2>&1 & prepare=$$!; \
 	$(MAKE) --no-print-directory check; checked=$$?; \
 	wait $$prepare && test $$checked = 0 || { cat $$log; exit 1; }; rm -f $$log
 	@logs=$$(mktemp -d); streams=; failed=0; \
-	for stream in $(BESIDE); do \
-		paths=$${stream#* }; \
-		nice -n $${stream%% *} env OMP_NUM_THREADS=1 $(BIN)/python -m pytest $$paths \
-			> "$$(mktemp -p $$logs)" 2>&1 & streams="$$streams $$!"; \
+	for paths in $(BESIDE); do \
+		nice env OMP_NUM_THREADS=1 $(BIN)/python -m pytest $$paths > "$$(mktemp -p $$logs)" 2>&1 & \
+		streams="$$streams $$!"; \
 	done; \
-	$(BIN)/python -m pytest $(addprefix --ignore ,$(filter tests/%,$(subst ",,$(BESIDE)))) || failed=1; \
+	$(BIN)/python -m pytest $(addprefix --ignore ,$(subst ",,$(BESIDE))) || failed=1; \
 	for stream in $$streams; do wait $$stream || failed=1; done; \
 	cat $$logs/*; rm -rf $$logs; exit $$failed
 
