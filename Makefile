@@ -17,10 +17,10 @@ install-bench: .venv/.bench  ## ... and what some benchmarks compare with or are
 run: install                 ## serve on http://127.0.0.1:8000; Ctrl-C stops everything
 	@$(BIN)/python manage.py up
 
-# Three streams of about one length share the cores, each with a database and a broker of its own; two give way to
-# the browser's. Where a server is named (DATABASE_URL, REDIS_URL) they would share it, so only the library's tests,
-# which need neither, run beside the rest.
-WEB := tests/web tests/contracts tests/workers/test_together.py tests/workers/test_jobs.py
+# What needs no other process runs in two more streams, which give way, beside what mostly waits for workers and
+# browsers; each has a database and a broker of its own. Where a server is named (DATABASE_URL, REDIS_URL) they
+# would share it, so only the library's tests, which need neither, do.
+WEB := tests/web tests/contracts tests/workers/test_load_benchmark.py
 BESIDE := "tests/unit" $(if $(DATABASE_URL)$(REDIS_URL),,"$(WEB)")
 
 test: install-dev            ## the checks and the whole test suite
@@ -29,7 +29,7 @@ test: install-dev            ## the checks and the whole test suite
 	wait $$prepare && test $$checked = 0 || { cat $$log; exit 1; }; rm -f $$log
 	@logs=$$(mktemp -d); streams=; failed=0; \
 	for paths in $(BESIDE); do \
-		nice env OMP_NUM_THREADS=1 $(BIN)/python -m pytest $$paths > "$$(mktemp -p $$logs)" 2>&1 & \
+		nice -n 19 env OMP_NUM_THREADS=1 $(BIN)/python -m pytest $$paths > "$$(mktemp -p $$logs)" 2>&1 & \
 		streams="$$streams $$!"; \
 	done; \
 	$(BIN)/python -m pytest $(addprefix --ignore ,$(subst ",,$(BESIDE))) || failed=1; \

@@ -16,6 +16,7 @@ def test_back_shows_nothing_after_signing_out(page):
     page.go_back()  # while signed in, Back shows the page as it is now
     expect(page.get_by_text("My secret question").first).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("link", name="Sign up").first).to_be_visible()
     page.go_back()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     expect(page.get_by_text("My secret question")).to_have_count(0)
