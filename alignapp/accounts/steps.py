@@ -69,8 +69,7 @@ def steps_for(person: Person, alignment: AlignmentVersion | None) -> list[Step]:
 def _has_learned_from_feedback(person: Person) -> bool:
     """Say whether anything came of ratings that may act; what is only stated becomes a part by itself."""
     own = Artifact.objects.for_person(person).filter(job__from_project=False)
-    refused = (Artifact.State.QUARANTINED, Artifact.State.EXPIRED)
-    return own.exclude(kind=Artifact.Kind.VALUES).exclude(state__in=refused).exists()
+    return own.exclude(kind=Artifact.Kind.VALUES).exclude(state__in=Artifact.OUT_OF_SERVICE).exists()
 
 
 def alignment_line(person: Person, alignment: AlignmentVersion | None) -> str:

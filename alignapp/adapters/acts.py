@@ -78,7 +78,7 @@ def refuse(artifact: Artifact, reason: str) -> None:
 def expire(by: Person | str, artifact: Artifact, reason: str) -> None:
     """Take an artifact out of service because its time is over. Raises AlignError for a pinned one."""
     with _act(by, artifact, reason, "artifact.expired") as current:
-        if current.state in (State.QUARANTINED, State.EXPIRED):
+        if current.state in Artifact.OUT_OF_SERVICE:
             raise AlignError(f"{current} is out of service already: {current.get_state_display().lower()}.")
         if current.pinned:
             raise AlignError(f"{current} is pinned. Unpin it first.")
@@ -91,7 +91,7 @@ def restore(by: Person | str, artifact: Artifact, reason: str) -> None:
     Raises AlignError where it is in service, and where the safety gate objects to it: that stays.
     """
     with _act(by, artifact, reason, "artifact.restored") as current:
-        if current.state not in (State.QUARANTINED, State.EXPIRED):
+        if current.state not in Artifact.OUT_OF_SERVICE:
             raise AlignError(f"{current} is in service; there is nothing to restore.")
         if current.state_by_card == State.QUARANTINED:
             raise AlignError(f"The safety gate objects to {current}; it stays in quarantine.")

@@ -110,6 +110,7 @@ def assert_as_if_alone(request, settings, monkeypatch, processes):
             assert before.keys() == alone.keys()
             assert max((before[name] - alone[name]).abs().max().item() for name in alone) < 1e-5
             assert max(alone[name].abs().max().item() for name in alone if "lora_B" in name) > 1e-3
+        assert not were_together(*jobs[:2])
 
     return compare
 

@@ -39,6 +39,8 @@ class Artifact(OwnedModel):
         QUARANTINED = "quarantined", "Quarantined"
         EXPIRED = "expired", "Expired"
 
+    OUT_OF_SERVICE = (State.QUARANTINED, State.EXPIRED)
+
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="artifacts")
     job = models.OneToOneField(Job, on_delete=models.CASCADE, related_name="artifact")
     number = models.PositiveIntegerField()  # per person and kind, from 1
@@ -154,8 +156,7 @@ class Artifact(OwnedModel):
             )
             judged = self.State.PROVEN if proven and card.is_safe else self.State.NOT_PROVEN
             # What was taken out of service stays out of it, whatever a late proof says.
-            out = (self.State.QUARANTINED, self.State.EXPIRED)
-            Artifact.objects.filter(pk=self.pk).exclude(state__in=out).update(
+            Artifact.objects.filter(pk=self.pk).exclude(state__in=self.OUT_OF_SERVICE).update(
                 state=judged if card.is_safe else self.State.QUARANTINED
             )
             self.refresh_from_db(fields=["state"])

@@ -122,7 +122,7 @@ def _live(artifact: Artifact) -> LiveView | None:
 
 def hindrance(artifact: Artifact) -> str:
     """Say why an artifact cannot be promoted, as the end of a sentence; empty where it can."""
-    if artifact.state in (State.QUARANTINED, State.EXPIRED):
+    if artifact.state in Artifact.OUT_OF_SERVICE:
         return _("it is out of service.")
     if artifact.damage:
         return _("its files are damaged.")
@@ -135,7 +135,7 @@ def hindrance(artifact: Artifact) -> str:
 
 def possible(artifact: Artifact, *, is_active: bool) -> list[tuple[str, str, str]]:
     """Return the acts that make sense now: name, label, what it does."""
-    out = artifact.state in (State.QUARANTINED, State.EXPIRED)
+    out = artifact.state in Artifact.OUT_OF_SERVICE
     may_return = artifact.state_by_card != State.QUARANTINED
     every = [
         (
