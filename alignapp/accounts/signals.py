@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from allauth.account.internal.flows.login import record_authentication
 from allauth.account.signals import password_changed, password_reset, user_signed_up
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authenticator_added, authenticator_removed
@@ -36,6 +37,16 @@ def note_second_factor(user: Person, authenticator: Authenticator, signal: Signa
     """Record that an authenticator app was set up or taken off."""
     if authenticator.type == Authenticator.Type.TOTP:
         record(user, "second_factor.on" if signal is authenticator_added else "second_factor.off", user)
+
+
+@receiver(authenticator_added)
+def count_the_code(request: HttpRequest, user: Person, authenticator: Authenticator, **_: Any) -> None:
+    """Let the code that proved a new authenticator app count as this session's second factor.
+
+    It was typed a moment ago, after the password, and the app has no other one for half a minute.
+    """
+    if authenticator.type == Authenticator.Type.TOTP:
+        record_authentication(request, user, "mfa", id=authenticator.pk, type=authenticator.type)
 
 
 @receiver(password_changed)
