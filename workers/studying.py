@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from alignapp.adapters import store
 from alignapp.adapters.models import Artifact, Job
@@ -23,6 +24,7 @@ from personalization.records import CLEAR_MARGIN, Pair, Records
 from workers.work import Work
 
 if TYPE_CHECKING:
+    from alignapp.accounts.models import Person
     from personalization.evaluation.split import Split
 
 # Splits that are tried: which items are held out decides how many comparisons of each person are.
@@ -56,6 +58,17 @@ def records_for_job(job: Job) -> Records:
         own = {side: [name for name in split[side] if name in known] for side in ("train", "held_out")}
         job.keep_split({"seed": split["seed"], **own})
     return records
+
+
+def records_of_versions(person: Person, artifacts: Collection[Artifact]) -> list[Records]:
+    """Return what a person answered in the studies that made these versions of theirs, a project each.
+
+    Nothing where they do not agree to training there any more.
+    """
+    jobs = {artifact.job_id for artifact in artifacts}
+    studies = Study.objects.filter(Q(arms__job__in=jobs) | Q(given__job__in=jobs)).select_related("project")
+    of_project = {study.project_id: study for study in studies}
+    return [records_of(answered_of(study)).get(person.pk, Records()) for study in of_project.values()]
 
 
 def compare(work: Work, artifact: Artifact) -> None:

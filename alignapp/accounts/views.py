@@ -22,6 +22,7 @@ from alignapp.accounts.export import export
 from alignapp.accounts.forms import EraseForm, SettingsForm
 from alignapp.accounts.steps import alignment_line, steps_for
 from alignapp.adapters import live
+from alignapp.adapters.removal import taken_back
 from alignapp.adapters.services import current_alignment
 from alignapp.answers import PersonRequest
 from alignapp.audit.services import events_about, record
@@ -45,6 +46,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "done_count": sum(step.done for step in steps),
         "alignment": alignment_line(request.user, alignment),
         "alarms": live.unread(request.user),
+        "taken_back": taken_back(request.user, alignment),
         "conversations": conversations_of(request.user)[:5],
     }
     return render(request, "accounts/home.html", context)

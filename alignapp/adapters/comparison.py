@@ -18,6 +18,7 @@ from alignapp.adapters.models import Artifact
 from alignapp.chat import streams
 
 KEPT_SECONDS = 24 * 3600
+TELLS_SECONDS = 300  # a worker that tells nothing for so long is gone
 ASKED_SECONDS = 60  # a message that was lost is sent again by whoever looks after that
 # What is compared. Answers to held-out feedback are read by who trains, since weights alone need no model.
 WEIGHTS, HELD_OUT = "weights", "held_out"
@@ -44,7 +45,30 @@ def compared(artifacts: Sequence[Artifact], what: str = WEIGHTS) -> dict[str, An
 
 def keep(artifacts: Sequence[Artifact], result: dict[str, Any], what: str = WEIGHTS) -> None:
     """Keep a result for the page that waits for it."""
-    streams.connection().set(_key(artifacts, what), json.dumps(result), ex=KEPT_SECONDS)
+    client, key = streams.connection(), _key(artifacts, what)
+    client.set(key, json.dumps(result), ex=KEPT_SECONDS)
+    client.delete(f"{key}:done")
+
+
+def is_wanted(artifacts: Sequence[Artifact], what: str) -> bool:
+    """Say whether nothing is kept and no worker computes it: while one is busy, the page asks repeatedly."""
+    key = _key(artifacts, what)
+    return not streams.connection().exists(key, f"{key}:done")
+
+
+def tell(artifacts: Sequence[Artifact], what: str, done: int, of: int) -> None:
+    """Keep how far a worker is, for the page that waits."""
+    streams.connection().set(f"{_key(artifacts, what)}:done", f"{done} {of}", ex=TELLS_SECONDS)
+
+
+def progress(artifacts: Sequence[Artifact], what: str) -> tuple[int, int] | None:
+    """Return how many readings a worker did, and of how many; None before it began."""
+    try:
+        found = streams.connection().get(f"{_key(artifacts, what)}:done")
+    except redis.RedisError:
+        return None
+    done, of = str(found).split() if found else ("", "")
+    return (int(done), int(of)) if found else None
 
 
 def _key(artifacts: Sequence[Artifact], what: str) -> str:

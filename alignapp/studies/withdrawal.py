@@ -21,7 +21,7 @@ from django.utils import timezone
 from alignapp.accounts.erase import erase
 from alignapp.accounts.models import Person
 from alignapp.adapters.models import Artifact, Job
-from alignapp.adapters.removal import remove
+from alignapp.adapters.removal import TAKEN_BACK, remove
 from alignapp.audit.services import record
 from alignapp.studies.models import Arm, Given, Study
 
@@ -61,9 +61,9 @@ def take_back(given: QuerySet[Given], reason: str) -> None:
     """Switch off and delete versions that members were given; their jobs go, too, and find no row more."""
     for one in given.select_related("job__person"):
         job, person = one.job, one.job.person
-        record("system", "merge.taken_back", job, reason=reason)
-        if artifact := Artifact.objects.filter(job=job).first():
-            remove(person, artifact, by="system")
+        artifact = Artifact.objects.filter(job=job).first()
+        off = remove(person, artifact, by="system") if artifact else None
+        record("system", TAKEN_BACK, job, reason=reason, **({"switched_off": str(off.pk)} if off else {}))
         job.delete()
 
 

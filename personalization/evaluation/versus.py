@@ -6,7 +6,7 @@ them. Report cards each have their own held-out pairs, so that their numbers can
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean
@@ -60,13 +60,15 @@ def versus(
     *,
     system_message: str = "",
     own: Collection[int] = (),
+    tell: Callable[[int], None] = lambda _done: None,
 ) -> Versus:
     """Score the base model and each row on one person's pairs, read as report cards read them.
 
     The base model by likelihood, an artifact by implicit reward. Places in the answer count from 0, the base
     model. `own` are the places of the person's own; where the rest are other people's, the mean of their own
     is compared with the mean of those: far above 0, what was learned is of this person and not of everybody.
-    Raises ValueError without pairs or rows.
+    `tell` hears after each reading how many are done, of one for the base model and one for each row. Raises
+    ValueError without pairs or rows.
     """
     if not pairs or not rows:
         raise ValueError(f"{len(rows)} artifacts and {len(pairs)} pairs: nothing can be compared.")
@@ -74,9 +76,11 @@ def versus(
     try:
         plain = score(base, interventions, pairs, row=Row(), system_message=system_message)
         right = [plain.likelihood()]
+        tell(len(right))
         for row in rows:
             acting = score(base, interventions, pairs, row=row, system_message=system_message)
             right.append(acting.implicit_reward(plain))
+            tell(len(right))
     finally:
         interventions.remove()
     clusters = [pair.conversation for pair in pairs]

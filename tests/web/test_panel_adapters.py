@@ -191,7 +191,12 @@ def of(person: Person, own: list[int], *shares: float, personal: dict | None = N
 def test_the_same_held_out_comparisons_are_put_to_all_of_one_person_by_a_worker(operator, owner):
     one, two = sorted([learned.artifact(owner), learned.artifact(owner)], key=lambda a: str(a.pk))
     url = f"{reverse('panel:compare')}?id={one.pk}&id={two.pk}"
-    assert "A training worker puts the same comparisons" in operator.get(url).content.decode()
+    running = Job.objects.create(person=owner, method="kto", state="running", phase="learn", progress=0.43)
+    waits = operator.get(url).content.decode()
+    assert "Queued. A training worker puts the same comparisons" in waits
+    assert f"{running}</a> (43 %)" in waits
+    comparison.tell([two, one], comparison.HELD_OUT, 1, 3)
+    assert "1 of 3 readings are done" in operator.get(url + "&part=held_out").content.decode()
     comparison.keep([one, two], {"people": [of(owner, [1, 2], 0.5, 0.75, 0.9)]}, comparison.HELD_OUT)
     part = operator.get(url + "&part=held_out").content.decode()
     assert "12 clear comparisons of 6 conversations that taught none of them" in part

@@ -11,6 +11,7 @@ from alignapp.accounts.consent import withdraw_consent
 from alignapp.accounts.models import Person
 from alignapp.adapters import acts, comparison, store
 from alignapp.adapters.models import Artifact, Job, MergeWay
+from alignapp.annotation.services import projects
 from alignapp.audit.services import events_about
 from alignapp.chat.models import Conversation
 from alignapp.studies import giving, services
@@ -23,6 +24,7 @@ from tests import tiny
 from tests.gates import gate
 from tests.web import learned, studied
 from tests.workers.test_jobs import person_with_pairs
+from workers import studying
 from workers.engines import base_for_process
 from workers.signals import register_ways
 from workers.tasks.compare import compare_held_out, compare_weights
@@ -193,3 +195,54 @@ def test_a_groups_merge_is_proven_on_what_its_study_held_out_and_goes_with_one_c
     assert set(Artifact.objects.all()) == set(parents)  # each their own, as before
     with pytest.raises(AlignError, match=r"one study of a project|does not agree"):
         start_merge("terminal", parents, "linear", {}, "once more")
+
+
+def test_a_studys_adapters_and_their_merge_are_compared_on_what_it_held_out(engine, settings):
+    settings.MIN_TRAINING_PAIRS = 4
+    register_ways()
+    learned.methods()
+    project = studied.project_of(Person.objects.create_user("owner@example.org"), count=8)
+    for name in ("anna", "bert"):
+        studied.annotator(project, name, shares=True)
+    study = services.start(project.memberships.get(role="owner"), "dpo")
+    split = dict(studying.shared_split(study, studying.answered_of(study)))
+    parents = [made_by(arm.job, seed) for seed, arm in enumerate(study.arms.select_related("job", "person"))]
+    Job.objects.filter(arm__study=study).update(state=Job.State.DONE, split=split)
+    job = start_merge("terminal", dict.fromkeys(parents, 1.0), "ties", {}, "what they share")
+    Job.objects.filter(pk=job.pk).update(split=split)
+    every = sorted([*parents, made_by(job, 3)], key=lambda a: str(a.pk))
+
+    compare_held_out(",".join(str(artifact.pk) for artifact in every))
+    people = comparison.compared(every, comparison.HELD_OUT)["people"]
+    found = {one["person"]: one for one in people}
+    assert "its study compares it" in found.pop(study.group.pseudonym)["problem"]
+    assert len(found) == 2
+    for own in found.values():
+        assert own["conversations"] == len(split["held_out"])
+        assert len(own["accuracy"]) == 4
+
+    # Who agrees to it no more is not measured, and of nothing nobody says that it was learned from.
+    anna = parents[0].person
+    projects.agree(anna.memberships.get(project=project), may_train=False)
+    compare_held_out(",".join(str(artifact.pk) for artifact in parents))
+    people = comparison.compared(parents, comparison.HELD_OUT)["people"]
+    problems = {one["person"]: one.get("problem") for one in people}
+    assert "no clear comparison" in problems[anna.pseudonym]
+
+
+def test_a_comparison_is_told_as_far_as_it_is_and_made_once(engine, monkeypatch):
+    person = person_with_pairs("anna@example.org", conversations=4)
+    names = sorted(str(c.pk) for c in Conversation.objects.for_person(person))
+    made = [parent(person, 1, {"train": names[:2], "held_out": names[2:]})]
+    told, keep_progress = [], comparison.tell
+
+    def tell(*args):
+        keep_progress(*args)
+        told.append(comparison.progress(made, comparison.HELD_OUT))
+
+    monkeypatch.setattr(comparison, "tell", tell)
+    assert comparison.progress(made, comparison.HELD_OUT) is None
+    compare_held_out(str(made[0].pk))
+    assert told == [(0, 2), (1, 2), (2, 2)]  # the base model and one version
+    compare_held_out(str(made[0].pk))  # the page asked twice, because the worker was busy
+    assert len(told) == 3

@@ -25,13 +25,15 @@ def compare_weights(artifact_ids: str) -> None:
 @app.task(name="workers.compare_held_out")
 def compare_held_out(artifact_ids: str) -> None:
     """Put the same comparisons of their people, which taught none of them, to several artifacts."""
-    _compare(artifact_ids, comparison.HELD_OUT, on_held_out)
+    _compare(artifact_ids, comparison.HELD_OUT, _on_held_out)
 
 
 def _compare(artifact_ids: str, what: str, how: Callable[[list[Artifact]], dict[str, Any]]) -> None:
-    """Keep the result for the page, or why there is none."""
+    """Keep the result for the page, or why there is none; once, however often the page asked."""
     every = Artifact.objects.select_related("person", "job").filter(pk__in=artifact_ids.split(","))
     artifacts = sorted(every, key=lambda a: str(a.pk))
+    if not comparison.is_wanted(artifacts, what):
+        return
     try:
         for artifact in artifacts:
             store.check(artifact)
@@ -45,6 +47,10 @@ def _compare(artifact_ids: str, what: str, how: Callable[[list[Artifact]], dict[
         comparison.keep(artifacts, {"rows": [], **result}, what)
     finally:
         close_connections()
+
+
+def _on_held_out(artifacts: list[Artifact]) -> dict[str, Any]:
+    return on_held_out(artifacts, lambda done, of: comparison.tell(artifacts, comparison.HELD_OUT, done, of))
 
 
 def _weights(artifacts: list[Artifact]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from alignapp.adapters.pages.live import live_view
 from alignapp.adapters.pages.parts import artifact_groups, part_views
 from alignapp.adapters.phases import phase_words
 from alignapp.adapters.readiness import given_by
+from alignapp.adapters.removal import taken_back
 from alignapp.audit.models import AuditEvent
 from alignapp.feedback import repeats
 from alignapp.instant.pages import instant_view
@@ -46,6 +47,7 @@ def alignment_page(person: Person) -> dict[str, Any]:
         "instant": instant_view(person, version),
         "live": live_view(live.live_of(person)),
         "alarms": [(alarm, live.evidence_words(alarm.evidence)) for alarm in live.unread(person)],
+        "taken_back": taken_back(person, version),
         "artifacts": artifact_groups(artifacts, version),
         "jobs": [(job, names.get(job.method) or untaught(job.method), phase_words(job)) for job in jobs],
         "learn": learn,

@@ -12,7 +12,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from alignapp.adapters import comparison
-from alignapp.adapters.models import Artifact
+from alignapp.adapters.models import Artifact, Job
 from alignapp.charts import interval_words, p_words, percent, signed
 from personalization.statistics import Estimate
 
@@ -64,14 +64,17 @@ class Of:
 def held_out_of(artifacts: Sequence[Artifact]) -> dict[str, Any] | None:
     """Return how they do on what their people held out: `people`, one `Of` for each, and `rows` for a table.
 
-    `waits` while a worker asks, `problem` where nothing can be put to them; None where none of it fits.
+    `waits` while a worker asks, with `done` and `of` its readings or, before it began, the jobs that are
+    `running`; `problem` where nothing can be put to them; None where none of it fits.
     """
     ordered = sorted(artifacts, key=lambda a: str(a.pk))
     if any(a.kind not in PUT_TO for a in ordered):
         return None
     found = comparison.compared(ordered, comparison.HELD_OUT)
-    if found is None or found.get("problem"):
-        return {"waits": found is None, "problem": (found or {}).get("problem", "")}
+    if found is None:
+        return {"waits": True, "problem": "", **_waiting(ordered)}
+    if found.get("problem"):
+        return {"waits": False, "problem": found["problem"]}
     several = len({a.person_id for a in ordered}) > 1
     names = [_("Base model"), *(f"{a}, {a.person.pseudonym}" if several else str(a) for a in ordered)]
     people = [_of(names, told, paired=not several) for told in found["people"]]
@@ -83,6 +86,13 @@ def held_out_of(artifacts: Sequence[Artifact]) -> dict[str, Any] | None:
         "measured": measured,
         "rows": list(zip(*(o.right for o in measured), strict=True)),
     }
+
+
+def _waiting(ordered: Sequence[Artifact]) -> dict[str, Any]:
+    """Say how far the worker is, and before it began which jobs it may have to finish first."""
+    if progress := comparison.progress(ordered, comparison.HELD_OUT):
+        return {"done": progress[0], "of": progress[1]}
+    return {"running": list(Job.objects.filter(state=Job.State.RUNNING).order_by("started_at"))}
 
 
 def as_json(found: Mapping[str, Any]) -> dict[str, Any]:

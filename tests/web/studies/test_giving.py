@@ -182,6 +182,28 @@ def test_one_who_takes_it_back_takes_it_from_all_whose_it_is_in(
     assert Artifact.objects.filter(pk=merge.pk).exists() == (how in ("unshare", "one who was only given it"))
 
 
+def test_whose_replies_it_shaped_reads_that_it_was_taken_back_until_they_switch_something(
+    study, merge, client_of
+):
+    giving.give("terminal", merge, "why")
+    bert, carl = given_to("bert"), given_to("carl")
+    switch_on(bert.person, bert)
+    own = Artifact.objects.get(job__arm__person=bert.person)
+    projects.agree(member("anna"), may_train=True)
+
+    def told(person: Person) -> list[bool]:
+        client = client_of(person)
+        pages = [client.get(reverse(name)).content.decode() for name in ("home", "adapters:alignment")]
+        return ["given was taken back" in page for page in pages]
+
+    assert told(bert.person) == [True, True]
+    page = client_of(bert.person).get(reverse("adapters:alignment")).content.decode()
+    assert "Somebody does not share merges with their adapter any more. So your version" in page
+    assert told(carl.person) == [False, False]  # it never acted; the account page tells of it
+    switch_on(bert.person, own)
+    assert told(bert.person) == [False, False]
+
+
 def test_a_worker_looks_at_everybodys_consent_again(study, merge):
     job = giving.give("terminal", merge, "why")[0]
     giving.check_agreed(job)
