@@ -117,6 +117,7 @@ def test_the_panel_offers_it_and_names_nobody_elses_words(study, parents, owner)
     assert page.context["group"] == study
     assert b"belongs to the group" in page.content
     sent = {"id": ids, "way": "ties", "density": "0.4", "reason": "what they share"}
+    sent |= {f"weight-{pk}": "1" for pk in ids}
     assert operator.post(reverse("panel:merge"), sent).status_code == 302
     job = Job.objects.get(method="merge")
     assert (job.person, job.parameters["parameters"]) == (study.group, {"density": 0.4})

@@ -319,12 +319,17 @@ def test_a_merge_is_queued_with_a_reason_and_what_was_typed_stays_where_it_is_re
     )
     one, two = learned.artifact(owner), learned.artifact(owner)
     form = {"id": [one.pk, two.pk], "way": "ties", "density": "7", "reason": "both contexts"}
-    refused = operator.post(reverse("panel:merge"), {**form, f"weight-{one.pk}": "0.25"})
-    assert f'name="weight-{one.pk}" value="0.25"' in refused.content.decode()
-    assert f'name="weight-{two.pk}" value="1"' in refused.content.decode()
+    form |= {f"weight-{one.pk}": "0.25", f"weight-{two.pk}": "1"}
+    refused = operator.post(reverse("panel:merge"), form)
+    html = refused.content.decode()
     assert refused.status_code == 400
-    assert "density is 7; it must lie in" in refused.content.decode()
-    assert "both contexts" in refused.content.decode()
+    for name, value in ((f"weight-{one.pk}", "0.25"), ("density", "7"), ("reason", "both contexts")):
+        assert refused.context["merge_form"][name].value() == value
+    assert (
+        '<ul class="errorlist" id="merge-density_error"><li>With ties it must lie between 0.01 and 1.' in html
+    )
+    assert html.count("autofocus") == 1
+    assert html.count("both contexts") == 1  # in the form that was sent, not in the one beside it
     done = operator.post(
         reverse("panel:merge"), {**form, "density": "", f"weight-{one.pk}": "0.5"}, follow=True
     )
@@ -332,6 +337,36 @@ def test_a_merge_is_queued_with_a_reason_and_what_was_typed_stays_where_it_is_re
     job = Job.objects.get(method="merge")
     assert done.redirect_chain[-1][0] == reverse("panel:job", args=[job.pk])  # where it is followed
     assert {each["weight"] for each in job.parameters["parents"]} == {0.5, 1.0}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("weight", "a lot", "Enter a number."),
+        ("weight", "nan", "Enter a number."),
+        ("weight", "9", "less than or equal to 3"),
+        ("weight", "0", "0 leaves it out"),
+        ("weight", "", "This field is required."),
+        ("density", "half", "Enter a number."),
+        ("rank", "4", "ties has no such number"),
+        ("way", "magic", "Select a valid choice"),
+        ("reason", " ", "This field is required."),
+    ],
+)
+def test_what_is_wrong_with_a_merge_stands_beside_it(operator, owner, field, value, words):
+    give_consent(owner)
+    number = {"default": 0.3, "low": 0.01, "high": 1}
+    MergeWay.objects.create(name="ties", summary="Trim.", paper="p", parameters={"density": number})
+    MergeWay.objects.create(name="svd", summary="SVD.", paper="p", parameters={"rank": {**number, "high": 9}})
+    one, two = learned.artifact(owner), learned.artifact(owner)
+    name = f"weight-{one.pk}" if field == "weight" else field
+    form = {"id": [one.pk, two.pk], "way": "ties", "reason": "both contexts"}
+    form |= {f"weight-{one.pk}": "0.25", f"weight-{two.pk}": "1", name: value}
+    refused = operator.post(reverse("panel:merge"), form)
+    assert refused.status_code == 400
+    assert [*refused.context["merge_form"].errors] == [name]
+    assert words in refused.content.decode()
+    assert not Job.objects.filter(method="merge").exists()
 
 
 def test_pruning_deletes_what_was_counted_and_nothing_else(operator, owner):

@@ -6,17 +6,18 @@ and the page waits for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
 
-from alignapp.adapters import asking, card, comparison
+from alignapp.adapters import card, comparison
 from alignapp.adapters.aliases import active_ids
-from alignapp.adapters.models import Alignment, Artifact, MergeWay
+from alignapp.adapters.models import Alignment, Artifact
 from alignapp.adapters.together import findings
 from alignapp.charts import interval_words, percent
+from alignapp.panel.comparing_forms import AskForm, MergeForm
 from alignapp.panel.pages import held_out
 from alignapp.studies.merging import agreed_study
 from personalization.errors import AlignError
@@ -32,10 +33,12 @@ class Line:
     values: list[str]
 
 
-def compare_page(artifacts: Sequence[Artifact], typed: Mapping[str, str] | None = None) -> dict[str, Any]:
+def compare_page(
+    artifacts: Sequence[Artifact], *, merge_form: MergeForm | None = None, ask_form: AskForm | None = None
+) -> dict[str, Any]:
     """Return the context of several artifacts side by side, with what a merge of them needs to know.
 
-    `typed` holds the form of a merge that was refused.
+    A form that was refused is shown as it was typed.
     """
     pointers = Alignment.objects.filter(person__in={a.person_id for a in artifacts})
     active = active_ids(set(pointers.values_list("person", flat=True)))
@@ -47,7 +50,8 @@ def compare_page(artifacts: Sequence[Artifact], typed: Mapping[str, str] | None 
         except AlignError as error:
             obstacle = str(error)
     mergeable = len(adapters) == len(artifacts) > 1 and not obstacle
-    ways = list(MergeWay.objects.all()) if mergeable else []
+    if mergeable and merge_form is None:
+        merge_form = MergeForm(artifacts=artifacts)
     return {
         "artifacts": artifacts,
         "active": active,
@@ -57,12 +61,9 @@ def compare_page(artifacts: Sequence[Artifact], typed: Mapping[str, str] | None 
         "mergeable": mergeable,
         "group": group,
         "obstacle": obstacle,
-        "ways": ways,
-        "knobs": [(name, (typed or {}).get(name, "")) for name in knobs_of(ways)],
+        "merge_form": merge_form if mergeable else None,
+        "ask_form": ask_form or AskForm(),
         "ids": "&".join(f"id={a.pk}" for a in artifacts),
-        "typed": typed or {},
-        "neutral": asking.NEUTRAL,
-        "weighted": [(a, (typed or {}).get(f"weight-{a.pk}", "1")) for a in artifacts],
     }
 
 
@@ -115,11 +116,6 @@ def _told(results: Mapping[str, Any]) -> dict[str, str]:
         name = _("Error, %(facet)s") % {"facet": meanings()[facet].label}
         told[name] = f"{before:.1f} → {after:.1f}"
     return told
-
-
-def knobs_of(ways: Iterable[MergeWay]) -> list[str]:
-    """Return the names of the parameters that ways to merge have, each once."""
-    return sorted({name for way in ways for name in way.parameters})
 
 
 def weights_of(adapters: Sequence[Artifact]) -> dict[str, Any]:

@@ -15,12 +15,13 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_POST
 
 from alignapp.adapters import acts
-from alignapp.adapters.models import Artifact, MergeWay
+from alignapp.adapters.models import Artifact
 from alignapp.adapters.proofs import start_proof
 from alignapp.adapters.pruning import Rule, doomed, prune, usual
 from alignapp.panel import undo
+from alignapp.panel.comparing_forms import MergeForm, focus_first_wrong
 from alignapp.panel.pages.adapters import MOST_COMPARED, adapter_page, adapters_page
-from alignapp.panel.pages.comparing import compare_page, knobs_of, weights_of
+from alignapp.panel.pages.comparing import compare_page, weights_of
 from alignapp.panel.pages.frame import shown
 from alignapp.panel.pages.held_out import held_out_of
 from alignapp.panel.roles import READERS, PanelRequest, Role, needs
@@ -164,21 +165,21 @@ def _with_another(request: PanelRequest, chosen: list[Artifact], name: str) -> H
 def merge(request: PanelRequest) -> HttpResponse:
     """Queue a merge of the chosen adapters; what was typed stays where that fails."""
     chosen = chosen_of(request.POST.getlist("id"))
-    try:
-        weights = {a: _number(request.POST.get(f"weight-{a.pk}", "1"), str(a)) for a in chosen}
-        given = {
-            name: _number(value, name)
-            for name in knobs_of(MergeWay.objects.all())
-            if (value := request.POST.get(name, "").strip())
-        }
-        job = start_merge(
-            request.user, weights, request.POST.get("way", ""), given, request.POST.get("reason", "")
-        )
-    except AlignError as error:
-        if not chosen:
-            messages.error(request, str(error), extra_tags="bad")
-            return redirect("panel:adapters")
-        context = {**compare_page(chosen, request.POST), "problem": str(error)}
+    form, problem = MergeForm(request.POST, artifacts=chosen), ""
+    if form.is_valid():
+        way, reason = form.cleaned_data["way"].name, form.cleaned_data["reason"]
+        try:
+            job = start_merge(request.user, form.weights(), way, form.parameters(), reason)
+        except AlignError as error:
+            problem = str(error)
+    else:
+        problem = _("Nothing is queued. What is wrong is marked below.")
+        focus_first_wrong(form)
+    if problem and not chosen:
+        messages.error(request, _("Choose the adapters to merge."), extra_tags="bad")
+        return redirect("panel:adapters")
+    if problem:
+        context = {**compare_page(chosen, merge_form=form), "problem": problem}
         return shown(request, "panel/compare.html", PART, context, status=400)
     said = _("The merge is queued, number %(n)s in the queue. Its result must be proven like any other.")
     messages.success(request, said % {"n": job.queue_position}, extra_tags="good")
@@ -231,10 +232,3 @@ def _rule(given: QueryDict) -> Rule:
         raise AlignError(_("Days and versions to keep are whole numbers.")) from None
     state = given.get("state", "")
     return Rule(days, keep, (state,) if state else ())
-
-
-def _number(text: str, what: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise AlignError(_("%(what)s needs a number.") % {"what": what}) from None

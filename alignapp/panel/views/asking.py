@@ -9,11 +9,13 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 from django.views.decorators.vary import vary_on_headers
 
 from alignapp.adapters import asking
 from alignapp.answers import wants_fragment
+from alignapp.panel.comparing_forms import AskForm, focus_first_wrong
 from alignapp.panel.pages.adapters import asked_page
 from alignapp.panel.pages.comparing import compare_page
 from alignapp.panel.pages.frame import shown
@@ -27,15 +29,20 @@ from personalization.errors import AlignError
 def ask(request: PanelRequest) -> HttpResponse:
     """Put the chosen questions to the chosen artifacts; what was typed stays where that fails."""
     chosen = chosen_of(request.POST.getlist("id"))
-    own = request.POST.get("own", "").splitlines()
-    prompts = [text for text in (*request.POST.getlist("neutral"), *own) if text.strip()]
-    try:
-        made = asking.ask(request.user, chosen, prompts, request.POST.get("reason", ""))
-    except AlignError as error:
-        if len(chosen) < 2:
-            messages.error(request, str(error), extra_tags="bad")
-            return redirect("panel:adapters")
-        context = {**compare_page(chosen, request.POST), "problem": str(error)}
+    if not chosen:
+        messages.error(request, _("Choose whom to ask."), extra_tags="bad")
+        return redirect("panel:adapters")
+    form, problem = AskForm(request.POST), ""
+    if form.is_valid():
+        try:
+            made = asking.ask(request.user, chosen, form.questions(), form.cleaned_data["reason"])
+        except AlignError as error:
+            problem = str(error)
+    else:
+        problem = _("Nobody is asked. What is wrong is marked below.")
+        focus_first_wrong(form)
+    if problem:
+        context = {**compare_page(chosen, ask_form=form), "problem": problem}
         return shown(request, "panel/compare.html", PART, context, status=400)
     return redirect("panel:asked", made.id)
 

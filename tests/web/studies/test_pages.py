@@ -63,12 +63,11 @@ def test_a_manager_starts_watches_and_stops(project, client_of, other):
     assert client.get(f"{url}?study=nonsense").status_code == 404
 
 
-def test_a_group_that_prefers_nothing_is_told_before_the_others_are_done(study, owner, client_of):
+@pytest.mark.parametrize("state", [Job.State.DEAD, Job.State.CANCELLED])
+def test_a_group_that_will_not_be_is_told_before_the_others_are_done(study, owner, client_of, state):
     url = reverse("studies:page", args=[study.project_id])
     assert "The comparison appears when" in client_of(owner).get(url).content.decode()
-    Job.objects.filter(pk=study.group_job_id).update(
-        state=Job.State.DEAD, reason="They cancel each other out."
-    )
+    Job.objects.filter(pk=study.group_job_id).update(state=state, reason="They cancel each other out.")
     page = client_of(owner).get(url).content.decode()
     assert "There will be nothing to compare with" in page
     assert "They cancel each other out." in page
