@@ -33,6 +33,8 @@ from alignapp.studies.records import answered, consenting, records_of
 from personalization.errors import AlignError, NotEnoughData, UnknownName
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from django.db.models import QuerySet
 
 MOST_OWN = 20  # adapters of single people in a study: those who compared most
@@ -146,7 +148,8 @@ def methods() -> QuerySet[MethodInfo]:
 def start(by: Membership, method: str) -> Study:
     """Begin a study of the manager's project: a job for the reward models, and with a method for adapters.
 
-    These are one for the group, and one for each person with enough. Without a method there are none.
+    These are one for the group, and one for each person with enough, with what operators set for the method.
+    Without a method there are none.
     Raises UnknownName, NotEnoughData, TooMany, and AlignError while another study of the project is open.
     """
     project = by.project
@@ -167,12 +170,13 @@ def start(by: Membership, method: str) -> Study:
                 "items": planned.items, "left_out": planned.items_left_out, "licences": planned.licences
             },
         )  # fmt: skip
+        parameters = options.preset(method) if method else {}
         study.reward_job = _job(group, REWARD)
-        study.group_job = _job(group, method) if method else None
+        study.group_job = _job(group, method, parameters) if method else None
         study.save(update_fields=["reward_job", "group_job"])
         own = {one.person.pk for one in planned.own} if method else set()
         for one in planned.people:
-            job = _job(one.person, method) if one.person.pk in own else None
+            job = _job(one.person, method, parameters) if one.person.pk in own else None
             Arm.objects.create(study=study, person=one.person, job=job, comparisons=one.comparisons)
         record(by.person, "study.started", study, method=method, people=len(planned.people))
     return study
@@ -215,7 +219,13 @@ def _account() -> Person:
     return group
 
 
-def _job(person: Person, method: str) -> Job:
-    job = Job.objects.create(person=person, method=method, from_project=True, priority=BEHIND)
+def _job(person: Person, method: str, parameters: Mapping[str, float] | None = None) -> Job:
+    job = Job.objects.create(
+        person=person,
+        method=method,
+        parameters=dict(parameters or {}),
+        from_project=True,
+        priority=BEHIND,
+    )
     dispatch.wake_for_job(job)
     return job

@@ -37,6 +37,14 @@ def test_a_study_has_a_job_of_the_group_and_one_of_each_with_enough(study, proje
     assert study.counts == {"items": 10, "left_out": 0, "licences": {"": 10}}
 
 
+def test_it_learns_with_what_operators_set_for_the_method(study, project):
+    member = project.memberships.get(role=Role.OWNER)
+    services.stop(member, study)
+    options.change("preset.dpo", {"beta": 0.5}, by="operator", reason="gentler")
+    jobs = services.start(member, "dpo").jobs()
+    assert {(job.method, job.parameters.get("beta")) for job in jobs} == {("dpo", 0.5), ("reward", None)}
+
+
 def test_a_project_has_one_study_at_a_time(study, project):
     member = project.memberships.get(role=Role.OWNER)
     with pytest.raises(AlignError, match="still under way"):
