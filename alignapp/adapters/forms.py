@@ -21,6 +21,10 @@ class _Form(forms.Form):
         """Return the first thing that is wrong, in words."""
         return str(next(iter(self.errors.values()))[0])
 
+    def wrong(self) -> dict[str, str]:
+        """Return the first thing that is wrong with each field, in words."""
+        return {name: str(errors[0]) for name, errors in self.errors.items()}
+
 
 def _strength() -> forms.FloatField:
     words = gettext_lazy("A strength lies between 0 and 1.5.")

@@ -13,6 +13,7 @@ from django.db.models import Avg, F, QuerySet
 
 from alignapp.accounts.models import Consent, Person
 from alignapp.adapters import bases
+from alignapp.adapters.errors import WrongField
 from alignapp.adapters.models import PROVE, Artifact, Job, KnownModel, MethodInfo
 from alignapp.adapters.proofs import KINDS
 from alignapp.campaigns.models import Campaign
@@ -90,9 +91,10 @@ def check(campaign: Campaign) -> str:
 
 def _kind_to_prove(campaign: Campaign) -> str:
     if campaign.kind not in KINDS:
-        raise AlignError(f"Say what is proven again: {' or '.join(KINDS)}.")
+        raise WrongField("kind", f"Say what is proven again: {' or '.join(KINDS)}.")
     if campaign.parameters:
-        raise AlignError("Proving again has no parameters: what it judges is as it was learned.")
+        words = "Proving again has no parameters: what it judges is as it was learned."
+        raise WrongField("parameters", words)
     return campaign.kind
 
 
@@ -105,10 +107,11 @@ def _kind_to_learn(campaign: Campaign) -> str:
         raise AlignError(f"{method} says by itself what it makes: leave the kind out.")
     for name, value in campaign.parameters.items():
         if name not in method.parameters:
-            raise UnknownName(f"parameter of {method}", name, method.parameters)
+            unknown = UnknownName(f"parameter of {method}", name, method.parameters)
+            raise WrongField("parameters", str(unknown))
         low, high = (method.parameters[name][end] for end in ("low", "high"))
         if not low <= value <= high:
-            raise AlignError(f"{name} is {value:g}; it must lie in [{low:g}, {high:g}].")
+            raise WrongField("parameters", f"{name} is {value:g}; it must lie in [{low:g}, {high:g}].")
     return method.produces
 
 

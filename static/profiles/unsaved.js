@@ -1,5 +1,6 @@
 // Warns before a page with unsaved changes is left, and brings back what was sent after the session had ended.
-// Forms say data-guard with whose they are; data-dirty when they come back unsaved.
+// Forms say data-guard with whose they are; data-dirty when they come back unsaved; data-brief when they are too
+// short for a warning; data-again what stands above what is brought back.
 
 for (const form of document.querySelectorAll("form[data-guard]")) {
   const key = `sent:${form.dataset.guard}:${location.pathname}`;
@@ -7,7 +8,7 @@ for (const form of document.querySelectorAll("form[data-guard]")) {
   form.addEventListener("input", ({ target }) => (dirty ||= target.type !== "search"));
   form.addEventListener("change", ({ target }) => (dirty ||= target.type !== "search"));
   form.addEventListener("rows-changed", () => (dirty = true));
-  window.addEventListener("beforeunload", (event) => dirty && event.preventDefault());
+  if (!("brief" in form.dataset)) window.addEventListener("beforeunload", (event) => dirty && event.preventDefault());
   const sent = sessionStorage.getItem(key);
   sessionStorage.removeItem(key);
   // Whoever comes from signing in sent it in vain; the server answers with this page or another one otherwise.
@@ -42,6 +43,6 @@ function restore(form, fields) {
   const note = document.createElement("p");
   note.className = "notice warn";
   note.setAttribute("role", "status");
-  note.textContent = "You were signed out when you sent this. It stands here again; save it now.";
+  note.textContent = form.dataset.again ?? "You were signed out when you sent this. It stands here again; save it now.";
   form.before(note);
 }

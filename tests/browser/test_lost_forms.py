@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import re
+import time
 
+from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from playwright.sync_api import expect
 
 from alignapp.accounts.models import Person
 from alignapp.chat.models import Conversation, Turn
 from alignapp.feedback.services import record_feedback
-from tests.browser.people import enter, sign_in
+from tests.browser.people import (
+    PASSWORD,
+    enter,
+    enter_panel,
+    enter_password_first,
+    new_member,
+    new_person,
+    sign_in,
+)
 from tests.web.rows import answered_turn, conversation_of
 
 
@@ -91,3 +102,35 @@ def test_what_was_typed_outlives_an_ended_session(page):
     survey(page, person)
     # htmx notes what we made of the sign-in page; nothing else was wrong.
     assert [words for words in page.problems if "Response Status Error Code 200" not in words] == []
+
+
+def an_hour_passes() -> None:
+    """Let every session have shown its password and code an hour ago."""
+    for key in Session.objects.values_list("session_key", flat=True):
+        session = SessionStore(key)
+        shown = session.get(AUTHENTICATION_METHODS_SESSION_KEY, [])
+        session[AUTHENTICATION_METHODS_SESSION_KEY] = [{**one, "at": time.time() - 3600} for one in shown]
+        session.save()
+
+
+def test_what_an_operator_typed_outlives_the_question_for_the_password(page, transactional_db):
+    owner = new_person("owner")
+    operator, secret = new_member("op", "operator")
+    enter_panel(page, operator, secret)
+    page.get_by_role("heading", name="Overview").wait_for()
+    page.goto(f"/operate/people/{owner.pk}/")
+    enter_password_first(page)
+    page.get_by_label("What", exact=True).select_option("profile")
+    page.get_by_label("Reason").fill("They asked what we know")
+    an_hour_passes()
+    page.get_by_role("button", name="Reveal").click()
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("main").get_by_role("button", name="Go on").click()
+    expect(page.get_by_text("You were asked who you are before this was done.")).to_be_visible()
+    expect(page.get_by_label("Reason")).to_have_value("They asked what we know")
+    expect(page.get_by_label("What", exact=True)).to_have_value("profile")
+    page.get_by_role("button", name="Reveal").click()
+    expect(page.get_by_role("heading", name=re.compile("What they say"))).to_be_visible()
+    page.goto(f"/operate/people/{owner.pk}/")
+    expect(page.get_by_label("Reason")).to_have_value("")
+    assert page.problems == []

@@ -254,6 +254,7 @@ def test_what_was_typed_stays_where_a_change_is_refused(operator):
         html = answer.content.decode()
         assert answer.status_code == 400
         assert 'role="alert"' in html
+        assert '<p class="errorlist" id="value-error">' in html
         assert 'value="my reason"' in html
         assert f'value="{sent["value"]}"' in html
     answer = operator.post(
@@ -261,8 +262,12 @@ def test_what_was_typed_stays_where_a_change_is_refused(operator):
     )
     html = answer.content.decode()
     assert answer.status_code == 400
-    assert "beta must lie between 0.01 and 1.0" in html
+    wrong = '<p class="errorlist" id="set-parameter_beta-error">beta must lie between 0.01 and 1.0'
+    assert html.count("errorlist") == html.count(wrong) == 1  # in the form that was sent, beside its field
     assert 'value="7"' in html
+    silent = operator.post(url, {"value": "3", "reason": " "}).content.decode()
+    assert '<p class="errorlist" id="reason-error">Say why' in silent
+    assert 'value="3"' in silent
     stale = {"value": "3", "reason": "mine", "seen": "0"}
     change("jobs.per_day", 5)
     assert "meanwhile" in operator.post(url, stale).content.decode()

@@ -10,6 +10,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from alignapp import charts
+from alignapp.adapters.errors import WrongField
 from alignapp.audit.wording import told_of
 from alignapp.campaigns import guarantee, outcomes, planning
 from alignapp.campaigns.models import Campaign, Enrolment
@@ -37,6 +38,9 @@ def plan_page(query: QueryDict, start_form: forms.Form | None = None) -> dict[st
         return context
     try:
         plan = planning.plan(form.wanted())
+    except WrongField as error:
+        form.add_error(error.field, str(error))
+        return context
     except AlignError as error:
         return {**context, "problem": str(error)}
     kept = [(name, value) for name, value in query.items() if name in form.fields]

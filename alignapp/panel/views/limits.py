@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -15,6 +16,7 @@ from alignapp.adapters import options
 from alignapp.adapters.forms import PARAMETER_PREFIX, ParametersForm
 from alignapp.adapters.models import MethodInfo, OptionChange
 from alignapp.adapters.options import Option
+from alignapp.numbers import whole
 from alignapp.panel import undo
 from alignapp.panel.pages.frame import shown
 from alignapp.panel.pages.limits import limit_page, limits_page, preset_context
@@ -59,20 +61,21 @@ def change(request: PanelRequest, name: str) -> HttpResponse:
     """Change an option, or set it back to the program's own; what was typed stays where that fails."""
     option = _option(name)
     reason, sent = request.POST.get("reason", ""), request.POST
-    try:
-        seen = int(sent.get("seen", ""))
-    except ValueError:
-        seen = None
-    try:
+    problem, errors = "", _wrong(option, sent)
+    if not errors:
         new = None if "default" in sent else _sent(option, sent)
-        made = options.change(option.name, new, by=request.user, reason=reason, seen=seen)
-    except AlignError as error:
-        if option.kind == "preset":
-            return _preset_page(request, option, sent, problem=str(error))
-        context = {**limit_page(option, typed=sent), "problem": str(error)}
-        return _shown(request, context, status=400)
-    _offer_undo(request, option, made, reason)
-    return redirect("panel:limit", option.name)
+        seen = whole(sent.get("seen", ""))
+        try:
+            made = options.change(option.name, new, by=request.user, reason=reason, seen=seen)
+        except AlignError as error:
+            problem = str(error)
+        else:
+            _offer_undo(request, option, made, reason)
+            return redirect("panel:limit", option.name)
+    if option.kind == "preset":
+        return _preset_page(request, option, sent, problem=problem, errors=errors)
+    context = {**limit_page(option, typed=sent), "problem": problem, "errors": errors}
+    return _shown(request, context, status=400)
 
 
 @require_POST
@@ -101,23 +104,37 @@ def _offer_undo(request: PanelRequest, option: Option, made: OptionChange, reaso
     undo.offer(request, words, url, reason=_("Undone: %(reason)s") % {"reason": reason})
 
 
+def _wrong(option: Option, sent: QueryDict) -> dict[str, str]:
+    """Return what is wrong with a change, by the name of the field."""
+    errors = {}
+    if "default" not in sent and option.kind == "preset":
+        errors = _form(option, sent).wrong()
+    elif "default" not in sent:
+        try:
+            option.check(_sent(option, sent))
+        except AlignError as error:
+            errors["value"] = str(error)
+    if not sent.get("reason", "").strip():
+        errors["reason"] = _("Say why: every change is on record with its reason.")
+    return errors
+
+
 def _sent(option: Option, sent: QueryDict) -> Any:
-    """Return the value that was sent. Raises AlignError for one that is no number."""
+    """Return the value that was sent; a preset's form is valid. Raises AlignError for what is no number."""
     if option.kind == "switch":
         return sent.get("value") == "on"
     if option.kind == "preset":
-        return _parameters(option, sent)
+        form = _form(option, sent)
+        form.is_valid()
+        return form.parameters()
     try:
         return float(sent.get("value", ""))
     except ValueError:
         raise AlignError(_("%(name)s needs a number.") % {"name": option.label}) from None
 
 
-def _parameters(option: Option, sent: QueryDict) -> dict[str, float]:
-    form = ParametersForm(sent, info=_info(option))
-    if not form.is_valid():
-        raise AlignError(form.first_error())
-    return form.parameters()
+def _form(option: Option, sent: QueryDict) -> ParametersForm:
+    return ParametersForm(sent, info=_info(option))
 
 
 def _info(option: Option) -> MethodInfo:
@@ -125,27 +142,39 @@ def _info(option: Option) -> MethodInfo:
 
 
 def _preset_page(
-    request: PanelRequest, option: Option, sent: QueryDict, *, problem: str = ""
+    request: PanelRequest,
+    option: Option,
+    sent: QueryDict,
+    *,
+    problem: str = "",
+    errors: Mapping[str, str] | None = None,
 ) -> HttpResponse:
     """Show a preset with what was typed in the form, and what a job with it would take."""
     info, typed = _info(option), any(name.startswith(PARAMETER_PREFIX) for name in sent)
     tried = options.preset(info.name)
-    if typed:
-        try:
-            tried = _parameters(option, sent)
-        except AlignError as error:
-            problem = str(error)
+    form = _form(option, sent)
+    wrong = {**(form.wrong() if typed else {}), **(errors or {})}
+    if typed and form.is_valid():
+        tried = form.parameters()
+    is_refused = bool(problem or wrong)
     context = {**limit_page(option, typed=sent), **preset_context(info, tried)}
-    context |= {"problem": problem, "is_tried": typed and not problem}
-    if problem:
-        context["parameters"] = _as_typed(context["parameters"], sent)
-    return _shown(request, context, status=400 if problem else 200)
+    context |= {"problem": problem, "errors": wrong, "is_tried": typed and not is_refused}
+    if is_refused:
+        context["sent_from"] = (
+            "set" if request.method == "POST" else "try"
+        )  # of two forms of the same numbers
+        context["parameters"] = _as_typed(context["parameters"], sent, wrong)
+    return _shown(request, context, status=400 if is_refused else 200)
 
 
-def _as_typed(views: list[Any], sent: QueryDict) -> list[dict[str, Any]]:
-    """Return the inputs with the text that was sent in them, right or wrong."""
+def _as_typed(views: list[Any], sent: QueryDict, wrong: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the inputs with the text that was sent in them, right or wrong, and what is wrong with it."""
     names = ("name", "field", "low", "high", "step")
     return [
-        {**{name: getattr(view, name) for name in names}, "default": sent.get(view.field, view.default)}
+        {
+            **{name: getattr(view, name) for name in names},
+            "default": sent.get(view.field, view.default),
+            "error": wrong.get(view.field, ""),
+        }
         for view in views
     ]

@@ -35,6 +35,15 @@ def test_an_operator_plans_starts_pauses_and_resumes_on_the_pages(operator):
     }  # fmt: skip
     wrong = operator.get(plan, {**fields, "parameters": "beta"}).content.decode()
     assert "beta is no name=number." in wrong
+    for given, field, words in (
+        ({"parameters": "beta=9"}, "parameters", "beta is 9; it must lie in [0.01, 1]."),
+        ({"parameters": "gamma=1"}, "parameters", "There is no parameter of dpo named"),
+        ({"method": "prove", "kind": ""}, "kind", "Say what is proven again"),
+        ({"method": "prove", "kind": "adapter"}, "parameters", "Proving again has no parameters"),
+    ):
+        form = operator.get(plan, {**fields, **given}).context["form"]
+        assert words in str(form.errors[field])
+        assert form["name"].value() == "Autumn"
     assert "3 people" in operator.get(plan, fields).content.decode()
     start = reverse("panel:start_campaign")
     refused = operator.post(start, {**fields, "reason": "colder days", "typed": "2"})
