@@ -35,6 +35,11 @@ class JobView:
     comparisons: int | None
     note: str  # why there is no job, or what is to be known of its adapter
 
+    @property
+    def words(self) -> str:
+        """The note, and why the job ended where it did not end well."""
+        return " ".join(filter(None, (self.note, self.job.reason if self.job else "")))
+
 
 def page(project: Project, study: Study | None) -> dict[str, Any]:
     """Return the context of the whole page."""

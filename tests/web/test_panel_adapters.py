@@ -194,7 +194,7 @@ def test_the_same_held_out_comparisons_are_put_to_all_of_one_person_by_a_worker(
     running = Job.objects.create(person=owner, method="kto", state="running", phase="learn", progress=0.43)
     waits = operator.get(url).content.decode()
     assert "Queued. A training worker puts the same comparisons" in waits
-    assert f"{running}</a> (43 %)" in waits
+    assert f'{running}</a> <span class="nowrap">(43 %)' in waits
     comparison.tell([two, one], comparison.HELD_OUT, 1, 3)
     assert "1 of 3 readings are done" in operator.get(url + "&part=held_out").content.decode()
     comparison.keep([one, two], {"people": [of(owner, [1, 2], 0.5, 0.75, 0.9)]}, comparison.HELD_OUT)
@@ -377,8 +377,14 @@ def test_pruning_deletes_what_was_counted_and_nothing_else(operator, owner):
     assert page.context["doomed"] == [made[1]]
     too_long = operator.get(reverse("panel:prune"), {"days": 10**12})
     assert "at most 36,500 days" in too_long.content.decode()
+    assert f'value="{10**12}"' in too_long.content.decode()
     form = {"days": 90, "keep": 2, "reason": "disk"}
-    operator.post(reverse("panel:prune_now"), {**form, "count": "2"})
+    for wrong, field in (({"count": "2"}, "count"), ({"count": "1", "reason": " "}, "reason")):
+        refused = operator.post(reverse("panel:prune_now"), {**form, **wrong})
+        assert refused.status_code == 400
+        assert [*refused.context["errors"]] == [field]
+        assert f'id="{field}-error"' in refused.content.decode()
+        assert f'name="count" value="{wrong["count"]}"' in refused.content.decode()
     assert Artifact.objects.count() == 4
     operator.post(reverse("panel:prune_now"), {**form, "count": "1"})
     assert set(Artifact.objects.all()) == {made[0], made[2], made[3]}

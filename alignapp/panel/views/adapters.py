@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -18,6 +19,7 @@ from alignapp.adapters import acts
 from alignapp.adapters.models import Artifact
 from alignapp.adapters.proofs import start_proof
 from alignapp.adapters.pruning import Rule, doomed, prune, usual
+from alignapp.numbers import whole
 from alignapp.panel import undo
 from alignapp.panel.comparing_forms import MergeForm, focus_first_wrong
 from alignapp.panel.pages.adapters import MOST_COMPARED, adapter_page, adapters_page
@@ -189,30 +191,50 @@ def merge(request: PanelRequest) -> HttpResponse:
 @require_GET
 @needs(Role.OPERATOR)
 def prune_page(request: PanelRequest) -> HttpResponse:
-    """Say what a rule would delete."""
-    try:
-        rule = _rule(request.GET)
-        context = {"rule": rule, "doomed": doomed(rule)}
-    except AlignError as error:
-        context = {"rule": usual(), "doomed": [], "problem": str(error)}
-    return shown(request, "panel/prune.html", PART, {**context, "states": Artifact.State.choices})
+    """Say what a rule would delete; what was typed stays where it is no rule."""
+    return _prune_page(request, request.GET)
 
 
 @require_POST
 @needs(Role.OPERATOR, fresh=True)
 def prune_now(request: PanelRequest) -> HttpResponse:
-    """Delete what the rule takes now, if as many were shown."""
+    """Delete what the rule takes now, if as many were shown; what was typed stays where that fails."""
+    reason, counted = request.POST.get("reason", ""), whole(request.POST.get("count", "").strip())
+    errors: dict[str, str] = {}
     try:
         rule = _rule(request.POST)
-        counted = request.POST.get("count", "")
-        expected = int(counted) if counted.isdecimal() else -1
-        gone = prune(request.user, rule, request.POST.get("reason", ""), expected=expected)
+        if not reason.strip():
+            errors["reason"] = _("Say why: what is pruned is gone, and the record keeps the reason.")
+        if counted != (now := len(doomed(rule))):
+            errors["count"] = _("The rule takes %(n)d now. Type that number to delete them.") % {"n": now}
+        if errors:
+            return _prune_page(request, request.POST, errors=errors)
+        gone = prune(request.user, rule, reason, expected=counted)
     except AlignError as error:
-        messages.error(request, str(error), extra_tags="bad")
-        return redirect("panel:prune")
+        return _prune_page(request, request.POST, problem=str(error))
     said = ngettext("%(n)d version is deleted.", "%(n)d versions are deleted.", len(gone))
     messages.success(request, said % {"n": len(gone)}, extra_tags="good")
     return redirect("panel:adapters")
+
+
+def _prune_page(
+    request: PanelRequest, sent: QueryDict, *, problem: str = "", errors: Mapping[str, str] | None = None
+) -> HttpResponse:
+    found: list[Artifact] = []
+    try:
+        rule = _rule(sent)
+        found = doomed(rule)
+    except AlignError as error:
+        rule, problem = usual(), str(error)
+    context = {
+        "rule": rule,
+        "doomed": found,
+        "typed": sent,
+        "problem": problem,
+        "errors": errors or {},
+        "states": Artifact.State.choices,
+    }
+    return shown(request, "panel/prune.html", PART, context, status=400 if problem or errors else 200)
 
 
 def chosen_of(ids: list[str]) -> list[Artifact]:
