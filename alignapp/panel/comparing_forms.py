@@ -45,7 +45,10 @@ class MergeForm(ReasonForm):
             )  # fmt: skip
         self.ways = list(MergeWay.objects.all())
         for name in knobs_of(self.ways):
-            self.fields[name] = _number(name.replace("_", " ").capitalize(), required=False)
+            having = ", ".join(way.name for way in self.ways if name in way.parameters)
+            self.fields[name] = _number(
+                name.replace("_", " ").capitalize(), required=False, help_text=_("With %s.") % having
+            )
             self.fields[name].widget.attrs["placeholder"] = _("the way's own")
         self.order_fields([f"weight-{a.pk}" for a in artifacts] + ["way", *knobs_of(self.ways), "reason"])
 

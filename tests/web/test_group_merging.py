@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from alignapp.accounts.consent import give_consent, withdraw_consent
 from alignapp.accounts.models import Person
+from alignapp.adapters import comparison
 from alignapp.adapters.models import Artifact, Job, MergeWay
 from alignapp.annotation.access import Role
 from alignapp.annotation.models import Membership
@@ -116,6 +117,10 @@ def test_the_panel_offers_it_and_names_nobody_elses_words(study, parents, owner)
     page = operator.get(reverse("panel:compare"), {"id": ids})
     assert page.context["group"] == study
     assert b"belongs to the group" in page.content
+    row = {"layer": 3, "first": 0, "second": 1, "cosine": -0.5, "sign_conflict": 0.8, "overlap": 0.1}
+    comparison.keep(parents, {"rows": [row]})
+    part = operator.get(reverse("panel:compare"), {"id": ids, "part": "weights"}).content.decode()
+    assert all(f"{parent}, {parent.person.pseudonym}</span>" in part for parent in parents)
     sent = {"id": ids, "way": "ties", "density": "0.4", "reason": "what they share"}
     sent |= {f"weight-{pk}": "1" for pk in ids}
     assert operator.post(reverse("panel:merge"), sent).status_code == 302

@@ -131,6 +131,7 @@ def weights_of(adapters: Sequence[Artifact]) -> dict[str, Any]:
     return {
         "waits": False,
         "problem": found.get("problem", ""),
+        "several": len({a.person_id for a in adapters}) > 1,  # then a version's name does not say whose it is
         "layers": sorted({row["layer"] for row in found["rows"]}),
         "pairs": [
             {
