@@ -130,7 +130,7 @@ def part_views(version: AlignmentVersion | None, artifacts: Sequence[Artifact]) 
             PartView(
                 key=key,
                 label=label,
-                source=source,
+                source=_("merged from several people's") if shown and shown.is_of_several else source,
                 artifact=shown,
                 is_on=found is not None,
                 is_usable=shown in usable,

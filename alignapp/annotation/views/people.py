@@ -105,7 +105,10 @@ def consent(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
     if request.method == "POST":
         ticks = ("may_train", "lends", "shares")
         said = {tick: request.POST.get(tick) == "on" for tick in ticks}
+        before = (member.may_train, member.shares)
         projects.agree(member, **said, languages=request.POST.getlist("languages"))
+        if words := _taken_back(member, *before):
+            messages.success(request, words, extra_tags="good")
         return redirect("annotation:project", project_id)
     context = {
         "project": member.project,
@@ -113,6 +116,19 @@ def consent(request: PersonRequest, project_id: uuid.UUID) -> HttpResponse:
         "text": markdown.render(member.project.consent_text, under=1),
     }
     return render(request, "annotation/consent.html", context)
+
+
+def _taken_back(member: Membership, trained: bool, shared: bool) -> str:  # noqa: FBT001 - what it was before
+    """Say what came of a tick that was taken away; nothing where none was."""
+    if trained and not member.may_train:
+        return _(
+            "Taken back. What was learned from you and others together is deleted; your own adapter stays."
+        )
+    if shared and not member.shares:
+        return _(
+            "Taken back. No merge with your adapter acts for anybody any more, nor one that you were given."
+        )
+    return ""
 
 
 @login_required

@@ -148,6 +148,9 @@ def test_it_acts_only_by_oneself_and_leaves_neither_by_download_nor_export_nor_m
         start_own_merge("terminal", dict.fromkeys([own, given], 1.0), "ties", {}, "why")
     assert current_alignment(anna) is None
     assert switch_on(anna, given).adapter == given
+    mine = client.get(reverse("adapters:alignment")).content.decode()
+    assert mine.count("merged from several people") == 1  # what acts is not "from your comparisons"
+    assert mine.count("merged of several people") == 1
 
 
 @pytest.mark.parametrize(
@@ -222,9 +225,13 @@ def test_the_form_says_it_and_training_is_needed_for_it(project, owner, client_o
         ({"shares": "on", "may_train": "on"}, (True, True)),
         ({"may_train": "on"}, (True, False)),
     ):
-        client.post(url, said)
+        told = client.post(url, said, follow=True).content.decode()
         anna = member("anna")
         assert (anna.may_train, anna.shares) == ticks
+    assert "No merge with your adapter acts for anybody any more" in told
+    told = client.post(url, {}, follow=True).content.decode()
+    assert "What was learned from you and others together is deleted" in told
+    assert "Taken back" not in client.post(url, {}, follow=True).content.decode()
 
 
 def test_the_panel_the_terminal_and_the_api_do_it(study, merge):
