@@ -28,11 +28,11 @@ from benchmarks.serving.apart import Arm, in_a_process, timed
 from benchmarks.serving.arrivals import waiting
 from benchmarks.serving.limits import limits, step_seconds
 from benchmarks.serving.others import llama_cpp, vllm
-from benchmarks.serving.page import BY_TORCH, headline, write_page
+from benchmarks.serving.page import AGAIN, BATCH, BY_TORCH, HALF, MIXED, PLAIN, headline, write_page
 from benchmarks.serving.people import Model, Person, people, requests_of
 from benchmarks.serving.products import products
 from benchmarks.serving.profile import profile
-from benchmarks.serving.published import LLAMA, with_published
+from benchmarks.serving.published import LLAMA, OURS, with_published
 from benchmarks.timing import Times, Watch
 
 PEOPLE, RANK, PROMPT = 16, 8, 64
@@ -127,13 +127,13 @@ def _side_by_side(
         sys.exit(f"Only {same} of {PEOPLE} texts are what PEFT writes alone; nothing is timed.")
     ours = partial(arms.ours, model, lengths=(PROMPT, tokens), repeats=repeats)
     ways: dict[str, Callable[[], Arm]] = {
-        "transformers, base model": partial(arms.transformers_batch, model, chats, tokens),
-        "transformers again": partial(arms.transformers_batch, model, chats, tokens),
-        "ours, adapters and vectors": partial(ours, group=group),
-        "ours, adapters in half of the layers": partial(ours, group=half),
-        "ours, base model": partial(ours, group=[None] * PEOPLE),
+        BATCH: partial(arms.transformers_batch, model, chats, tokens),
+        AGAIN: partial(arms.transformers_batch, model, chats, tokens),
+        OURS: partial(ours, group=group),
+        HALF: partial(ours, group=half),
+        PLAIN: partial(ours, group=[None] * PEOPLE),
         BY_TORCH: partial(ours, group=group, is_compiled=False),
-        "PEFT mixed batch": partial(arms.peft_mixed, model, group, chats, tokens),
+        MIXED: partial(arms.peft_mixed, model, group, chats, tokens),
     }
     if options.llama_server:
         ways[LLAMA] = partial(llama_cpp, options.llama_server, model, group, chats, tokens)

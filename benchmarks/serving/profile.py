@@ -11,7 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -35,6 +35,8 @@ _KINDS = {
     ATTENTION: ("scaled_dot_product", "aten.index_put", "aten.cat", "aten.roll"),
 }
 STEPS, TURNS = 12, 6
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def profile(model: Model, group: Sequence[Person], prompt_tokens: int) -> dict[str, Any]:
@@ -134,12 +136,12 @@ class _Clock(TorchDispatchMode):
         self.seconds[_kind(str(func))] += time.thread_time() - begun
         return out
 
-    def timed(self, kind: str, function: Function) -> Function:
+    def timed(self, kind: str, function: Callable[P, T]) -> Callable[P, T]:
         """Return the function, which torch does not see, with its time counted as this kind."""
 
-        def act(x: Tensor) -> Tensor:
+        def act(*args: P.args, **kwargs: P.kwargs) -> T:
             begun = time.thread_time()
-            out = function(x)
+            out = function(*args, **kwargs)
             self.seconds[kind] += time.thread_time() - begun
             return out
 
@@ -151,6 +153,9 @@ class _Timed(Compiled):
 
     def __init__(self, built: Compiled, clock: _Clock) -> None:
         self._built, self._clock = built, clock
+
+    def adapt(self, x: Tensor, down: Tensor, up: Tensor, owners: Tensor | None, output: Tensor) -> None:
+        self._clock.timed(ADAPTERS, self._built.adapt)(x, down, up, owners, output)
 
     def gated(self, x: Tensor) -> Tensor:
         return self._clock.timed(REST, self._built.gated)(x)

@@ -22,7 +22,7 @@ from personalization.errors import AlignError, ModelError, UnknownName
 from personalization.models.base import BaseModel
 from personalization.models.compiled import Compiled, compiled
 from personalization.models.interventions import Plan
-from personalization.models.stacks import Group
+from personalization.models.stacks import Group, Stacked
 
 log = logging.getLogger(__name__)
 
@@ -42,18 +42,24 @@ class _Joint:
 
     multiply: Product
     names: tuple[str, ...]
+    built: Compiled | None
 
     @classmethod
     def of(cls, modules: Mapping[str, nn.Module], form: Form, built: Compiled | None) -> _Joint:
         linears = [module for module in modules.values() if isinstance(module, nn.Linear)]
         if len(linears) < len(modules):
             raise ModelError("not every projection is a plain linear layer")
-        return cls(product(linears, form, built), tuple(modules))
+        return cls(product(linears, form, built), tuple(modules), built)
 
     def __call__(self, x: Tensor, lora: Mapping[str, Sequence[Group]]) -> Tensor:
         out = self.multiply(x)
         for group in lora.get(self.names[0], ()):
-            group.add_(x, out)
+            # Stacks for prompts lie otherwise in memory, also where a piece of a prompt is one token.
+            is_step = x.shape[1] == 1 and isinstance(group, Stacked) and group.down.is_contiguous()
+            if self.built is not None and isinstance(group, Stacked) and is_step:
+                self.built.adapt(x.contiguous(), group.down, group.up, group.index, out)
+            else:
+                group.add_(x, out)
         return out
 
 

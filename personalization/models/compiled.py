@@ -1,4 +1,4 @@
-"""Products of few rows, norms and gates that this machine's own compiler builds, where there is one.
+"""Products of few rows, adapters, norms, gates that this machine's own compiler builds, where there is one.
 
 oneDNN is slow for 8 to 32 rows, and torch computes a norm in seven passes (`python -m benchmarks.serving`).
 Nothing needs this: without a compiler, or where what it built is wrong, the log says why and torch's own
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from personalization.errors import ModelError
+from personalization.models.codes import codes_of
 
 log = logging.getLogger(__name__)
 
@@ -36,28 +37,38 @@ class Compiled:
     """What was built, as functions of tensors."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
-        pointer, count, threads = ctypes.c_void_p, ctypes.c_long, ctypes.c_int
-        library.panel_width.restype = count
+        pointer, count, bits, threads = ctypes.c_void_p, ctypes.c_long, ctypes.c_int, ctypes.c_int
+        library.panels_bytes.restype, library.panels_bytes.argtypes = count, [count, count, bits]
         library.pack.argtypes = [pointer, pointer, count, count]
-        library.multiply.argtypes = [pointer, pointer, pointer, count, count, count, threads]
+        library.pack_codes.argtypes = [*[pointer] * 4, count, count, bits]
+        library.multiply.argtypes = [pointer, pointer, pointer, count, count, count, bits, threads]
         library.normalise.argtypes = [pointer, pointer, pointer, count, count, ctypes.c_float, threads]
         library.gate.argtypes = [pointer, pointer, count, count, threads]
+        library.adapt.argtypes = [*[pointer] * 6, *[count] * 6, threads]
         self._library = library
-        self._panel = int(library.panel_width())
 
     def product(self, weight: Tensor, bias: Tensor | None) -> Function:
-        """Return x (..., in) -> x weightT + bias (..., out), with a copy of weight (out, in)."""
+        """Return x (..., in) -> x weightT + bias (..., out), with a copy of weight (out, in).
+
+        The copy is of the weight's codes, where it has any: the same product from a fifth of the memory.
+        """
         weight = weight.contiguous()
         out, width = weight.shape
-        panels = torch.empty(-(-out // self._panel), width, self._panel)
-        self._library.pack(weight.data_ptr(), panels.data_ptr(), out, width)
-        multiply = self._library.multiply
+        found, multiply = codes_of(weight), self._library.multiply
+        bits = 32 if found is None else found.bits
+        panels = torch.empty(self._library.panels_bytes(out, width, bits), dtype=torch.uint8)
+        if found is None:
+            self._library.pack(weight.data_ptr(), panels.data_ptr(), out, width)
+        else:
+            held = (each.data_ptr() for each in (found.scales, found.offsets, found.codes))
+            self._library.pack_codes(*held, panels.data_ptr(), out, width, bits)
 
         def product(x: Tensor) -> Tensor:
             x = x.contiguous()
             y = x.new_empty(*x.shape[:-1], out)
             rows = x.numel() // width
-            multiply(x.data_ptr(), panels.data_ptr(), y.data_ptr(), rows, width, out, torch.get_num_threads())
+            at, threads = (x.data_ptr(), panels.data_ptr(), y.data_ptr()), torch.get_num_threads()
+            multiply(*at, rows, width, out, bits, threads)
             return y if bias is None else y.add_(bias)
 
         return product
@@ -83,6 +94,18 @@ class Compiled:
             x.data_ptr(), y.data_ptr(), x.numel() // (2 * width), width, torch.get_num_threads()
         )
         return y
+
+    def adapt(self, x: Tensor, down: Tensor, up: Tensor, owners: Tensor | None, output: Tensor) -> None:
+        """Add each row's own LoRA of x (rows, 1, in) to output (rows, 1, out), in place; all are contiguous.
+
+        down (rows, in, layers x r), up (rows x blocks, r, width); owners as `Stacked.index`.
+        """
+        (rows, width, columns), (blocks, rank, out) = down.shape, up.shape
+        mid, of = x.new_empty(rows, columns), None if owners is None else owners.data_ptr()
+        self._library.adapt(
+            x.data_ptr(), down.data_ptr(), up.data_ptr(), of, mid.data_ptr(), output.data_ptr(),
+            rows, width, columns, blocks // rows, rank, out, torch.get_num_threads(),
+        )  # fmt: skip
 
 
 @cache
@@ -122,16 +145,19 @@ def _check(found: Compiled) -> None:
         raise ModelError(f"its threads are not torch's ({', '.join(sorted(teams))})")
     random = torch.Generator().manual_seed(0)
     for rows, width, out in ((1, 37, 101), (7, 64, 48), (22, 5, 3)):
+        down, up = torch.randn(rows, width, 8, generator=random), torch.randn(rows, 8, out, generator=random)
         x, weight = (torch.randn(count, width, generator=random) for count in (rows, out))
         bias, scale = torch.randn(out, generator=random), torch.randn(width, generator=random)
         gates, values = both = torch.randn(2, rows, width, generator=random)
         normal = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-5) * scale
+        found.adapt(x[:, None], down, up, None, adapted := x.new_ones(rows, 1, out))
         for mine, right in (
             (found.product(weight, bias)(x), x @ weight.T + bias),
+            (adapted, x[:, None] @ down @ up + 1),
             (found.norm(scale, 1e-5)(x), normal),
             (found.gated(torch.cat([*both], dim=-1)), torch.nn.functional.silu(gates) * values),
         ):
-            if not torch.allclose(mine, right, rtol=1e-4, atol=1e-4):
+            if not torch.allclose(mine, right, rtol=1e-4, atol=1e-3):
                 raise ModelError("what was built computes something else")
 
 

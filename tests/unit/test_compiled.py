@@ -16,6 +16,7 @@ from personalization.engine.fused import fused
 from personalization.engine.weights import gated, norm, product
 from personalization.models import compiled as module
 from personalization.models.compiled import Compiled, compiled
+from personalization.models.stacks import Stacked
 from tests import tiny
 
 
@@ -44,6 +45,31 @@ def test_products_of_any_size_are_torchs(rows, width, out, has_bias, threads) ->
     finally:
         torch.set_num_threads(before)
     torch.testing.assert_close(mine, nn.functional.linear(x, weight, bias), rtol=1e-4, atol=1e-4)
+
+
+@given(
+    st.integers(1, 18),
+    st.integers(1, 70),
+    st.integers(1, 20),
+    st.lists(st.integers(1, 4), min_size=1, max_size=3),
+)
+@settings(max_examples=60, deadline=None)
+def test_each_rows_own_adapter_is_added_as_torch_does(rows, width, rank, blocks) -> None:
+    """Also of layers side by side, of which some have several blocks of the output."""
+    found = compiled()
+    if found is None:
+        pytest.skip("there is no C++ compiler here")
+    owners = [layer for layer, count in enumerate(blocks) for _ in range(count)]
+    random = torch.Generator().manual_seed(rows * width + rank)
+    x, down = (
+        torch.randn(rows, n, m, generator=random) for n, m in ((1, width), (width, len(blocks) * rank))
+    )
+    up = torch.randn(rows * len(owners), rank, 5, generator=random)
+    index = None if owners == list(range(len(owners))) else torch.tensor(owners)
+    mine, right = torch.ones(2, rows, 1, 5 * len(owners))
+    found.adapt(x, down, up, index, mine)
+    Stacked(down, up, owners, index).add_(x, right)
+    torch.testing.assert_close(mine, right, rtol=1e-4, atol=1e-3)
 
 
 def test_few_rows_and_many_are_multiplied_alike_where_layers_are_one(built: Compiled) -> None:
