@@ -26,7 +26,7 @@ from benchmarks.machine import commit, machine
 from benchmarks.serving import arms, card, growth, quality
 from benchmarks.serving.apart import Arm, in_a_process, timed
 from benchmarks.serving.arrivals import waiting
-from benchmarks.serving.limits import limits, step_seconds
+from benchmarks.serving.limits import Work, least_seconds, limits
 from benchmarks.serving.others import llama_cpp, vllm
 from benchmarks.serving.page import AGAIN, BATCH, BY_TORCH, HALF, MIXED, PLAIN, headline, write_page
 from benchmarks.serving.people import Model, Person, people, requests_of
@@ -56,10 +56,8 @@ def main() -> None:
     }  # fmt: skip
     found = with_published(found, this, options.page) if options.only else found | this
     size = PEOPLE * found["side_by_side"]["adapter_bytes"]
-    found["least_step_seconds"] = {
-        "adapters": step_seconds(about["weights"], PEOPLE, size, found["limits"]),
-        "plain": step_seconds(about["weights"], PEOPLE, 0, found["limits"]),
-    }
+    work = Work(PEOPLE, PROMPT, options.tokens, size)
+    found["least_seconds"] = least_seconds(about, work, found["limits"])
     publish(options, found, headline(found), write_page)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 
@@ -19,14 +20,27 @@ def limits() -> dict[str, float]:
     }
 
 
-def step_seconds(weights: int, rows: int, adapter_bytes: int, machine: dict[str, float]) -> float:
-    """Return the least time of one step of so many rows: all float32 weights read once, all products made.
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What so many rows read and write."""
 
-    `adapter_bytes` are those of everybody in the batch together; each is multiplied for one row.
+    rows: int
+    prompt_tokens: int
+    new_tokens: int
+    adapter_bytes: int  # everybody's together, each multiplied for one row
+
+
+def least_seconds(model: Mapping[str, int], work: Work, machine: Mapping[str, float]) -> float:
+    """Return the least time for this work: all products made, and in a step all weights read once.
+
+    model: its "weights", how many of them are its "head", which reads no prompt, and the "bytes" of all of
+    them, in the fewest that hold them exactly.
     """
-    read = (4 * weights + adapter_bytes) / machine["bytes_per_second"]
-    multiplied = (2 * weights * rows + adapter_bytes / 2) / machine["flops_per_second"]
-    return max(read, multiplied)
+    read = (model["bytes"] + work.adapter_bytes) / machine["bytes_per_second"]
+    step = (2 * model["weights"] * work.rows + work.adapter_bytes / 2) / machine["flops_per_second"]
+    inner = 2 * (model["weights"] - model["head"]) + work.adapter_bytes / 2 / work.rows
+    prompts = inner * work.rows * work.prompt_tokens / machine["flops_per_second"]
+    return prompts + work.new_tokens * max(read, step)
 
 
 def _fastest(work: Callable[[], object]) -> float:

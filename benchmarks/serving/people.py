@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from benchmarks.serving.apart import in_a_process
 from personalization.engine.local import LocalEngine
 from personalization.engine.requests import GenerationRequest, Intervention, Sampling
 from personalization.models.base import BaseModel, load
+from personalization.models.codes import codes_of
 from personalization.models.interventions import SteeringVectors, save_vectors
 from personalization.models.prompts import encode_chat
 from personalization.records import Message
@@ -124,6 +126,11 @@ def requests_of(
     return requests(model.base(), acting, prompt_tokens=prompt_tokens, new_tokens=new_tokens)
 
 
+def _bytes(weight: Tensor) -> float:
+    found = codes_of(weight)
+    return weight.nbytes if found is None else weight.numel() * found.bits / 8 + 8 * found.scales.numel()
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """The base model by name and folder: what a process is told that loads it for itself."""
@@ -138,10 +145,17 @@ class Model:
         return base
 
     def about(self) -> dict[str, Any]:
-        """Return name, revision, and how many weights a step multiplies."""
+        """Return name, revision, how many weights a step multiplies, of them the head's, and their bytes.
+
+        Bytes: as decoding reads them, each four, or half a one and its share of scale and offset.
+        """
         base = self.base()
-        weights = sum(p.numel() for name, p in base.model.named_parameters() if "norm" not in name)
-        return {"revision": base.revision, "name": base.name, "weights": weights}
+        weights = [p for name, p in base.model.named_parameters() if "norm" not in name]
+        head = base.model.get_output_embeddings().weight
+        return {
+            "revision": base.revision, "name": base.name, "weights": sum(p.numel() for p in weights),
+            "head": head.numel(), "bytes": int(sum(_bytes(p.detach()) for p in weights)),
+        }  # fmt: skip
 
     def engine(self, base: BaseModel, rows: int, **settings: Any) -> LocalEngine:
         """Return an engine as workers make it, whose thread is the only one of this process that computes."""

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from benchmarks.serving.apart import in_a_process
 from benchmarks.serving.people import Model
-from personalization.engine.weights import Product, product
-from personalization.models.compiled import compiled
+from personalization.engine.weights import product
+from personalization.models.compiled import Function, compiled
 
 TORCH, ONEDNN, HERE = "torch", "oneDNN, packed once", "compiled here"
 _TIMES = 9
@@ -61,12 +61,12 @@ def _speeds(model: Model, way: str, rows: Sequence[int]) -> list[dict[str, float
     return found
 
 
-def _plain(joint: Sequence[nn.Linear]) -> Product:
+def _plain(joint: Sequence[nn.Linear]) -> Function:
     weight = torch.cat([linear.weight for linear in joint])
     return lambda x: nn.functional.linear(x, weight)
 
 
-def _all(multiply: Sequence[Product], inputs: Sequence[Tensor]) -> None:
+def _all(multiply: Sequence[Function], inputs: Sequence[Tensor]) -> None:
     for each, x in zip(multiply, inputs, strict=True):
         each(x)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 LLAMA = "llama.cpp, four bits"
 OURS = "ours, adapters and vectors"
-_ABOUT = frozenset({"machine", "commit", "commits", "model", "watch", "least_step_seconds", "beside"})
+_ABOUT = frozenset({"machine", "commit", "commits", "model", "watch", "least_seconds", "beside"})
 
 
 def with_published(new: Mapping[str, Any], about: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -16,13 +16,14 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache
 
-from personalization.engine.cache import Held, Past, RowCache
+from personalization.engine.attention import Attend, by_torch, of_step, turn
+from personalization.engine.cache import Held, RowCache
 from personalization.engine.weights import Form, Product, gated, norm, product
 from personalization.errors import AlignError, ModelError, UnknownName
 from personalization.models.base import BaseModel
-from personalization.models.compiled import Compiled, compiled
+from personalization.models.compiled import Compiled, Function, compiled
 from personalization.models.interventions import Plan
-from personalization.models.stacks import Group, Stacked
+from personalization.models.stacks import Group
 
 log = logging.getLogger(__name__)
 
@@ -42,38 +43,29 @@ class _Joint:
 
     multiply: Product
     names: tuple[str, ...]
-    built: Compiled | None
 
     @classmethod
     def of(cls, modules: Mapping[str, nn.Module], form: Form, built: Compiled | None) -> _Joint:
         linears = [module for module in modules.values() if isinstance(module, nn.Linear)]
         if len(linears) < len(modules):
             raise ModelError("not every projection is a plain linear layer")
-        return cls(product(linears, form, built), tuple(modules), built)
+        return cls(product(linears, form, built), tuple(modules))
 
     def __call__(self, x: Tensor, lora: Mapping[str, Sequence[Group]]) -> Tensor:
-        out = self.multiply(x)
-        for group in lora.get(self.names[0], ()):
-            # Stacks for prompts lie otherwise in memory, also where a piece of a prompt is one token.
-            is_step = x.shape[1] == 1 and isinstance(group, Stacked) and group.down.is_contiguous()
-            if self.built is not None and isinstance(group, Stacked) and is_step:
-                self.built.adapt(x.contiguous(), group.down, group.up, group.index, out)
-            else:
-                group.add_(x, out)
-        return out
+        return self.multiply(x, lora.get(self.names[0], ()))
 
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
     """One decoder layer."""
 
-    attention_norm: Product
+    attention_norm: Function
     qkv: _Joint
     head_norms: tuple[nn.Module, nn.Module] | None  # of queries and keys
     o: _Joint
-    mlp_norm: Product
+    mlp_norm: Function
     gate_up: _Joint
-    gated: Product  # the halves of what `gate_up` gives, multiplied
+    gated: Function  # the halves of what `gate_up` gives, multiplied
     down: _Joint
     scaling: float
 
@@ -120,7 +112,7 @@ class FusedDecoder:
         self._norm = norm(base.decoder.get_submodule("norm"), built)
         self._heads = int(config.num_attention_heads)
         self._key_heads = int(getattr(config, "num_key_value_heads", None) or self._heads)
-        self._sharing = self._heads // self._key_heads
+        self._built = built
         names = {module: name for name, module in base.model.named_modules()}
         self._layers = [_Layer.of(layer, names[layer], form, built) for layer in base.layers]
         self._head = _Joint.of({"lm_head": base.model.get_output_embeddings()}, form, built)
@@ -136,9 +128,14 @@ class FusedDecoder:
         caller makes room in the cache before and counts the token after.
         """
         x = self._embed(ids)
-        mask = cache.mask(x.dtype).expand(-1, 1, self._sharing, -1)
+        turned = turn(*self._rotary(x, cache.lengths[:, None]))
+        if self._built is not None and isinstance(cache, RowCache):
+            attend = of_step(self._built, turned, cache)
+        else:
+            mask = cache.mask(x.dtype).expand(-1, 1, self._heads // self._key_heads, -1)
+            attend = by_torch(self._heads, self._key_heads, turned, mask, cache.past)
         seen, last = [], x
-        for i, last in enumerate(self._layers_of(x, cache.lengths[:, None], plan, cache.past, mask)):
+        for i, last in enumerate(self._layers_of(x, plan, attend)):
             if i in watched:
                 seen.append(last)
         return self._base.scaled(self._head(self._norm(last[:, -1]), plan.lora)), seen
@@ -152,19 +149,18 @@ class FusedDecoder:
         places = torch.arange(start + tokens, device=ids.device)
         x = self._embed(ids)
         mask = torch.where(places <= places[start:, None], 0.0, -torch.inf).to(x.dtype)
-        *_, last = self._layers_of(x, places[None, start:], plan, past, mask.repeat(self._sharing, 1))
+        mask = mask.repeat(self._heads // self._key_heads, 1)
+        turned = turn(*self._rotary(x, places[None, start:]))
+        *_, last = self._layers_of(x, plan, by_torch(self._heads, self._key_heads, turned, mask, past))
         return self._norm(last)
 
-    def _layers_of(
-        self, x: Tensor, positions: Tensor, plan: Plan, past: Past, mask: Tensor
-    ) -> Iterator[Tensor]:
-        """Yield what each layer makes of x (rows, tokens, hidden); positions and mask are for all of them."""
-        cos, sin = self._rotary(x, positions)
-        # The halves of a head turn against each other: with the sign in the sine, one product less.
-        sin = torch.cat([-sin[..., : sin.shape[-1] // 2], sin[..., sin.shape[-1] // 2 :]], dim=-1)
-        turn = cos[:, :, None], sin[:, :, None]
+    def _layers_of(self, x: Tensor, plan: Plan, attend: Attend) -> Iterator[Tensor]:
+        """Yield what each layer makes of x (rows, tokens, hidden)."""
         for i, layer in enumerate(self._layers):
-            x = self._attention(i, layer.attention_norm(x), plan.lora, turn, mask, past).add_(x)
+            states = layer.qkv(layer.attention_norm(x), plan.lora)
+            if layer.head_norms is not None:
+                states = self._normed(states, *layer.head_norms)
+            x = layer.o(attend(i, states, layer.scaling), plan.lora).add_(x)
             if (pushed := plan.vectors.get((i, "attention"))) is not None:
                 x += pushed
             inner = layer.gated(layer.gate_up(layer.mlp_norm(x), plan.lora))
@@ -173,32 +169,11 @@ class FusedDecoder:
                 x += pushed
             yield x
 
-    def _attention(
-        self,
-        number: int,
-        x: Tensor,
-        lora: Mapping[str, Sequence[Group]],
-        turn: tuple[Tensor, Tensor],
-        mask: Tensor,
-        past: Past,
-    ) -> Tensor:
-        layer, (rows, tokens, _) = self._layers[number], x.shape
+    def _normed(self, states: Tensor, q_norm: nn.Module, k_norm: nn.Module) -> Tensor:
+        """Return states whose queries and keys are normed, head by head."""
         heads, keys = self._heads, self._key_heads
-        states = layer.qkv(x, lora).view(rows, tokens, heads + 2 * keys, -1)
-        asked, value = states[:, :, : heads + keys], states[:, :, heads + keys :]
-        if layer.head_norms is not None:
-            q_norm, k_norm = layer.head_norms
-            asked = torch.cat([q_norm(asked[:, :, :heads]), k_norm(asked[:, :, heads:])], dim=2)
-        cos, sin = turn
-        asked = (asked * cos + asked.roll(asked.shape[-1] // 2, dims=-1) * sin).transpose(1, 2)
-        all_keys, all_values = past.update(asked[:, heads:], value.transpose(1, 2), number)
-        # Heads that share a key are so many queries of one head: nothing is repeated.
-        query = asked[:, :heads].reshape(rows, keys, self._sharing * tokens, -1)
-        found = nn.functional.scaled_dot_product_attention(
-            query, all_keys, all_values, attn_mask=mask, scale=layer.scaling
-        )
-        found = found.view(rows, heads, tokens, -1).transpose(1, 2).reshape(rows, tokens, -1)
-        return layer.o(found, lora)
+        q, k, v = states.unflatten(2, (heads + 2 * keys, -1)).split([heads, keys, keys], dim=2)
+        return torch.cat([q_norm(q), k_norm(k), v], dim=2).flatten(2)
 
 
 def fused(base: BaseModel, form: Form = "exact", *, is_compiled: bool = False) -> FusedDecoder | None:

@@ -1,6 +1,8 @@
 // What a step of decoding computes most, in float32, for the processor that compiles it. `compiled.py` says why,
 // compiles, checks and calls it. All arrays are contiguous; sizes are counts of floats.
 
+#include <omp.h>
+
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -16,7 +18,7 @@ constexpr long LANES = BYTES / sizeof(float), VECTORS = 3, WIDTH = VECTORS * LAN
 typedef float Vector __attribute__((vector_size(BYTES), aligned(4)));
 
 // A panel holds WIDTH outputs' weights, input by input. It is read from memory once and stays in the second-level
-// cache for all rows; meanwhile the next one is fetched, `step` bytes for each input that a block of rows reads.
+// cache for all rows; meanwhile what is read next is fetched, `step` bytes for each input that a block of rows reads.
 // y (rows, WIDTH of out) is x (rows, count of in) panel, or more by that.
 template <int rows>
 static inline void block(const float* x, long in, const float* panel, long count, float* y, long out, bool is_more,
@@ -35,30 +37,41 @@ static inline void block(const float* x, long in, const float* panel, long count
 }
 
 static void rows_of_panel(const float* x, long rows, long in, const float* panel, long count, float* y, long out,
-                          bool is_more = false, const float* next = nullptr) {
-  const long blocks = rows / ROWS, parts = blocks < 4 ? blocks : 4;
-  const long step = parts && next ? WIDTH * sizeof(float) / parts : 0;
-  for (long b = 0; b < blocks; b++) {
-    const char* fetched = (const char*)next + b * in * step;
-    block<ROWS>(x + b * ROWS * in, in, panel, count, y + b * ROWS * out, out, is_more, fetched, b < parts ? step : 0);
-  }
+                          bool is_more, const char* next, long bytes) {
+  const long blocks = rows / ROWS, parts = blocks < 1 ? 1 : blocks < 4 ? blocks : 4;
+  const long step = next ? bytes / parts / count : 0;
+  for (long b = 0; b < blocks; b++)
+    block<ROWS>(x + b * ROWS * in, in, panel, count, y + b * ROWS * out, out, is_more, next + b * count * step,
+                b < parts ? step : 0);
   const float* left = x + blocks * ROWS * in;
   float* there = y + blocks * ROWS * out;
+  const long rest = blocks ? 0 : step;
   switch (rows % ROWS) {
-    case 7: return block<7>(left, in, panel, count, there, out, is_more, nullptr, 0);
-    case 6: return block<6>(left, in, panel, count, there, out, is_more, nullptr, 0);
-    case 5: return block<5>(left, in, panel, count, there, out, is_more, nullptr, 0);
-    case 4: return block<4>(left, in, panel, count, there, out, is_more, nullptr, 0);
-    case 3: return block<3>(left, in, panel, count, there, out, is_more, nullptr, 0);
-    case 2: return block<2>(left, in, panel, count, there, out, is_more, nullptr, 0);
-    case 1: return block<1>(left, in, panel, count, there, out, is_more, nullptr, 0);
+    case 7: return block<7>(left, in, panel, count, there, out, is_more, next, rest);
+    case 6: return block<6>(left, in, panel, count, there, out, is_more, next, rest);
+    case 5: return block<5>(left, in, panel, count, there, out, is_more, next, rest);
+    case 4: return block<4>(left, in, panel, count, there, out, is_more, next, rest);
+    case 3: return block<3>(left, in, panel, count, there, out, is_more, next, rest);
+    case 2: return block<2>(left, in, panel, count, there, out, is_more, next, rest);
+    case 1: return block<1>(left, in, panel, count, there, out, is_more, next, rest);
   }
 }
+
+// Memory that is read soon, in two parts, asked for bit by bit while the processor multiplies what it has.
+struct Ahead {
+  const char *at, *end, *then, *last;
+  long step;
+  inline const char* next() {
+    if (at + step > end) at = then, end = last, then = last = nullptr;
+    if (at + step > end) return nullptr;
+    return (at += step) - step;
+  }
+};
 
 // A panel of codes: for each BLOCK of inputs the outputs' scales and offsets, then words that hold the codes of several
 // inputs each. Its weights, scale code + offset, are exact (`codes.py`), and stay in the first-level cache for all rows.
 template <int bits>
-static void rows_of_codes(const float* x, long rows, long in, const uint8_t* panel, float* y) {
+static void rows_of_codes(const float* x, long rows, long in, const uint8_t* panel, float* y, Ahead& ahead) {
   typedef int32_t Integers __attribute__((vector_size(BYTES), aligned(4)));
   typedef uint32_t Words __attribute__((vector_size(BYTES), aligned(4)));
   for (long start = 0; start < in; start += BLOCK) {
@@ -71,7 +84,7 @@ static void rows_of_codes(const float* x, long rows, long in, const uint8_t* pan
           const Integers codes = (Integers)(words[v] >> shift & ((1 << bits) - 1));
           to[v] = __builtin_convertvector(codes, Vector) * scales[v] + offsets[v];
         }
-    rows_of_panel(x + start, rows, in, (const float*)weights, BLOCK, y, WIDTH, start > 0);
+    rows_of_panel(x + start, rows, in, (const float*)weights, BLOCK, y, WIDTH, start > 0, ahead.next(), ahead.step);
     panel = (const uint8_t*)words;
   }
 }
@@ -130,6 +143,85 @@ static inline void lowered(const float* x, const float* down, float* sums, long 
     for (long c = 0; c < columns; c++) sums[c] += x[i] * down[i * columns + c];
 }
 
+// Each row's own LoRA: down (rows, in, columns), up (rows, blocks, rank, width), and whose part of the first product a
+// block of the output reads (blocks; null: its number's).
+struct Own {
+  const float *down, *up;
+  const int64_t* owners;
+  long columns, blocks, rank, width;
+
+  // y (blocks, width) += x (in) down up, for one row
+  void add(long row, const float* x, float* y, long in) const {
+    static thread_local std::vector<float> sums;
+    sums.resize(columns);
+    lowered(x, down + row * in * columns, sums.data(), in, columns);
+    for (long b = 0; b < blocks; b++) {
+      const float *part = sums.data() + (owners ? owners[b] : b) * rank, *from = up + (row * blocks + b) * rank * width;
+      float* to = y + b * width;
+      for (long k = 0; k < rank; k++) {
+        for (long i = 0; i < width; i += 16) __builtin_prefetch(from + k * width + 1024 + i, 0, 3);
+#pragma omp simd
+        for (long i = 0; i < width; i++) to[i] += part[k] * from[k * width + i];
+      }
+    }
+  }
+
+  // What rows first to last read, to be fetched in so many steps.
+  Ahead ahead(long first, long last, long in, long steps) const {
+    const long lowering = in * columns, raising = blocks * rank * width;
+    const long bytes = (last - first) * (lowering + raising) * sizeof(float);
+    return {(const char*)(down + first * lowering), (const char*)(down + last * lowering),
+            (const char*)(up + first * raising), (const char*)(up + last * raising), bytes / steps + 64};
+  }
+};
+
+// to (dim) = factor (from cos + from's other half sin), the halves of a head turned against each other
+static inline void turned(const float* from, const float* cos, const float* sin, float factor, float* to, long dim) {
+  const long half = dim / 2;
+#pragma omp simd
+  for (long i = 0; i < half; i++) {
+    to[i] = factor * (from[i] * cos[i] + from[i + half] * sin[i]);
+    to[i + half] = factor * (from[i + half] * cos[i + half] + from[i] * sin[i + half]);
+  }
+}
+
+// out (heads, dim) = softmax(queries keysT) values, of count keys and values (count, dim), each of which is read once
+constexpr long SOON = 8;  // tokens that are fetched ahead
+static inline void found(const float* queries, const float* keys, const float* values, float* weights, float* out,
+                         long heads, long count, long dim) {
+  for (long t = 0; t < count; t++) {
+    for (long i = 0; i < dim; i += 16) __builtin_prefetch(keys + (t + SOON) * dim + i, 0, 3);
+    for (long h = 0; h < heads; h++) {
+      float score = 0;
+#pragma omp simd reduction(+ : score)
+      for (long i = 0; i < dim; i++) score += queries[h * dim + i] * keys[t * dim + i];
+      weights[h * count + t] = score;
+    }
+  }
+  for (long h = 0; h < heads; h++) {
+    float *mine = weights + h * count, most = -INFINITY, sum = 0;
+    for (long t = 0; t < count; t++) most = mine[t] > most ? mine[t] : most;
+#pragma omp simd reduction(+ : sum)
+    for (long t = 0; t < count; t++) sum += mine[t] = exponential(mine[t] - most);
+    for (long t = 0; t < count; t++) mine[t] /= sum;
+  }
+  std::memset(out, 0, heads * dim * sizeof(float));
+  long t = 0;
+  for (; t + 4 <= count; t += 4) {
+    for (long i = 0; i < 4 * dim; i += 16) __builtin_prefetch(values + (t + SOON) * dim + i, 0, 3);
+    for (long h = 0; h < heads; h++) {
+      const float *w = weights + h * count + t, *v = values + t * dim;
+      float* to = out + h * dim;
+#pragma omp simd
+      for (long i = 0; i < dim; i++)
+        to[i] += w[0] * v[i] + w[1] * v[dim + i] + w[2] * v[2 * dim + i] + w[3] * v[3 * dim + i];
+    }
+  }
+  for (; t < count; t++)
+    for (long h = 0; h < heads; h++)
+      for (long i = 0; i < dim; i++) out[h * dim + i] += weights[h * count + t] * values[t * dim + i];
+}
+
 extern "C" {
 
 long panels_bytes(long out, long in, int bits) { return (out + WIDTH - 1) / WIDTH * panel_bytes(in, bits); }
@@ -162,24 +254,38 @@ void pack_codes(const float* scales, const float* offsets, const uint8_t* codes,
     }
 }
 
-// x (rows, in), panels of weights (32 bits) or of codes -> y (rows, out) = x weightT
-void multiply(const float* x, const void* panels, float* y, long rows, long in, long out, int bits, int threads) {
+// x (rows, in), panels of weights (32 bits) or of codes -> y (rows, out) = x weightT, and what `Own` adds (null: nothing).
+// A product of codes waits for no memory, so each thread asks meanwhile for the matrices of the rows that are its own.
+void multiply(const float* x, const void* panels, float* y, long rows, long in, long out, int bits, const float* down,
+              const float* up, const int64_t* owners, long columns, long blocks, long rank, long width, int threads) {
   const long count = (out + WIDTH - 1) / WIDTH, size = panel_bytes(in, bits);
-#pragma omp parallel for schedule(static) num_threads(threads)
-  for (long p = 0; p < count; p++) {
-    const uint8_t* held = (const uint8_t*)panels + p * size;
-    const float *panel = (const float*)held, *next = p + 1 < count ? panel + in * WIDTH : panel;
-    const long width = out - p * WIDTH < WIDTH ? out - p * WIDTH : WIDTH;
-    if (bits == 32 && width == WIDTH) {
-      rows_of_panel(x, rows, in, panel, in, y + p * WIDTH, out, false, next);
-      continue;
+  const Own own = {down, up, owners, columns, blocks, rank, width};
+#pragma omp parallel num_threads(threads)
+  {
+    const long me = omp_get_thread_num(), team = omp_get_num_threads();
+    const long first = rows * me / team, last = rows * (me + 1) / team;
+    Ahead ahead = {};
+    if (down && bits < 32) ahead = own.ahead(first, last, in, (count + team - 1) / team * (in / BLOCK));
+#pragma omp for schedule(static)
+    for (long p = 0; p < count; p++) {
+      const uint8_t* held = (const uint8_t*)panels + p * size;
+      const float* panel = (const float*)held;
+      const char* next = (const char*)(p + 1 < count ? panel + in * WIDTH : panel);
+      const long wide = out - p * WIDTH < WIDTH ? out - p * WIDTH : WIDTH;
+      if (bits == 32 && wide == WIDTH) {
+        rows_of_panel(x, rows, in, panel, in, y + p * WIDTH, out, false, next, size);
+        continue;
+      }
+      static thread_local std::vector<float> whole;
+      whole.resize(rows * WIDTH);
+      if (bits == 4) rows_of_codes<4>(x, rows, in, held, whole.data(), ahead);
+      if (bits == 8) rows_of_codes<8>(x, rows, in, held, whole.data(), ahead);
+      if (bits == 32) rows_of_panel(x, rows, in, panel, in, whole.data(), WIDTH, false, nullptr, 0);
+      for (long r = 0; r < rows; r++)
+        std::memcpy(y + r * out + p * WIDTH, whole.data() + r * WIDTH, wide * sizeof(float));
     }
-    static thread_local std::vector<float> whole;
-    whole.resize(rows * WIDTH);
-    if (bits == 4) rows_of_codes<4>(x, rows, in, held, whole.data());
-    if (bits == 8) rows_of_codes<8>(x, rows, in, held, whole.data());
-    if (bits == 32) rows_of_panel(x, rows, in, panel, in, whole.data(), WIDTH);
-    for (long r = 0; r < rows; r++) std::memcpy(y + r * out + p * WIDTH, whole.data() + r * WIDTH, width * sizeof(float));
+    if (down)
+      for (long r = first; r < last; r++) own.add(r, x + r * in, y + r * out, in);
   }
 }
 
@@ -209,24 +315,27 @@ void gate(const float* x, float* y, long rows, long width, int threads) {
   }
 }
 
-// Each row's own LoRA, read from memory once and in its order: mid (rows, columns) = x (rows, in) down (rows, in,
-// columns); y (rows, blocks, width) += mid's part of the block's owner (blocks; null: its number) times up (rows,
-// blocks, rank, width).
-void adapt(const float* x, const float* down, const float* up, const int64_t* owners, float* mid, float* y, long rows,
-           long in, long columns, long blocks, long rank, long width, int threads) {
+// What one new token of each row finds in what was said: states (rows, heads + 2 key_heads, dim) are its queries, keys
+// and values. Queries and keys are turned by cos and sin (rows, dim; the sine's first half with its sign), key and value
+// written at lengths (rows) of keys and values (rows, key_heads, space, dim), and read up to there -> out (rows, heads,
+// dim).
+void attend(const float* states, const float* cos, const float* sin, float* keys, float* values, const int64_t* lengths,
+            float* out, long rows, long heads, long key_heads, long dim, long space, float scale, int threads) {
+  const long sharing = heads / key_heads;
 #pragma omp parallel for schedule(static) num_threads(threads)
-  for (long r = 0; r < rows; r++) {
-    float* sums = mid + r * columns;
-    lowered(x + r * in, down + r * in * columns, sums, in, columns);
-    for (long b = 0; b < blocks; b++) {
-      const float *part = sums + (owners ? owners[b] : b) * rank, *from = up + (r * blocks + b) * rank * width;
-      float* to = y + (r * blocks + b) * width;
-      for (long k = 0; k < rank; k++) {
-        for (long i = 0; i < width; i += 16) __builtin_prefetch(from + k * width + 1024 + i, 0, 3);
-#pragma omp simd
-        for (long i = 0; i < width; i++) to[i] += part[k] * from[k * width + i];
-      }
-    }
+  for (long task = 0; task < rows * key_heads; task++) {
+    const long r = task / key_heads, k = task % key_heads, count = lengths[r] + 1;
+    const float *asked = states + r * (heads + 2 * key_heads) * dim, *told = asked + (heads + k) * dim;
+    const float *turn = cos + r * dim, *over = sin + r * dim;
+    float *key = keys + task * space * dim, *value = values + task * space * dim;
+    turned(told, turn, over, 1, key + (count - 1) * dim, dim);
+    std::memcpy(value + (count - 1) * dim, told + key_heads * dim, dim * sizeof(float));
+    static thread_local std::vector<float> queries, weights;
+    queries.resize(sharing * dim);
+    weights.resize(sharing * count);
+    for (long h = 0; h < sharing; h++)
+      turned(asked + (k * sharing + h) * dim, turn, over, scale, queries.data() + h * dim, dim);
+    found(queries.data(), key, value, weights.data(), out + task * sharing * dim, sharing, count, dim);
   }
 }
 }

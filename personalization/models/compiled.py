@@ -1,6 +1,7 @@
-"""Products of few rows, adapters, norms, gates that this machine's own compiler builds, where there is one.
+"""What a step of decoding computes most, as this machine's own compiler builds it, where there is one.
 
-oneDNN is slow for 8 to 32 rows, and torch computes a norm in seven passes (`python -m benchmarks.serving`).
+oneDNN is slow for 8 to 32 rows, torch computes a norm in seven passes, and an adapter costs half as much when
+it is fetched while its layer multiplies (`python -m benchmarks.serving`).
 Nothing needs this: without a compiler, or where what it built is wrong, the log says why and torch's own
 operators do the work. Compiled once for a process, in about a second; nothing is left on disk. Knows nothing
 of layers; float32 on a CPU only.
@@ -17,12 +18,14 @@ import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from personalization.errors import ModelError
 from personalization.models.codes import codes_of
+from personalization.models.stacks import Stacked
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +36,12 @@ _PATIENCE = 60  # seconds for the compiler
 Function = Callable[[Tensor], Tensor]
 
 
+class WithOwn(Protocol):
+    """A product to which each row's own adapters may be added."""
+
+    def __call__(self, x: Tensor, own: Stacked | None = None) -> Tensor: ...
+
+
 class Compiled:
     """What was built, as functions of tensors."""
 
@@ -41,16 +50,24 @@ class Compiled:
         library.panels_bytes.restype, library.panels_bytes.argtypes = count, [count, count, bits]
         library.pack.argtypes = [pointer, pointer, count, count]
         library.pack_codes.argtypes = [*[pointer] * 4, count, count, bits]
-        library.multiply.argtypes = [pointer, pointer, pointer, count, count, count, bits, threads]
+        library.multiply.argtypes = [
+            *[pointer] * 3,
+            *[count] * 3,
+            bits,
+            *[pointer] * 3,
+            *[count] * 4,
+            threads,
+        ]
         library.normalise.argtypes = [pointer, pointer, pointer, count, count, ctypes.c_float, threads]
         library.gate.argtypes = [pointer, pointer, count, count, threads]
-        library.adapt.argtypes = [*[pointer] * 6, *[count] * 6, threads]
+        library.attend.argtypes = [*[pointer] * 7, *[count] * 5, ctypes.c_float, threads]
         self._library = library
 
-    def product(self, weight: Tensor, bias: Tensor | None) -> Function:
+    def product(self, weight: Tensor, bias: Tensor | None) -> WithOwn:
         """Return x (..., in) -> x weightT + bias (..., out), with a copy of weight (out, in).
 
-        The copy is of the weight's codes, where it has any: the same product from a fifth of the memory.
+        The copy is of the weight's codes, where it has any: the same product from a fifth of the memory. What
+        each row has of its own, for x (rows, 1, in), is added as `Stacked.add_` does.
         """
         weight = weight.contiguous()
         out, width = weight.shape
@@ -63,12 +80,12 @@ class Compiled:
             held = (each.data_ptr() for each in (found.scales, found.offsets, found.codes))
             self._library.pack_codes(*held, panels.data_ptr(), out, width, bits)
 
-        def product(x: Tensor) -> Tensor:
+        def product(x: Tensor, own: Stacked | None = None) -> Tensor:
             x = x.contiguous()
             y = x.new_empty(*x.shape[:-1], out)
-            rows = x.numel() // width
-            at, threads = (x.data_ptr(), panels.data_ptr(), y.data_ptr()), torch.get_num_threads()
-            multiply(*at, rows, width, out, bits, threads)
+            rows, threads = x.numel() // width, torch.get_num_threads()
+            more = _NOTHING if own is None else _of(own, rows)
+            multiply(x.data_ptr(), panels.data_ptr(), y.data_ptr(), rows, width, out, bits, *more, threads)
             return y if bias is None else y.add_(bias)
 
         return product
@@ -95,17 +112,39 @@ class Compiled:
         )
         return y
 
-    def adapt(self, x: Tensor, down: Tensor, up: Tensor, owners: Tensor | None, output: Tensor) -> None:
-        """Add each row's own LoRA of x (rows, 1, in) to output (rows, 1, out), in place; all are contiguous.
+    def attend(
+        self,
+        states: Tensor,
+        turn: tuple[Tensor, Tensor],
+        held: tuple[Tensor, Tensor],
+        lengths: Tensor,
+        scale: float,
+    ) -> Tensor:
+        """Return what a new token of each row finds (rows, 1, heads x width); writes its key and value.
 
-        down (rows, in, layers x r), up (rows x blocks, r, width); owners as `Stacked.index`.
+        states (rows, 1, (heads + 2 x key heads) x width): its queries, keys and values. Queries and keys are
+        turned by `turn`, cosines and sines (rows, 1, width), the sines' first half with its sign turned.
+        held: keys and values (rows, key heads, space, width), contiguous, filled up to `lengths` (rows,).
         """
-        (rows, width, columns), (blocks, rank, out) = down.shape, up.shape
-        mid, of = x.new_empty(rows, columns), None if owners is None else owners.data_ptr()
-        self._library.adapt(
-            x.data_ptr(), down.data_ptr(), up.data_ptr(), of, mid.data_ptr(), output.data_ptr(),
-            rows, width, columns, blocks // rows, rank, out, torch.get_num_threads(),
-        )  # fmt: skip
+        keys, values = held
+        rows, key_heads, space, width = keys.shape
+        heads = states.shape[-1] // width - 2 * key_heads
+        states, (cos, sin) = states.contiguous(), turn
+        found = states.new_empty(rows, 1, heads * width)
+        read = (each.data_ptr() for each in (states, cos, sin, keys, values, lengths, found))
+        self._library.attend(*read, rows, heads, key_heads, width, space, scale, torch.get_num_threads())
+        return found
+
+
+_NOTHING = (None, None, None, 0, 0, 0, 0)
+
+
+def _of(own: Stacked, rows: int) -> tuple[int | None, ...]:
+    """Return a stack as `multiply` takes it."""
+    blocks, rank, width = own.up.shape
+    owners = None if own.index is None else own.index.data_ptr()
+    columns = own.down.shape[2]
+    return own.down.data_ptr(), own.up.data_ptr(), owners, columns, blocks // rows, rank, width
 
 
 @cache
@@ -116,9 +155,11 @@ def compiled() -> Compiled | None:
         found = Compiled(_built())
         _check(found)
     except (OSError, subprocess.SubprocessError, ModelError) as error:
-        log.info("products, norms and gates are torch's own, none could be compiled here: %s", error)
+        log.info(
+            "products, norms, gates and attention are torch's own, none could be compiled here: %s", error
+        )
         return None
-    log.info("products, norms and gates were compiled in %.1f s", time.monotonic() - begun)
+    log.info("products, norms, gates and attention were compiled in %.1f s", time.monotonic() - begun)
     return found
 
 
@@ -144,16 +185,18 @@ def _check(found: Compiled) -> None:
     if maps.exists() and len(teams := set(_openmp(maps.read_text()))) > 1:
         raise ModelError(f"its threads are not torch's ({', '.join(sorted(teams))})")
     random = torch.Generator().manual_seed(0)
-    for rows, width, out in ((1, 37, 101), (7, 64, 48), (22, 5, 3)):
+    for rows, width, out in ((1, 37, 101), (7, 64, 48), (22, 6, 3)):
         down, up = torch.randn(rows, width, 8, generator=random), torch.randn(rows, 8, out, generator=random)
         x, weight = (torch.randn(count, width, generator=random) for count in (rows, out))
+        coded = torch.arange(out * width).view(out, width) * 7 % 16 - 8.0  # whole blocks of it have codes
         bias, scale = torch.randn(out, generator=random), torch.randn(width, generator=random)
         gates, values = both = torch.randn(2, rows, width, generator=random)
         normal = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-5) * scale
-        found.adapt(x[:, None], down, up, None, adapted := x.new_ones(rows, 1, out))
+        own, added = Stacked(down, up, [0], None), x[:, None] @ down @ up
         for mine, right in (
             (found.product(weight, bias)(x), x @ weight.T + bias),
-            (adapted, x[:, None] @ down @ up + 1),
+            (found.product(weight, None)(x[:, None], own), (x @ weight.T)[:, None] + added),
+            (found.product(coded, None)(x[:, None], own), (x @ coded.T)[:, None] + added),
             (found.norm(scale, 1e-5)(x), normal),
             (found.gated(torch.cat([*both], dim=-1)), torch.nn.functional.silu(gates) * values),
         ):

@@ -88,6 +88,11 @@ class Stacked:
         """What is read."""
         return [self.down, self.up, *([] if self.index is None else [self.index])]
 
+    @property
+    def is_by_row(self) -> bool:
+        """Whether a row's matrices lie as one token of it reads them; those for prompts do not."""
+        return self.down.is_contiguous()
+
     def add_(self, x: Tensor, output: Tensor) -> None:
         """Add x (rows, time, in) times these matrices to output (rows, time, out), in place.
 

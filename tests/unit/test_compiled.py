@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from personalization.engine.attention import by_torch, turn
+from personalization.engine.cache import visible
 from personalization.engine.fused import fused
 from personalization.engine.weights import gated, norm, product
 from personalization.models import compiled as module
@@ -66,10 +68,44 @@ def test_each_rows_own_adapter_is_added_as_torch_does(rows, width, rank, blocks)
     )
     up = torch.randn(rows * len(owners), rank, 5, generator=random)
     index = None if owners == list(range(len(owners))) else torch.tensor(owners)
-    mine, right = torch.ones(2, rows, 1, 5 * len(owners))
-    found.adapt(x, down, up, index, mine)
-    Stacked(down, up, owners, index).add_(x, right)
-    torch.testing.assert_close(mine, right, rtol=1e-4, atol=1e-3)
+    own, weight = Stacked(down, up, owners, index), torch.randn(5 * len(owners), width, generator=random)
+    own.add_(x, right := x @ weight.T)
+    torch.testing.assert_close(found.product(weight, None)(x, own), right, rtol=1e-4, atol=1e-3)
+
+
+@given(
+    st.lists(st.integers(0, 20), min_size=1, max_size=9), st.integers(1, 3), st.integers(1, 3), st.booleans()
+)
+@settings(max_examples=60, deadline=None)
+def test_a_new_token_finds_what_torchs_attention_finds(lengths, key_heads, sharing, is_odd) -> None:
+    """Keys and values are written at each row's end; nothing beyond it, or of another row, is read."""
+    found = compiled()
+    if found is None:
+        pytest.skip("there is no C++ compiler here")
+    rows, space, width, heads = len(lengths), 24, 10 if is_odd else 32, key_heads * sharing
+    random = torch.Generator().manual_seed(sum(lengths))
+    states = torch.randn(rows, 1, (heads + 2 * key_heads) * width, generator=random)
+    angle = torch.randn(rows, 1, width, generator=random)
+    turned, ends = turn(angle.cos(), angle.sin()), torch.tensor(lengths)
+    held = torch.randn(2, rows, key_heads, space, width, generator=random)
+    mine = [
+        each.clone().where(torch.arange(space)[:, None] < ends[:, None, None, None], torch.nan)
+        for each in held
+    ]
+
+    class Past:
+        def update(self, keys, values, _):
+            for each, new in zip(held, (keys, values), strict=True):
+                each[torch.arange(rows), :, ends] = new[:, :, 0]
+            return held
+
+    mask = visible(ends, space, torch.float32).expand(-1, 1, sharing, -1)
+    right = by_torch(heads, key_heads, turned, mask, Past())(0, states, 0.3)
+    torch.testing.assert_close(found.attend(states, turned, mine, ends, 0.3), right, rtol=1e-4, atol=1e-5)
+    for each, wanted in zip(mine, held, strict=True):
+        at = torch.arange(rows), slice(None), ends
+        torch.testing.assert_close(each[at], wanted[at])
+        assert (each.isnan().flatten(1).sum(dim=1) == (space - 1 - ends) * key_heads * width).all()
 
 
 def test_few_rows_and_many_are_multiplied_alike_where_layers_are_one(built: Compiled) -> None:
