@@ -158,11 +158,14 @@ struct Own {
     for (long b = 0; b < blocks; b++) {
       const float *part = sums.data() + (owners ? owners[b] : b) * rank, *from = up + (row * blocks + b) * rank * width;
       float* to = y + b * width;
-      for (long k = 0; k < rank; k++) {
-        for (long i = 0; i < width; i += 16) __builtin_prefetch(from + k * width + 1024 + i, 0, 3);
-#pragma omp simd
-        for (long i = 0; i < width; i++) to[i] += part[k] * from[k * width + i];
+      long i = 0;
+      for (; i + LANES <= width; i += LANES) {
+        Vector sum = *(const Vector*)(to + i);
+        for (long k = 0; k < rank; k++) sum += part[k] * *(const Vector*)(from + k * width + i);
+        *(Vector*)(to + i) = sum;
       }
+      for (; i < width; i++)
+        for (long k = 0; k < rank; k++) to[i] += part[k] * from[k * width + i];
     }
   }
 

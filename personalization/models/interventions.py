@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from weakref import WeakSet
 
 import torch
 from safetensors import SafetensorError
@@ -157,6 +158,7 @@ class Interventions:
             for name, module in base.model.named_modules()
             if isinstance(module, nn.Linear) and ".lora_" not in name
         }
+        self._fitting: WeakSet[LoraWeights | SteeringVectors] = WeakSet()  # what was checked
         self._steps = _Plans(Stacks(self._linears))
         self._prompts: _Plans | None = None
         self._joined: _Plans | None = None
@@ -204,14 +206,40 @@ class Interventions:
         self._steps, self._prompts, self._joined = _Plans(Stacks(self._linears)), None, None
 
     def check(self, row: Row) -> None:
-        """Raise ModelError when an adapter or vector of this row does not fit the model."""
-        self._steering((row,))
-        self._steps.stacks.check([weights for weights, _ in row.adapters])
+        """Raise ModelError when an adapter or vector of this row does not fit the model; known ones do."""
+        for weights, _ in row.adapters:
+            if weights not in self._fitting:
+                self._check_adapter(weights)
+                self._fitting.add(weights)
+        for vectors, _ in row.vectors:
+            if vectors not in self._fitting:
+                self._check_vectors(vectors)
+                self._fitting.add(vectors)
+
+    def _check_adapter(self, weights: LoraWeights) -> None:
+        for name, (a, b) in weights.modules.items():
+            if name not in self._linears:
+                raise ModelError(f"The adapter targets {name!r}, which this base model does not have.")
+            out, width = self._linears[name].weight.shape
+            if a.shape[0] != width or b.shape[1] != out or a.shape[1] != b.shape[0]:
+                raise ModelError(
+                    f"The adapter's matrices for {name!r} do not fit this base model's {width}x{out}."
+                )
+
+    def _check_vectors(self, vectors: SteeringVectors) -> None:
+        for (layer, _), vector in vectors.sites.items():
+            if vector.shape != (self._base.hidden_size,) or layer >= len(self._base.layers):
+                raise ModelError(
+                    f"A steering vector {tuple(vector.shape)} for layer {layer} does not fit "
+                    f"{self._base.name}: {len(self._base.layers)} layers of width {self._base.hidden_size}."
+                )
 
     def _stacked(self, rows: Sequence[Row], stacks: Stacks) -> Plan:
         return self._planned(rows, stacks, everywhere=False)
 
     def _planned(self, rows: Sequence[Row], stacks: Stacks, *, everywhere: bool) -> Plan:
+        for row in rows:
+            self.check(row)
         adapters = [tuple((w, s) for w, s in row.adapters if s) for row in rows]
         lora = stacks.groups(adapters, everywhere=everywhere)
         return Plan(lora, self._steering(rows), None if everywhere else len(rows))
@@ -241,11 +269,6 @@ class Interventions:
         for i, row in enumerate(rows):
             for vectors, strength in row.vectors:
                 for site, vector in vectors.sites.items() if strength else ():
-                    if vector.shape != (hidden,) or site[0] >= len(self._base.layers):
-                        raise ModelError(
-                            f"A steering vector {tuple(vector.shape)} for layer {site[0]} does not fit "
-                            f"{self._base.name}: {len(self._base.layers)} layers of width {hidden}."
-                        )
                     if site not in table:
                         table[site] = torch.zeros(len(rows), 1, hidden)
                     table[site][i, 0] += strength * vector

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from personalization.errors import ModelError
-
 if TYPE_CHECKING:
     from personalization.models.interventions import LoraWeights
 
@@ -128,7 +126,7 @@ class _Slots:
 
 
 class Stacks:
-    """Builds the groups for a batch, reusing what the last batch left.
+    """Builds the groups for a batch of adapters that fit the model, reusing what the last batch left.
 
     `joints` says which of the layers are computed as one; those that it does not name are alone. `is_tall`:
     for many tokens of each row. Products with few columns are then half as long where a column is contiguous,
@@ -156,7 +154,7 @@ class Stacks:
         """Return the groups by the name of the layer or of a joint's first; none when no row has an adapter.
 
         Where most rows differ, they are stacked: four products of a token each take twice as long as one of
-        all. `everywhere`: a single row stands for all. Raises ModelError when an adapter does not fit.
+        all. `everywhere`: a single row stands for all.
         """
         distinct = list(dict.fromkeys(adapters for adapters in rows if adapters))
         is_many = len(distinct) > _KEPT or 1 < len(distinct) >= len(rows) / _ROWS_EACH
@@ -181,17 +179,13 @@ class Stacks:
         other._joints, other._shared = self._joints, self._shared
         return other
 
-    def check(self, adapters: Sequence[LoraWeights]) -> None:
-        """Raise ModelError when one of these does not fit the model."""
-        for weights in adapters:
-            for name in weights.modules:
-                self._checked(name, weights)
-
     def _many(self, rows: Sequence[Adapters]) -> Mapping[str, Sequence[Group]]:
-        joints = {joint.names[0]: joint for row in rows for joint in self._targets(row)}
-        rank = max(_rank(row) for row in rows)
         slots = self._slots
-        if slots is None or slots.rank < rank or len(slots.held) < len(rows) or joints.keys() - slots.tensors:
+        held = [] if slots is None else slots.held
+        new = [row for i, row in enumerate(rows) if i >= len(held) or held[i] != row]
+        joints, rank = self._needs(new)
+        if slots is None or slots.rank < rank or len(held) < len(rows) or joints.keys() - slots.tensors:
+            joints, rank = self._needs(rows)
             slots = self._slots = self._empty(joints.values(), rank, -(-len(rows) // _GROWTH) * _GROWTH)
         for i, row in enumerate(rows):
             if slots.held[i] != row:
@@ -204,8 +198,13 @@ class Stacks:
             for name, (down, up) in slots.tensors.items()
         }
 
+    def _needs(self, rows: Sequence[Adapters]) -> tuple[dict[str, Joint], int]:
+        """Return the joints that these rows act on, by their first name, and the largest rank."""
+        joints = {joint.names[0]: joint for row in rows for joint in self._targets(row)}
+        return joints, max(map(_rank, rows), default=0)
+
     def _joint(self, name: str) -> Joint:
-        return self._joints.get(name) or Joint((name,), (len(self._weight(name)),))
+        return self._joints.get(name) or Joint((name,), (self._linears[name].out_features,))
 
     def _targets(self, adapters: Adapters) -> list[Joint]:
         names = (name for weights, _ in adapters for name in weights.modules)
@@ -214,7 +213,7 @@ class Stacks:
     def _empty(self, joints: Iterable[Joint], rank: int, count: int) -> _Slots:
         tensors, indices = {}, {}
         for joint in joints:
-            weight, owners = self._weight(joint.names[0]), joint.owners
+            weight, owners = self._linears[joint.names[0]].weight, joint.owners
             width, columns = weight.shape[1], len(joint.names) * rank
             down = (
                 weight.new_empty(count, columns, width).transpose(1, 2)
@@ -242,10 +241,11 @@ class Stacks:
                     start = stop
                 block += blocks
 
-    def _pairs(self, name: str, adapters: Adapters) -> list[tuple[Tensor, Tensor]]:
+    @staticmethod
+    def _pairs(name: str, adapters: Adapters) -> list[tuple[Tensor, Tensor]]:
         """Return each adapter's matrices for this layer, with its strength."""
-        checked = [(self._checked(name, weights), s) for weights, s in adapters if name in weights.modules]
-        return [(a, b if strength == 1 else b * strength) for (a, b), strength in checked]
+        found = [(weights.modules[name], s) for weights, s in adapters if name in weights.modules]
+        return [(a, b if strength == 1 else b * strength) for (a, b), strength in found]
 
     def _matrices(self, adapters: Adapters) -> _Matrices:
         """Return a row's adapters as one pair of matrices for each joint, kept for the next batches."""
@@ -254,7 +254,7 @@ class Stacks:
             return found
         matrices = {}
         for joint in self._targets(adapters):
-            weight = self._weight(joint.names[0])
+            weight = self._linears[joint.names[0]].weight
             pairs = [self._pairs(name, adapters) for name in joint.names]
             downs = [a for each in pairs for a, _ in each]
             # A layer that no adapter targets keeps its columns, empty.
@@ -268,20 +268,6 @@ class Stacks:
         if len(self._shared) > _KEPT:
             self._shared.popitem(last=False)
         return matrices
-
-    def _weight(self, name: str) -> Tensor:
-        if name not in self._linears:
-            raise ModelError(f"The adapter targets {name!r}, which this base model does not have.")
-        return self._linears[name].weight
-
-    def _checked(self, name: str, weights: LoraWeights) -> tuple[Tensor, Tensor]:
-        a, b = weights.modules[name]
-        out, width = self._weight(name).shape
-        if a.shape[0] != width or b.shape[1] != out or a.shape[1] != b.shape[0]:
-            raise ModelError(
-                f"The adapter's matrices for {name!r} do not fit this base model's {width}x{out}."
-            )
-        return a, b
 
 
 def _rank(row: Adapters) -> int:
