@@ -97,6 +97,7 @@ def give(by: Person | str, merge: Artifact, reason: str) -> list[Job]:
             raise AlignError(f"{merge} is out of service, damaged, or was not tested for safety.")
         if found.obstacle:
             raise AlignError(found.obstacle)
+        record(by, "merge.given", merge, reason=reason, members=len(found.takers))
         return [_give(by, merge, found, arm, reason) for arm in found.takers]
 
 

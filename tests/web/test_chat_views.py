@@ -158,6 +158,15 @@ def test_what_shaped_an_answer_is_shown_once_it_is_revealed(turn, owner, client_
     assert "Be brief." in text
 
 
+def test_what_shaped_an_answer_leads_to_its_report_card(turn, owner, client_of):
+    turn.reveal()
+    part = {"artifact": str(uuid.uuid4()), "digest": "abcdef" * 10, "kind": "adapter", "strength": 0.8}
+    turn.replies.update(interventions=[part])
+    text = client_of(owner).get(_address("conversation", turn)).content.decode()
+    address = reverse("adapters:artifact", args=[part["artifact"]])
+    assert re.search(rf'<dt>Adapter</dt><dd><a href="{address}"[^>]*>report card of abcdefabcd</a>', text)
+
+
 def test_text_of_people_and_models_is_escaped(owner, client_of):
     attack = "<script>alert(1)</script>"
     turn, _ = answered_turn(conversation_of(owner, title=attack), attack, text=attack)

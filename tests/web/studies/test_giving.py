@@ -84,6 +84,8 @@ def test_everybody_who_agreed_gets_a_job_of_their_own_once_and_reads_why(study, 
         assert AuditEvent.objects.get(verb="merge.given", subject=job.person).reason == "they asked for it"
         sources = job.given.sources.values_list("person__email", flat=True)
         assert set(sources) == {"anna@example.org", "bert@example.org"}
+    of_the_merge = AuditEvent.objects.get(verb="merge.given", object_id=str(merge.pk))
+    assert (of_the_merge.reason, of_the_merge.evidence["members"]) == ("they asked for it", 3)
     assert study.is_open
     with pytest.raises(AlignError, match="has it already"):
         giving.give("terminal", merge, "again")
