@@ -62,6 +62,10 @@ def test_adding_a_model_queues_its_check_once_and_is_on_record(operator):
     known = KnownModel.objects.get()
     assert (known.spec, known.name, known.licence, known.state) == ("/models/new", "new", "mit", "queued")
     assert "waits for a training worker" in answer.content.decode()
+    nothing = operator.post(reverse("panel:add_model"), {"spec": " ", "licence": "apache-2.0"})
+    assert nothing.status_code == 400
+    assert "This field is required" in nothing.content.decode()
+    assert 'value="apache-2.0"' in nothing.content.decode()
     again = operator.post(reverse("panel:add_model"), {"spec": "/models/new"})
     assert again.status_code == 400
     assert "is on record already" in again.content.decode()

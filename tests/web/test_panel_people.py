@@ -63,6 +63,15 @@ def test_whoever_looks_says_why_and_the_person_sees_it(writer, staff, client_of)
     assert verify_chain() == []
 
 
+def test_a_request_that_names_nothing_says_what_is_wrong_and_keeps_the_reason(writer, staff):
+    answer = reveal(signed_in_with("operator", staff), writer, what="everything")
+    assert answer.status_code == 400
+    text = answer.content.decode()
+    assert "everything is not one of the available choices" in text
+    assert "They asked why" in text
+    assert WORDS not in text
+
+
 def test_an_auditor_never_sees_words(writer, staff):
     client = signed_in_with("auditor", staff)
     assert reveal(client, writer).status_code == 403
