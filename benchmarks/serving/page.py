@@ -166,7 +166,7 @@ def _in_the_way(found: Mapping[str, Any]) -> str:
 For {profile["rows"]} people, {profile["prompt_tokens"]} tokens each (commit {profile["commit"]}; load average
 {profile["load_average"]:.1f}, so shares, not seconds). The base model's products are most of it. If adapters
 and vectors cost nothing, we would write as our plain batch does, {without}.
-{_turns(profile)}
+{_turns(profile)}{_adapters(found)}
 Tried, and kept: projections that read the same input as one product, and their adapters as one stack (a step
 of 60.5 ms took 56.7); weights packed for few rows (a product took up to four times as long without); prompts
 through the same code, 10 to 25 % less work; threads that spin before they sleep (a third of a step with many
@@ -193,6 +193,16 @@ def _turns(profile: Mapping[str, Any]) -> str:
         for name, row in turns.items()
     )
     return f"By turns, in processor time of one thread: {told}.\n"
+
+
+def _adapters(found: Mapping[str, Any]) -> str:
+    """Say what everybody's adapters cost at least, while nothing else is read."""
+    side, limits = found["side_by_side"], found["limits"]
+    size = side["people"] * side["adapter_bytes"]
+    return (
+        f"A step reads everybody's adapters, {size / 1e6:.0f} MB in all layers: at the speed of a copy "
+        f"{1000 * size / limits['bytes_per_second']:.1f} ms, unless it is done while products are made.\n"
+    )
 
 
 def _products(found: Mapping[str, Any]) -> str:

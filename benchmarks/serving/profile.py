@@ -54,9 +54,10 @@ def profile(model: Model, group: Sequence[Person], prompt_tokens: int) -> dict[s
     with torch.inference_mode():
         timed = _Timed(built, clock) if built else None
         looked_at, bare = (_Work(base, each, ids, timed) for each in (rows, [Row()] * len(rows)))
+        bare.read()
         found = {
-            "reading": _shares(looked_at.read, bare.read, 2, clock),
-            "step": _shares(looked_at.step, bare.step, STEPS, clock),
+            "reading": _shares(looked_at.read, 2, clock),
+            "step": _shares(looked_at.step, STEPS, clock, bare.step if built else None),
         }
         by_turns({name: partial(_some, way) for name, way in ways.items()}, repeats=TURNS)
     return {
@@ -110,20 +111,23 @@ def _some(work: _Work) -> None:
         work.step()
 
 
-def _shares(act: Callable[[], None], bare: Callable[[], None], times: int, clock: _Clock) -> dict[str, Any]:
+def _shares(
+    act: Callable[[], None], times: int, clock: _Clock, bare: Callable[[], None] | None = None
+) -> dict[str, Any]:
     """Return the processor seconds of one call, and each kind's share of those of its operators.
 
-    What is compiled adds adapters while it multiplies: they are what products take longer than in `bare`, the
-    same call without any.
+    bare: the same call without adapters, where those are added while what is compiled multiplies: they are
+    what products take longer than in it.
     """
     act()  # what is made once is not counted
     begun = time.thread_time()
     for _ in range(times):
         act()
     whole = (time.thread_time() - begun) / times
-    seconds, without = (_by_kind(each, times, clock) for each in (act, bare))
-    seconds[ADAPTERS] += seconds[PRODUCTS] - without[PRODUCTS]
-    seconds[PRODUCTS] = without[PRODUCTS]
+    seconds = _by_kind(act, times, clock)
+    if bare is not None:
+        without = _by_kind(bare, times, clock)[PRODUCTS]
+        seconds |= {ADAPTERS: seconds[PRODUCTS] - without, PRODUCTS: without}
     return {"seconds": whole, "shares": {k: v / sum(seconds.values()) for k, v in seconds.items()}}
 
 
