@@ -17,9 +17,9 @@ install-bench: .venv/.bench  ## ... and what some benchmarks compare with or are
 run: install                 ## serve on http://127.0.0.1:8000; Ctrl-C stops everything
 	@$(BIN)/python manage.py up
 
-# Three streams take about as long. What needs no other process, and people who learn together, run in two that give
-# way to what mostly waits for workers and browsers; each has a database and a broker of its own. Where a server is named (DATABASE_URL, REDIS_URL) they
-# would share it, so only the library's tests, which need neither, do.
+# Three streams take about as long. What needs no other process, and people who learn together, run in two that
+# give way to what mostly waits for workers and browsers; each has a database and a broker of its own. Where a
+# server is named (DATABASE_URL, REDIS_URL) they would share it, so only the library's tests, which need neither, do.
 WEB := tests/web tests/contracts tests/workers/test_load_benchmark.py tests/workers/test_together.py
 BESIDE := "tests/unit" $(if $(DATABASE_URL)$(REDIS_URL),,"$(WEB)")
 

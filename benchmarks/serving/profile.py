@@ -173,15 +173,8 @@ class _Timed(Compiled):
     def __init__(self, built: Compiled, clock: _Clock) -> None:
         self._built, self._clock = built, clock
 
-    def attend(
-        self,
-        states: Tensor,
-        turn: tuple[Tensor, Tensor],
-        held: tuple[Tensor, Tensor],
-        lengths: Tensor,
-        scale: float,
-    ) -> Tensor:
-        return self._clock.timed(ATTENTION, self._built.attend)(states, turn, held, lengths, scale)
+    def attend(self, *given: Any) -> Tensor:
+        return self._clock.timed(ATTENTION, self._built.attend)(*given)
 
     def gated(self, x: Tensor) -> Tensor:
         return self._clock.timed(REST, self._built.gated)(x)

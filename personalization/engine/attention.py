@@ -30,9 +30,11 @@ def turn(cos: Tensor, sin: Tensor) -> Turn:
 def by_torch(heads: int, key_heads: int, turn: Turn, mask: Tensor, past: Past) -> Attend:
     """Return attention to what `past` holds, of any number of tokens of each row.
 
-    mask (rows or 1, 1, tokens x heads that share a key, keys): 0 where a token may look, else -inf.
+    mask (.., tokens, keys): 0 where a token may look, else -inf.
     """
     cos, sin = (each[:, :, None] for each in turn)
+    sharing = heads // key_heads
+    mask = mask.repeat(*[1] * (mask.dim() - 2), sharing, 1)
 
     def attend(layer: int, states: Tensor, scale: float) -> Tensor:
         rows, tokens, _ = states.shape
@@ -41,7 +43,7 @@ def by_torch(heads: int, key_heads: int, turn: Turn, mask: Tensor, past: Past) -
         asked = (asked * cos + asked.roll(asked.shape[-1] // 2, dims=-1) * sin).transpose(1, 2)
         keys, values = past.update(asked[:, heads:], value.transpose(1, 2), layer)
         # Heads that share a key are so many queries of one head: nothing is repeated.
-        query = asked[:, :heads].reshape(rows, key_heads, heads // key_heads * tokens, -1)
+        query = asked[:, :heads].reshape(rows, key_heads, sharing * tokens, -1)
         found = nn.functional.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scale)
         return found.view(rows, heads, tokens, -1).transpose(1, 2).reshape(rows, tokens, -1)
 

@@ -132,8 +132,7 @@ class FusedDecoder:
         if self._built is not None and isinstance(cache, RowCache):
             attend = of_step(self._built, turned, cache)
         else:
-            mask = cache.mask(x.dtype).expand(-1, 1, self._heads // self._key_heads, -1)
-            attend = by_torch(self._heads, self._key_heads, turned, mask, cache.past)
+            attend = by_torch(self._heads, self._key_heads, turned, cache.mask(x.dtype), cache.past)
         seen, last = [], x
         for i, last in enumerate(self._layers_of(x, plan, attend)):
             if i in watched:
@@ -149,7 +148,6 @@ class FusedDecoder:
         places = torch.arange(start + tokens, device=ids.device)
         x = self._embed(ids)
         mask = torch.where(places <= places[start:, None], 0.0, -torch.inf).to(x.dtype)
-        mask = mask.repeat(self._heads // self._key_heads, 1)
         turned = turn(*self._rotary(x, places[None, start:]))
         *_, last = self._layers_of(x, plan, by_torch(self._heads, self._key_heads, turned, mask, past))
         return self._norm(last)

@@ -99,7 +99,7 @@ def test_a_new_token_finds_what_torchs_attention_finds(lengths, key_heads, shari
                 each[torch.arange(rows), :, ends] = new[:, :, 0]
             return held
 
-    mask = visible(ends, space, torch.float32).expand(-1, 1, sharing, -1)
+    mask = visible(ends, space, torch.float32)
     right = by_torch(heads, key_heads, turned, mask, Past())(0, states, 0.3)
     torch.testing.assert_close(found.attend(states, turned, mine, ends, 0.3), right, rtol=1e-4, atol=1e-5)
     for each, wanted in zip(mine, held, strict=True):
