@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+import os
 import time
-from pathlib import Path
 
 from benchmarks.kept import options_of
 from benchmarks.kept import publish as tell
@@ -25,16 +24,14 @@ from benchmarks.machine import commit, machine
 from benchmarks.methods.advice import adviser_regret
 from benchmarks.methods.feedback import KINDS, MIDDLE, MOST_EPOCHS
 from benchmarks.methods.page import write_page
-from benchmarks.methods.results import summary, table, without_doubles
-from benchmarks.methods.study import OutOfTime, Study, people, publish
+from benchmarks.methods.results import Cells, summary, table, without_doubles
+from benchmarks.methods.study import compute, draw, publish
 from benchmarks.people.pool import FRESH, RATED
+from benchmarks.shares import in_shares
 from personalization import registry
-from personalization.models.base import load
-from personalization.models.precision import half_precision
 from personalization.training import replay, run, select
 from personalization.training.settings import TrainingSettings
 
-PUBLISHED = Path("docs/benchmarks/methods-raw")
 QUICK = ("dpo", "ipo", "kto")  # two of one kind and one of another
 
 
@@ -55,6 +52,7 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="2 people, 3 methods, 2 prompts, short training: does it work?"
     )
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="people at the same time")
     parser.set_defaults(rated=RATED, fresh=FRESH)
     options = parser.parse_args()
     if options.quick:
@@ -63,36 +61,18 @@ def main() -> None:
         options.rated = options.fresh = 2
         options.methods = [name for name in QUICK if name in options.methods]
     begun = time.monotonic()
-    base = load(options.model, options.models)
-    folder = options.folder / f"{base.revision}-{recipe()}"
-    if not folder.exists() and (PUBLISHED / folder.name).exists() and not options.quick:
-        shutil.copytree(PUBLISHED / folder.name, folder)
-    with half_precision(base):
-        until = begun + 60 * options.minutes
-        study = Study(
-            base, folder, rated=options.rated, fresh=options.fresh, until=until, is_quick=options.quick
-        )
-        try:
-            for prompts, seed, name, person in (
-                (prompts, seed, name, person)
-                for prompts in options.prompts
-                for seed in range(options.seeds)
-                for name in options.methods
-                for person in people(options.people)
-            ):
-                study.compute(person, seed, name, prompts, taught=options.taught)
-        except OutOfTime:
-            pass
-        finally:
-            study.close()
-    cells = list(study.cells.found.values())
+    folder = draw(options, recipe())
+    is_whole = in_shares(compute, options.processes, options, folder, begun + 60 * options.minutes)
+    cells = list(Cells(folder / "cells.jsonl").found.values())
     found = summary(cells) | adviser_regret(without_doubles(cells))
     if not found["grid"]:
         parser.exit(message="No method was finished for two people yet: run the command again.\n")
     found |= {"machine": machine(), "commit": commit()}
     tell(options, found, table(found), write_page)
     if options.page and not options.quick:
-        publish(folder, PUBLISHED / folder.name)
+        publish(folder)
+    if not is_whole:
+        parser.exit(1, "Some cells failed (see above); what was computed is kept: run the command again.\n")
 
 
 def recipe() -> str:

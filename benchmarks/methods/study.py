@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
+import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
+from math import inf
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from benchmarks.methods.feedback import records_of, settings_of
@@ -22,10 +26,10 @@ from personalization.engine.local import LocalEngine
 from personalization.engine.requests import Intervention
 from personalization.errors import NotEnoughData
 from personalization.evaluation.report import row_of
-from personalization.models.base import BaseModel
+from personalization.models.base import BaseModel, load
 from personalization.models.cost import Cost, measure_cost, plain_logps
 from personalization.models.interventions import Interventions
-from personalization.models.precision import precision_of
+from personalization.models.precision import half_precision, precision_of
 from personalization.models.relevance import relevance
 from personalization.progress import Progress
 from personalization.records import Message
@@ -37,6 +41,7 @@ from personalization.training.train import TrainingResult, train_adapter
 from personalization.values.effects import place
 
 VALUES = Path("var/values")  # the way to the subject, where it was built here and not shipped
+PUBLISHED = Path("docs/benchmarks/methods-raw")  # cells and texts of the runs that the page shows
 FIRST_SEED = 50  # of the texts: no answer that `benchmarks.people` asks for
 
 
@@ -51,7 +56,14 @@ class Study:
     """
 
     def __init__(
-        self, base: BaseModel, folder: Path, *, rated: int, fresh: int, until: float, is_quick: bool = False
+        self,
+        base: BaseModel,
+        folder: Path,
+        *,
+        rated: int,
+        fresh: int,
+        until: float = inf,
+        is_quick: bool = False,
     ) -> None:
         self._base, self._folder, self._until, self._is_quick = base, folder, until, is_quick
         self._dtype = precision_of(base)
@@ -168,13 +180,48 @@ class Study:
         return measure_cost(self._base, Interventions(self._base), row_of(out, "adapter"), self._plain)
 
 
-def people(count: int) -> Sequence[SimulatedPerson]:
-    """Return the first of the twelve: clean tastes come first."""
-    return population()[:count]
+def compute(options: argparse.Namespace, folder: Path, until: float, share: int = 0, shares: int = 1) -> None:
+    """Compute the missing cells of every `shares`-th person from `share` on; clean tastes come first."""
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // shares))
+    base = load(options.model, options.models)
+    sizes = {"rated": options.rated, "fresh": options.fresh}
+    with half_precision(base):
+        study = Study(base, folder, until=until, is_quick=options.quick, **sizes)
+        asked = product(
+            options.prompts,
+            range(options.seeds),
+            options.methods,
+            population()[: options.people][share::shares],
+        )
+        try:
+            for prompts, seed, name, person in asked:
+                study.compute(person, seed, name, prompts, taught=options.taught)
+        except OutOfTime:
+            pass
+        finally:
+            study.close()
 
 
-def publish(folder: Path, target: Path) -> None:
+def draw(options: argparse.Namespace, recipe: str) -> Path:
+    """Draw what every share reads; return this run's folder, begun with what was published of it."""
+    base = load(options.model, options.models)
+    name = f"{base.revision}-{recipe}"
+    folder: Path = options.folder / name
+    if not folder.exists() and (PUBLISHED / name).exists() and not options.quick:
+        shutil.copytree(PUBLISHED / name, folder)
+    with half_precision(base):
+        study = Study(base, folder, rated=options.rated, fresh=options.fresh)
+        try:
+            for seed in range(options.seeds):
+                study.draw(seed)
+        finally:
+            study.close()
+    return folder
+
+
+def publish(folder: Path) -> None:
     """Keep a run's cells and texts beside its page, so that anybody can check them or go on from there."""
+    target = PUBLISHED / folder.name
     target.mkdir(parents=True, exist_ok=True)
     for file in [folder / "cells.jsonl", *folder.glob("pool-*.json")]:
         shutil.copy2(file, target / file.name)

@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import time
-from multiprocessing import get_context
 
 from benchmarks.kept import options_of
 from benchmarks.machine import commit, machine
@@ -26,6 +24,7 @@ from benchmarks.people.page import write_page
 from benchmarks.people.pool import FRESH, RATED
 from benchmarks.people.results import Cells, summary, table
 from benchmarks.people.study import compute, draw, publish
+from benchmarks.shares import in_shares
 
 
 def main() -> None:
@@ -49,16 +48,7 @@ def main() -> None:
         options.arms = [arm for arm in options.arms if arm not in arms.TRAINED]
     begun = time.monotonic()
     folder, dtype = draw(options)
-    spawned = get_context("spawn")
-    shares = [
-        spawned.Process(target=compute, args=(options, folder, i, options.processes), daemon=True)
-        for i in range(options.processes)
-    ]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaving in order ends the shares, too
-    for share in shares:
-        share.start()
-    for share in shares:
-        share.join()
+    is_whole = in_shares(compute, options.processes, options, folder)
     found = summary(Cells(folder / "cells.jsonl").all())
     found |= {"machine": machine(), "dtype": dtype, "commit": commit(), "seconds": time.monotonic() - begun}
     print(table(found))
@@ -69,7 +59,7 @@ def main() -> None:
     if options.page:
         write_page(options.page, found)
         publish(folder)
-    if any(share.exitcode for share in shares):
+    if not is_whole:
         sys.exit("Some cells failed (see above); what was computed is kept: run the command again.")
 
 
