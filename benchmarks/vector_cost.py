@@ -27,7 +27,7 @@ from personalization.directions.learn import towards_subject
 from personalization.directions.pool import Asked, Pool, answers, engine_of, pool_of
 from personalization.engine.requests import Intervention
 from personalization.models.base import BaseModel, load
-from personalization.models.interventions import save_vectors
+from personalization.models.personal import save_vectors
 from personalization.models.precision import half_precision
 from personalization.models.relevance import relevance
 from personalization.simulation.people import SimulatedPerson, draw_person

@@ -12,7 +12,7 @@ from tokenizers.models import BPE
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from personalization.models.base import BaseModel
-from personalization.models.interventions import SteeringVectors
+from personalization.models.personal import SteeringVectors
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 TEMPLATE = (

@@ -22,7 +22,8 @@ from personalization.inventory.items import items
 from personalization.inventory.meaning import meanings
 from personalization.inventory.scoring import score
 from personalization.models.base import BaseModel
-from personalization.models.interventions import Interventions, Row, load_adapter
+from personalization.models.interventions import Interventions, Row
+from personalization.models.personal import load_adapter
 from personalization.records import Message, Pair, Records
 from personalization.steering.fit import PersonalityFit, item_heads
 from personalization.steering.scale import WORDS, Scale, expected, orders, question

@@ -18,8 +18,9 @@ from benchmarks.real_people.data import Fold, earlier_turns
 from personalization import registry
 from personalization.evaluation.controls import LAYER_SHARE, STRENGTH
 from personalization.models.base import BaseModel
-from personalization.models.interventions import Interventions, Row, SteeringVectors
+from personalization.models.interventions import Interventions, Row
 from personalization.models.logprobs import Completions
+from personalization.models.personal import SteeringVectors
 from personalization.models.preference import Scored, score
 from personalization.records import Pair
 from personalization.steering.capture import mean_states

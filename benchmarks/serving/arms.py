@@ -17,7 +17,7 @@ from benchmarks.serving.people import Model, Person, requests
 from personalization.engine.local import LocalEngine
 from personalization.engine.requests import Finished, GenerationRequest, Stream
 from personalization.models.base import BaseModel
-from personalization.models.interventions import load_vectors
+from personalization.models.personal import load_vectors
 from personalization.models.prompts import encode_chat
 from personalization.records import Message
 

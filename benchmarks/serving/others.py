@@ -110,7 +110,8 @@ def _as_gguf(base: BaseModel, person: Person) -> Path:
         if half == "lora_B" and (count := heads.get(projection)):
             tensor = tensor.view(count, 2, -1, tensor.shape[-1]).transpose(1, 2).reshape(tensor.shape)
         writer.add_tensor(
-            f"blk.{layer}.{_GGUF_NAMES[projection]}.weight.{half.lower()}", tensor.contiguous().numpy()
+            f"blk.{layer}.{_GGUF_NAMES[projection]}.weight.{half.lower()}",
+            tensor.float().contiguous().numpy(),
         )
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

@@ -20,7 +20,7 @@ from personalization.engine.local import LocalEngine
 from personalization.engine.requests import GenerationRequest, Intervention, Sampling
 from personalization.models.base import BaseModel, load
 from personalization.models.codes import codes_of
-from personalization.models.interventions import SteeringVectors, save_vectors
+from personalization.models.personal import SteeringVectors, save_vectors
 from personalization.models.prompts import encode_chat
 from personalization.records import Message
 from personalization.threads import in_a_thread_that_ends

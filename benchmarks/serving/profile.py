@@ -25,7 +25,9 @@ from personalization.engine.cache import RowCache
 from personalization.engine.fused import FusedDecoder
 from personalization.models.base import BaseModel
 from personalization.models.compiled import Compiled, Function, WithOwn, compiled
-from personalization.models.interventions import Interventions, Row, load_adapter, load_vectors
+from personalization.models.interventions import Interventions, Row
+from personalization.models.personal import load_adapter, load_vectors
+from personalization.models.placed import Placed
 
 PRODUCTS, ADAPTERS = "the base model's products", "adapters"
 ATTENTION, REST = "attention and its cache", "norms, activations, sums"
@@ -46,7 +48,10 @@ def profile(model: Model, group: Sequence[Person], prompt_tokens: int) -> dict[s
     """
     torch.set_num_threads(1)
     base, built, clock = model.base(), compiled(), _Clock()
-    rows = [Row(((load_adapter(each.adapter), 1.0),), ((load_vectors(each.vector), 1.0),)) for each in group]
+    rows = [
+        Row(((load_adapter(each.adapter, is_short=True), 1.0),), ((load_vectors(each.vector), 1.0),))
+        for each in group
+    ]
     ids = torch.arange(len(rows) * prompt_tokens).view(len(rows), -1) * 13 % base.model.config.vocab_size
     ways = {"torch's own": _Work(base, rows, ids, None)}
     if built is not None:
@@ -74,7 +79,8 @@ class _Work:
     _cache: RowCache  # which reading makes
 
     def __init__(self, base: BaseModel, rows: Sequence[Row], ids: Tensor, built: Compiled | None) -> None:
-        self._decoder, self._interventions = FusedDecoder(base, "exact", built), Interventions(base)
+        self._decoder = FusedDecoder(base, "exact", built)
+        self._interventions = Interventions(base, built=self._decoder.built)
         self._base, self._rows, self._ids = base, rows, ids
         self.step_seconds: list[float] = []
         self.read_seconds: list[float] = []
@@ -181,6 +187,9 @@ class _Timed(Compiled):
 
     def product(self, weight: Tensor, bias: Tensor | None) -> WithOwn:
         return self._clock.timed(PRODUCTS, self._built.product(weight, bias))
+
+    def add(self, x: Tensor, output: Tensor, own: Placed) -> None:
+        self._clock.timed(ADAPTERS, self._built.add)(x, output, own)
 
     def norm(self, weight: Tensor, epsilon: float) -> Function:
         return self._clock.timed(REST, self._built.norm(weight, epsilon))

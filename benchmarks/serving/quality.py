@@ -19,7 +19,8 @@ from personalization.engine.fused import FusedDecoder
 from personalization.engine.weights import Form
 from personalization.models.base import BaseModel
 from personalization.models.generate import plain_text
-from personalization.models.interventions import Interventions, Row, load_adapter
+from personalization.models.interventions import Interventions, Row
+from personalization.models.personal import load_adapter
 
 TEXTS, TOKENS, KNOWN = 8, 96, 8
 

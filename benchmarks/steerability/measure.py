@@ -23,8 +23,9 @@ from benchmarks.steerability.statements import Drawn, Sizes, questions
 from personalization.models.base import BaseModel
 from personalization.models.cost import measure_cost, plain_logps
 from personalization.models.generate import short_answers
-from personalization.models.interventions import Interventions, Row, SteeringVectors
+from personalization.models.interventions import Interventions, Row
 from personalization.models.logprobs import Completions, completion_logps
+from personalization.models.personal import SteeringVectors
 from personalization.models.prompts import encode_chat, encode_completion
 from personalization.models.relevance import encoder, relevance
 from personalization.records import Message

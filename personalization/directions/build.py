@@ -36,7 +36,7 @@ from personalization.directions.trial import Texts, Trial, compare, spreads_of
 from personalization.engine.requests import Intervention
 from personalization.errors import NotEnoughData
 from personalization.models.base import BaseModel
-from personalization.models.interventions import save_vectors
+from personalization.models.personal import save_vectors
 from personalization.models.precision import half_precision, precision_of
 from personalization.records import Records
 from personalization.values.effects import FORMAT, MANIFEST, folder_name, forget_measured

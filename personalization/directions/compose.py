@@ -149,7 +149,7 @@ def merge_adapters(adapters: list[tuple[Path, float]], out: Path) -> None:
         config = json.loads((place / "adapter_config.json").read_text())
         scaling = weight * config["lora_alpha"] / config["r"]
         for name, tensor in load_file(place / "adapter_model.safetensors").items():
-            halves.setdefault(name, []).append(tensor * scaling if ".lora_B." in name else tensor)
+            halves.setdefault(name, []).append(tensor.float() * (scaling if ".lora_B." in name else 1))
     merged = {
         name: torch.cat(parts, dim=1 if ".lora_B." in name else 0).contiguous()
         for name, parts in halves.items()

@@ -15,7 +15,7 @@ from torch import Tensor
 from personalization import registry
 from personalization.directions.pool import Pool
 from personalization.errors import NotEnoughData
-from personalization.models.interventions import SteeringVectors
+from personalization.models.personal import SteeringVectors
 from personalization.records import Message, Pair
 from personalization.text import word_count
 from personalization.values.measures import Measure

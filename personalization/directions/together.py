@@ -18,7 +18,8 @@ from personalization.directions.build import Candidate, Study
 from personalization.directions.trial import compare
 from personalization.engine.requests import Intervention
 from personalization.evaluation.controls import random_row
-from personalization.models.interventions import Row, SteeringVectors, load_vectors, save_vectors
+from personalization.models.interventions import Row
+from personalization.models.personal import SteeringVectors, load_vectors, save_vectors
 from personalization.values import effects
 from personalization.values.measures import measure_of
 from personalization.values.taxonomy import values

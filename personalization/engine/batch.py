@@ -44,7 +44,11 @@ class Batch:
         # Weights in int8 are for few rows: prompts are read with the model's own.
         self._reader = self._fused if weights == "exact" else None
         self._replay = Replay(base, self._fused, max_rows, capture) if self._fused and capture else None
-        self._interventions = Interventions(base, is_still=self._replay is not None)
+        self._interventions = Interventions(
+            base,
+            is_still=self._replay is not None,
+            built=None if self._fused is None else self._fused.built,
+        )
         self.states = RunningStates(base, max_rows=max_rows)
         self._cache = RowCache(
             len(base.layers), max_rows=max_rows, max_tokens=cache_tokens, device=base.device

@@ -112,7 +112,7 @@ class FusedDecoder:
         self._norm = norm(base.decoder.get_submodule("norm"), built)
         self._heads = int(config.num_attention_heads)
         self._key_heads = int(getattr(config, "num_key_value_heads", None) or self._heads)
-        self._built = built
+        self.built = built  # what `Interventions.plan` may leave adapters where they lie for
         names = {module: name for name, module in base.model.named_modules()}
         self._layers = [_Layer.of(layer, names[layer], form, built) for layer in base.layers]
         self._head = _Joint.of({"lm_head": base.model.get_output_embeddings()}, form, built)
@@ -129,8 +129,8 @@ class FusedDecoder:
         """
         x = self._embed(ids)
         turned = turn(*self._rotary(x, cache.lengths[:, None]))
-        if self._built is not None and isinstance(cache, RowCache):
-            attend = of_step(self._built, turned, cache)
+        if self.built is not None and isinstance(cache, RowCache):
+            attend = of_step(self.built, turned, cache)
         else:
             attend = by_torch(self._heads, self._key_heads, turned, cache.mask(x.dtype), cache.past)
         seen, last = [], x

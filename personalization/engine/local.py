@@ -32,9 +32,9 @@ from personalization.engine.weights import Form
 from personalization.errors import AlignError, EngineBusy
 from personalization.margins import Margins
 from personalization.models.base import BaseModel
-from personalization.models.interventions import (
+from personalization.models.interventions import Row
+from personalization.models.personal import (
     LoraWeights,
-    Row,
     SteeringVectors,
     has_adapter,
     has_vectors,
@@ -186,7 +186,7 @@ class _Artifacts:
         found = self._find(intervention.digest, LoraWeights)
         if isinstance(found, LoraWeights):
             return found
-        weights = load_adapter(intervention.path)
+        weights = load_adapter(intervention.path, is_short=True)
         return self._keep(
             intervention.digest, weights, [t for pair in weights.modules.values() for t in pair]
         )

@@ -19,7 +19,8 @@ from torch import Tensor
 from personalization.engine.cache import RowCache, visible
 from personalization.engine.fused import ROUNDING, FusedDecoder
 from personalization.models.base import BaseModel
-from personalization.models.interventions import Plan, Site
+from personalization.models.interventions import Plan
+from personalization.models.personal import Site
 
 log = logging.getLogger(__name__)
 

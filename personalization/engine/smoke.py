@@ -21,7 +21,7 @@ from personalization.engine.local import LocalEngine
 from personalization.engine.requests import Finished, GenerationRequest, Intervention, Sampling
 from personalization.errors import AlignError, ModelError
 from personalization.models.base import BaseModel, content_hash, device_of, load
-from personalization.models.interventions import SteeringVectors, save_vectors
+from personalization.models.personal import SteeringVectors, save_vectors
 from personalization.models.prompts import encode_text
 from personalization.models.vetting import Finding, facts_of, fetched, good, licence_of, look, refused
 from personalization.records import Message

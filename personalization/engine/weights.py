@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from personalization.models.compiled import Compiled, Function, WithOwn
-from personalization.models.stacks import Group, Stacked
+from personalization.models.placed import Placed
+from personalization.models.stacks import Group
 
 # exact: the precision that the model was loaded in. int8: a quarter of float32's bytes, one scale for each
 # output (weight-only quantisation), products in bfloat16.
@@ -119,7 +120,7 @@ def _by_rows(few: WithOwn, linears: Sequence[nn.Linear]) -> Product:
         if x.numel() > _FEW * x.shape[-1]:
             return by_many(x, groups)
         own = groups[0] if groups and x.shape[1] == 1 else None
-        return few(x, own) if isinstance(own, Stacked) and own.is_by_row else by_few(x, groups)
+        return few(x, own) if isinstance(own, Placed) else by_few(x, groups)
 
     return product
 

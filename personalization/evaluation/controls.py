@@ -18,8 +18,9 @@ from torch.nn import functional
 
 from personalization import registry
 from personalization.models.base import BaseModel
-from personalization.models.interventions import Interventions, LoraWeights, Row, SteeringVectors
+from personalization.models.interventions import Interventions, Row
 from personalization.models.logprobs import Completions
+from personalization.models.personal import LoraWeights, SteeringVectors
 from personalization.models.preference import Scored, score
 from personalization.records import Message, Pair
 from personalization.simulation.people import population

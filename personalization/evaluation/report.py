@@ -31,14 +31,8 @@ from personalization.margins import Margins
 from personalization.models.ability import Ability, measure_ability
 from personalization.models.base import BaseModel
 from personalization.models.cost import Cost, measure_cost, plain_logps
-from personalization.models.interventions import (
-    Interventions,
-    Row,
-    has_adapter,
-    has_vectors,
-    load_adapter,
-    load_vectors,
-)
+from personalization.models.interventions import Interventions, Row
+from personalization.models.personal import has_adapter, has_vectors, load_adapter, load_vectors
 from personalization.models.preference import Scored, score
 from personalization.progress import Progress, Report, ignore
 from personalization.records import CLEAR_MARGIN, Message, Pair, Record

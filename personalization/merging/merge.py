@@ -17,7 +17,7 @@ from personalization.errors import AlignError
 from personalization.merging.changes import Change, compressed, lost
 from personalization.merging.conflict import layer_of
 from personalization.merging.registry import Way
-from personalization.models.interventions import load_adapter
+from personalization.models.personal import load_adapter
 
 Adapter = Mapping[str, Change]  # module path -> the change of its weight
 

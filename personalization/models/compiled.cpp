@@ -57,13 +57,48 @@ static void rows_of_panel(const float* x, long rows, long in, const float* panel
   }
 }
 
-// Memory that is read soon, in two parts, asked for bit by bit while the processor multiplies what it has.
+// What an adapter of a row's own has at one product, in `bits` (32: float32, 16: bfloat16): down (in, layers x rank) and
+// up, layer by layer (rank, its outputs). No down: nothing. `placed.py` makes these.
+struct Term {
+  const char *down, *up;
+  long rank, bits;
+  double strength;
+};
+
+// Every row's terms, from starts[row] on; outs (layers).
+struct Own {
+  const Term* terms;
+  const int64_t *starts, *outs;
+  long layers;
+
+  long wide() const {
+    long sum = 0;
+    for (long l = 0; l < layers; l++) sum += outs[l];
+    return sum;
+  }
+};
+
+// Memory that is read soon, term by term, asked for bit by bit while the processor multiplies what it has.
 struct Ahead {
-  const char *at, *end, *then, *last;
-  long step;
+  const Term *term, *last;
+  const char *at, *end;
+  long numbers, step;  // of a term for each rank; bytes
+
+  // What rows first to last of `own` read, to be fetched in so many steps.
+  static Ahead of(const Own& own, long first, long last, long in, long steps) {
+    Ahead all = {own.terms + own.starts[first], own.terms + own.starts[last], nullptr, nullptr,
+                 own.layers * in + own.wide(), 0};
+    long bytes = 0;
+    for (const Term* term = all.term; term < all.last; term++) bytes += all.bytes(*term);
+    all.step = bytes / steps + 64;
+    return all;
+  }
+  long bytes(const Term& one) const { return one.rank * numbers * one.bits / 8; }
   inline const char* next() {
-    if (at + step > end) at = then, end = last, then = last = nullptr;
-    if (at + step > end) return nullptr;
+    while (at + step > end) {
+      if (term == last) return nullptr;
+      at = term->down, end = at + bytes(*term++);
+    }
     return (at += step) - step;
   }
 };
@@ -110,73 +145,108 @@ static inline float exponential(float x) {
   return p * power;
 }
 
-// sums (n) += x (in) down (in, n). An input has few columns: several of them at once, or each would wait for the last.
-template <int n>
-static inline void narrow(const float* x, const float* down, float* sums, long in) {
-  typedef float Eight __attribute__((vector_size(32), aligned(4)));
-  constexpr int AT_ONCE = n < 3 ? 4 : 2;
-  Eight parts[AT_ONCE][n] = {};
+// Numbers as they are held: in float32, or in bfloat16, which is float32's upper half.
+typedef float Eight __attribute__((vector_size(32), aligned(4)));
+static inline Eight eight(const float* from) { return *(const Eight*)from; }
+static inline Eight eight(const uint16_t* from) {
+  typedef uint16_t Shorts __attribute__((vector_size(16), aligned(2)));
+  typedef uint32_t Words __attribute__((vector_size(32)));
+  return (Eight)(__builtin_convertvector(*(const Shorts*)from, Words) << 16);
+}
+static inline Vector lanes(const float* from) { return *(const Vector*)from; }
+static inline Vector lanes(const uint16_t* from) {
+  typedef uint16_t Shorts __attribute__((vector_size(BYTES / 2), aligned(2)));
+  typedef uint32_t Words __attribute__((vector_size(BYTES)));
+  return (Vector)(__builtin_convertvector(*(const Shorts*)from, Words) << 16);
+}
+static inline float one(float from) { return from; }
+static inline float one(uint16_t from) {
+  const uint32_t word = (uint32_t)from << 16;
+  float number;
+  std::memcpy(&number, &word, sizeof(number));
+  return number;
+}
+
+constexpr long TOKENS = 4;  // of a row at once, where it has several: a matrix is read once for all of them
+
+// sums (tokens, 8n) = x (tokens, in) down (in, 8n). An input has few columns: where there is one token, several inputs
+// at once, or each would wait for the last.
+template <int n, int tokens, typename Held>
+static inline void narrow(const float* x, const Held* down, float* sums, long in) {
+  constexpr int AT_ONCE = tokens > 1 ? 1 : n < 3 ? 4 : 2, ASKED = AT_ONCE * 8 * n * sizeof(Held);
+  Eight parts[AT_ONCE][tokens][n] = {};
   long i = 0;
   for (; i + AT_ONCE <= in; i += AT_ONCE) {
-    for (int b = 0; b < AT_ONCE * 32 * n; b += 64) __builtin_prefetch((const char*)(down + i * 8 * n) + 4096 + b, 0, 3);
+    if (tokens == 1)
+      for (int b = 0; b < ASKED; b += 64) __builtin_prefetch((const char*)(down + i * 8 * n) + 4096 + b, 0, 3);
     for (int k = 0; k < AT_ONCE; k++)
-      for (int v = 0; v < n; v++) parts[k][v] += ((const Eight*)(down + (i + k) * 8 * n))[v] * x[i + k];
+      for (int v = 0; v < n; v++) {
+        const Eight weights = eight(down + ((i + k) * n + v) * 8);
+        for (int t = 0; t < tokens; t++) parts[k][t][v] += weights * x[t * in + i + k];
+      }
   }
   for (; i < in; i++)
-    for (int v = 0; v < n; v++) parts[0][v] += ((const Eight*)(down + i * 8 * n))[v] * x[i];
+    for (int v = 0; v < n; v++) parts[0][0][v] += eight(down + (i * n + v) * 8) * x[i];
   for (int k = 1; k < AT_ONCE; k++)
-    for (int v = 0; v < n; v++) parts[0][v] += parts[k][v];
+    for (int v = 0; v < n; v++) parts[0][0][v] += parts[k][0][v];
   std::memcpy(sums, parts[0], sizeof(parts[0]));
 }
 
-static inline void lowered(const float* x, const float* down, float* sums, long in, long columns) {
+template <int tokens, typename Held>
+static inline void lowered(const float* x, const Held* down, float* sums, long in, long columns) {
   switch (columns) {
-    case 8: return narrow<1>(x, down, sums, in);
-    case 16: return narrow<2>(x, down, sums, in);
-    case 24: return narrow<3>(x, down, sums, in);
-    case 32: return narrow<4>(x, down, sums, in);
-    case 48: return narrow<6>(x, down, sums, in);
+    case 8: return narrow<1, tokens>(x, down, sums, in);
+    case 16: return narrow<2, tokens>(x, down, sums, in);
+    case 24: return narrow<3, tokens>(x, down, sums, in);
+    case 32: return narrow<4, tokens>(x, down, sums, in);
+    case 48: return narrow<6, tokens>(x, down, sums, in);
   }
-  std::memset(sums, 0, columns * sizeof(float));
-  for (long i = 0; i < in; i++)
+  std::memset(sums, 0, tokens * columns * sizeof(float));
+  for (int t = 0; t < tokens; t++)
+    for (long i = 0; i < in; i++)
 #pragma omp simd
-    for (long c = 0; c < columns; c++) sums[c] += x[i] * down[i * columns + c];
+      for (long c = 0; c < columns; c++) sums[t * columns + c] += x[t * in + i] * one(down[i * columns + c]);
 }
 
-// Each row's own LoRA: down (rows, in, columns), up (rows, blocks, rank, width), and whose part of the first product a
-// block of the output reads (blocks; null: its number's).
-struct Own {
-  const float *down, *up;
-  const int64_t* owners;
-  long columns, blocks, rank, width;
-
-  // y (blocks, width) += x (in) down up, for one row
-  void add(long row, const float* x, float* y, long in) const {
-    static thread_local std::vector<float> sums;
-    sums.resize(columns);
-    lowered(x, down + row * in * columns, sums.data(), in, columns);
-    for (long b = 0; b < blocks; b++) {
-      const float *part = sums.data() + (owners ? owners[b] : b) * rank, *from = up + (row * blocks + b) * rank * width;
-      float* to = y + b * width;
-      long i = 0;
-      for (; i + LANES <= width; i += LANES) {
-        Vector sum = *(const Vector*)(to + i);
-        for (long k = 0; k < rank; k++) sum += part[k] * *(const Vector*)(from + k * width + i);
-        *(Vector*)(to + i) = sum;
+// y (tokens, all outputs) += x (tokens, in) down up, of one term
+template <int tokens, typename Held>
+static void add_term(const Own& own, const Term& term, const float* x, float* y, long in, long out) {
+  static thread_local std::vector<float> sums;
+  const long rank = term.rank, columns = own.layers * rank;
+  sums.resize(tokens * columns);
+  lowered<tokens>(x, (const Held*)term.down, sums.data(), in, columns);
+  for (long s = 0; s < tokens * columns; s++) sums[s] *= term.strength;
+  const Held* up = (const Held*)term.up;
+  for (long l = 0; l < own.layers; y += own.outs[l], up += rank * own.outs[l], l++) {
+    const long width = own.outs[l];
+    const float* part = sums.data() + l * rank;
+    long i = 0;
+    for (; i + LANES <= width; i += LANES) {
+      Vector found[tokens];
+      for (int t = 0; t < tokens; t++) found[t] = *(const Vector*)(y + t * out + i);
+      for (long k = 0; k < rank; k++) {
+        const Vector weights = lanes(up + k * width + i);
+        for (int t = 0; t < tokens; t++) found[t] += weights * part[t * columns + k];
       }
-      for (; i < width; i++)
-        for (long k = 0; k < rank; k++) to[i] += part[k] * from[k * width + i];
+      for (int t = 0; t < tokens; t++) *(Vector*)(y + t * out + i) = found[t];
     }
+    for (; i < width; i++)
+      for (int t = 0; t < tokens; t++)
+        for (long k = 0; k < rank; k++) y[t * out + i] += part[t * columns + k] * one(up[k * width + i]);
   }
+}
 
-  // What rows first to last read, to be fetched in so many steps.
-  Ahead ahead(long first, long last, long in, long steps) const {
-    const long lowering = in * columns, raising = blocks * rank * width;
-    const long bytes = (last - first) * (lowering + raising) * sizeof(float);
-    return {(const char*)(down + first * lowering), (const char*)(down + last * lowering),
-            (const char*)(up + first * raising), (const char*)(up + last * raising), bytes / steps + 64};
+// y (tokens, out) += what a row's own adapters make of x (tokens, in)
+template <int tokens>
+static void add_own(const Own& own, long row, const float* x, float* y, long in, long out) {
+  for (const Term* term = own.terms + own.starts[row]; term < own.terms + own.starts[row + 1]; term++) {
+    if (!term->down) continue;
+    if (term->bits == 16)
+      add_term<tokens, uint16_t>(own, *term, x, y, in, out);
+    else
+      add_term<tokens, float>(own, *term, x, y, in, out);
   }
-};
+}
 
 // to (dim) = factor (from cos + from's other half sin), the halves of a head turned against each other
 static inline void turned(const float* from, const float* cos, const float* sin, float factor, float* to, long dim) {
@@ -257,18 +327,18 @@ void pack_codes(const float* scales, const float* offsets, const uint8_t* codes,
     }
 }
 
-// x (rows, in), panels of weights (32 bits) or of codes -> y (rows, out) = x weightT, and what `Own` adds (null: nothing).
-// A product of codes waits for no memory, so each thread asks meanwhile for the matrices of the rows that are its own.
-void multiply(const float* x, const void* panels, float* y, long rows, long in, long out, int bits, const float* down,
-              const float* up, const int64_t* owners, long columns, long blocks, long rank, long width, int threads) {
+// x (rows, in), panels of weights (32 bits) or of codes -> y (rows, out) = x weightT, and what each row adds of its own
+// (no terms: nothing). A product of codes waits for no memory, so each thread asks meanwhile for what its rows add.
+void multiply(const float* x, const void* panels, float* y, long rows, long in, long out, int bits, const void* terms,
+              const int64_t* starts, const int64_t* outs, long layers, int threads) {
   const long count = (out + WIDTH - 1) / WIDTH, size = panel_bytes(in, bits);
-  const Own own = {down, up, owners, columns, blocks, rank, width};
+  const Own own = {(const Term*)terms, starts, outs, layers};
 #pragma omp parallel num_threads(threads)
   {
     const long me = omp_get_thread_num(), team = omp_get_num_threads();
     const long first = rows * me / team, last = rows * (me + 1) / team;
     Ahead ahead = {};
-    if (down && bits < 32) ahead = own.ahead(first, last, in, (count + team - 1) / team * (in / BLOCK));
+    if (terms && bits < 32) ahead = Ahead::of(own, first, last, in, (count + team - 1) / team * (in / BLOCK));
 #pragma omp for schedule(static)
     for (long p = 0; p < count; p++) {
       const uint8_t* held = (const uint8_t*)panels + p * size;
@@ -287,8 +357,25 @@ void multiply(const float* x, const void* panels, float* y, long rows, long in, 
       for (long r = 0; r < rows; r++)
         std::memcpy(y + r * out + p * WIDTH, whole.data() + r * WIDTH, wide * sizeof(float));
     }
-    if (down)
-      for (long r = first; r < last; r++) own.add(r, x + r * in, y + r * out, in);
+    if (terms)
+      for (long r = first; r < last; r++) add_own<1>(own, r, x + r * in, y + r * out, in, out);
+  }
+}
+
+// y (rows, tokens, out) += what each row's own adapters make of x (rows, tokens, in)
+void add(const float* x, float* y, long rows, long tokens, long in, long out, const void* terms, const int64_t* starts,
+         const int64_t* outs, long layers, int threads) {
+  const Own own = {(const Term*)terms, starts, outs, layers};
+  const long parts = (tokens + TOKENS - 1) / TOKENS;
+#pragma omp parallel for schedule(static) num_threads(threads)
+  for (long task = 0; task < rows * parts; task++) {
+    const long row = task / parts, first = task % parts * TOKENS, at = row * tokens + first;
+    const float* from = x + at * in;
+    float* to = y + at * out;
+    if (tokens - first >= TOKENS)
+      add_own<TOKENS>(own, row, from, to, in, out);
+    else
+      for (long t = 0; t < tokens - first; t++) add_own<1>(own, row, from + t * in, to + t * out, in, out);
   }
 }
 

@@ -25,7 +25,8 @@ from torch import Tensor
 
 from personalization.errors import ModelError
 from personalization.models.codes import codes_of
-from personalization.models.stacks import Stacked
+from personalization.models.personal import LoraWeights
+from personalization.models.placed import Placed, Placements
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ Function = Callable[[Tensor], Tensor]
 class WithOwn(Protocol):
     """A product to which each row's own adapters may be added."""
 
-    def __call__(self, x: Tensor, own: Stacked | None = None) -> Tensor: ...
+    def __call__(self, x: Tensor, own: Placed | None = None) -> Tensor: ...
 
 
 class Compiled:
@@ -51,8 +52,9 @@ class Compiled:
         library.pack.argtypes = [pointer, pointer, count, count]
         library.pack_codes.argtypes = [*[pointer] * 4, count, count, bits]
         library.multiply.argtypes = [
-            *[pointer] * 3, *[count] * 3, bits, *[pointer] * 3, *[count] * 4, threads,
+            *[pointer] * 3, *[count] * 3, bits, *[pointer] * 3, count, threads,
         ]  # fmt: skip
+        library.add.argtypes = [*[pointer] * 2, *[count] * 4, *[pointer] * 3, count, threads]
         library.normalise.argtypes = [pointer, pointer, pointer, count, count, ctypes.c_float, threads]
         library.gate.argtypes = [pointer, pointer, count, count, threads]
         library.attend.argtypes = [*[pointer] * 7, *[count] * 5, ctypes.c_float, threads]
@@ -62,7 +64,7 @@ class Compiled:
         """Return x (..., in) -> x weightT + bias (..., out), with a copy of weight (out, in).
 
         The copy is of the weight's codes, where it has any: the same product from a fifth of the memory. What
-        each row has of its own, for x (rows, 1, in), is added as `Stacked.add_` does.
+        each row has of its own, for x (rows, 1, in), is added.
         """
         weight = weight.contiguous()
         out, width = weight.shape
@@ -75,15 +77,24 @@ class Compiled:
             held = (each.data_ptr() for each in (found.scales, found.offsets, found.codes))
             self._library.pack_codes(*held, panels.data_ptr(), out, width, bits)
 
-        def product(x: Tensor, own: Stacked | None = None) -> Tensor:
+        def product(x: Tensor, own: Placed | None = None) -> Tensor:
             x = x.contiguous()
             y = x.new_empty(*x.shape[:-1], out)
             rows, threads = x.numel() // width, torch.get_num_threads()
-            more = _NOTHING if own is None else _of(own, rows)
-            multiply(x.data_ptr(), panels.data_ptr(), y.data_ptr(), rows, width, out, bits, *more, threads)
+            own_terms = (None, None, None, 0) if own is None else _of(own)
+            multiply(
+                x.data_ptr(), panels.data_ptr(), y.data_ptr(), rows, width, out, bits, *own_terms, threads
+            )
             return y if bias is None else y.add_(bias)
 
         return product
+
+    def add(self, x: Tensor, output: Tensor, own: Placed) -> None:
+        """Add what each row's own adapters make of x (rows, ..., in) to output (rows, ..., out), in place."""
+        x, rows = x.contiguous(), len(own.starts) - 1
+        sizes = rows, output.numel() // output.shape[-1] // rows, x.shape[-1], output.shape[-1]
+        threads = torch.get_num_threads()
+        self._library.add(x.data_ptr(), output.data_ptr(), *sizes, *_of(own), threads)
 
     def norm(self, weight: Tensor, epsilon: float) -> Function:
         """Return x (..., width) -> x / sqrt(mean(x^2) + epsilon) * weight."""
@@ -131,15 +142,9 @@ class Compiled:
         return found
 
 
-_NOTHING = (None, None, None, 0, 0, 0, 0)
-
-
-def _of(own: Stacked, rows: int) -> tuple[int | None, ...]:
-    """Return a stack as `multiply` takes it."""
-    blocks, rank, width = own.up.shape
-    owners = None if own.index is None else own.index.data_ptr()
-    columns = own.down.shape[2]
-    return own.down.data_ptr(), own.up.data_ptr(), owners, columns, blocks // rows, rank, width
+def _of(own: Placed) -> tuple[int, ...]:
+    """Return what each row has of its own, as the library takes it."""
+    return own.terms, own.starts.data_ptr(), own.outs.data_ptr(), len(own.outs)
 
 
 @cache
@@ -181,22 +186,42 @@ def _check(found: Compiled) -> None:
         raise ModelError(f"its threads are not torch's ({', '.join(sorted(teams))})")
     random = torch.Generator().manual_seed(0)
     for rows, width, out in ((1, 37, 101), (7, 64, 48), (22, 6, 3)):
-        down, up = (0.3 * torch.randn(rows, *size, generator=random) for size in ((width, 8), (8, out)))
         x, weight = (torch.randn(count, width, generator=random) for count in (rows, out))
         coded = torch.arange(out * width).view(out, width) * 7 % 16 - 8.0  # whole blocks of it have codes
         bias, scale = torch.randn(out, generator=random), torch.randn(width, generator=random)
         gates, values = both = torch.randn(2, rows, width, generator=random)
         normal = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-5) * scale
-        own, added = Stacked(down, up, [0], None), x[:, None] @ down @ up
+        own, added = _own(found, x[:, None].expand(-1, 5, -1), out)
         for mine, right in (
             (found.product(weight, bias)(x), x @ weight.T + bias),
-            (found.product(weight, None)(x[:, None], own), (x @ weight.T)[:, None] + added),
-            (found.product(coded, None)(x[:, None], own), (x @ coded.T)[:, None] + added),
+            (found.product(weight, None)(x[:, None], own), (x @ weight.T)[:, None] + added[:, :1]),
+            (found.product(coded, None)(x[:, None], own), (x @ coded.T)[:, None] + added[:, :1]),
             (found.norm(scale, 1e-5)(x), normal),
             (found.gated(torch.cat([*both], dim=-1)), torch.nn.functional.silu(gates) * values),
         ):
             if not torch.allclose(mine, right, rtol=1e-4, atol=1e-4):
                 raise ModelError("what was built computes something else")
+
+
+def _own(found: Compiled, x: Tensor, out: int) -> tuple[Placed, Tensor]:
+    """Return adapters of each row's own, by turns in float32 and bfloat16, and what they make of x.
+
+    Raises ModelError where they make something else of several tokens (rows, tokens, in).
+    """
+    (rows, _, width), random = x.shape, torch.Generator().manual_seed(1)
+    dtypes = [(torch.float32, torch.bfloat16)[i % 2] for i in range(rows)]
+    pairs = [
+        tuple((0.3 * torch.randn(size, generator=random)).to(dtype) for size in ((width, 8), (8, out)))
+        for dtype in dtypes
+    ]
+    layer = {"layer": torch.nn.Linear(width, out, device="meta")}
+    acting = [((LoraWeights({"layer": (a, b)}), 0.5),) for a, b in pairs]
+    own = Placements(layer, (), found.add).groups(acting)["layer"][0]
+    right = torch.stack([0.5 * x[i] @ a.float() @ b.float() for i, (a, b) in enumerate(pairs)])
+    own.add_(x, mine := torch.zeros_like(right))
+    if not torch.allclose(mine, right, rtol=1e-4, atol=1e-4):
+        raise ModelError("what was built adds something else")
+    return own, right
 
 
 def _openmp(maps: str) -> list[str]:

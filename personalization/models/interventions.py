@@ -7,44 +7,22 @@ vectors with their strengths, and the base model where it has none. One thread a
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from weakref import WeakSet
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from personalization.errors import ArtifactError, ModelError
+from personalization.errors import ModelError
 from personalization.models.base import BaseModel
-from personalization.models.stacks import Group, Stacks
-
-Site = Literal["output", "attention"]
-
-_LORA_KEY = re.compile(r"(?:base_model\.model\.)?(.+)\.lora_(A|B)\.weight")
-VECTORS = "steering.safetensors"
-_VECTOR_KEY = re.compile(r"layer\.(\d+)\.(output|attention)")
-
-
-@dataclass(frozen=True, eq=False)
-class LoraWeights:
-    """A LoRA adapter: module path -> (A^T (in, r), B^T (r, out) with the scaling folded in), on the CPU."""
-
-    modules: Mapping[str, tuple[Tensor, Tensor]]
-
-
-@dataclass(frozen=True, eq=False)
-class SteeringVectors:
-    """Steering vectors: (layer, site) -> (hidden,), float32; strength 1 adds them as they are."""
-
-    sites: Mapping[tuple[int, Site], Tensor]
+from personalization.models.compiled import Compiled
+from personalization.models.personal import LoraWeights, Site, SteeringVectors
+from personalization.models.placed import Placements
+from personalization.models.stacks import Adapters, Group, Stacks
 
 
 @dataclass(frozen=True)
@@ -53,71 +31,6 @@ class Row:
 
     adapters: tuple[tuple[LoraWeights, float], ...] = ()
     vectors: tuple[tuple[SteeringVectors, float], ...] = ()
-
-
-def load_adapter(path: Path) -> LoraWeights:
-    """Read an adapter in PEFT's own folder format. Raises ArtifactError for what is not plain LoRA."""
-    try:
-        config = json.loads((path / "adapter_config.json").read_text())
-        tensors = load_file(path / "adapter_model.safetensors")
-    except (OSError, ValueError, SafetensorError) as error:
-        raise ArtifactError(f"The adapter in {path.name} cannot be read: {_why(error)}") from error
-    refused = ("use_dora", "lora_bias", "fan_in_fan_out", "modules_to_save", "rank_pattern", "alpha_pattern")
-    extras = [name for name in refused if config.get(name)]
-    if config.get("peft_type") != "LORA" or extras:
-        raise ArtifactError(
-            f"Only plain LoRA adapters can be served; this one is {config.get('peft_type')} {extras}."
-        )
-    rank = int(config["r"])
-    scaling = config["lora_alpha"] / (rank**0.5 if config.get("use_rslora") else rank)
-    halves: dict[str, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        if not (found := _LORA_KEY.fullmatch(key)):
-            raise ArtifactError(f"The adapter in {path.name} holds {key!r}, which is not a LoRA matrix.")
-        halves.setdefault(found[1], {})[found[2]] = tensor.float()
-    if broken := [name for name, half in halves.items() if len(half) != 2]:
-        raise ArtifactError(f"The adapter in {path.name} lacks one half of {broken[0]!r}.")
-    return LoraWeights(
-        {n: (h["A"].T.contiguous(), (h["B"] * scaling).T.contiguous()) for n, h in halves.items()}
-    )
-
-
-def _why(error: Exception) -> str:
-    """Return what is wrong without the place on disk, which a page must not tell."""
-    return (error.strerror or type(error).__name__) if isinstance(error, OSError) else str(error)
-
-
-def load_vectors(path: Path) -> SteeringVectors:
-    """Read `steering.safetensors`. Raises ArtifactError."""
-    try:
-        tensors = load_file(path / VECTORS)
-    except (OSError, SafetensorError) as error:
-        raise ArtifactError(f"The steering vector in {path.name} cannot be read: {_why(error)}") from error
-    sites: dict[tuple[int, Site], Tensor] = {}
-    for key, tensor in tensors.items():
-        if not (found := _VECTOR_KEY.fullmatch(key)):
-            raise ArtifactError(
-                f"The vector in {path.name} holds {key!r}; expected layer.N.output/attention."
-            )
-        sites[int(found[1]), "output" if found[2] == "output" else "attention"] = tensor.float()
-    return SteeringVectors(sites)
-
-
-def save_vectors(vectors: SteeringVectors, folder: Path) -> None:
-    """Write `steering.safetensors`, as `load_vectors` reads it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    named = {f"layer.{layer}.{site}": tensor.contiguous() for (layer, site), tensor in vectors.sites.items()}
-    save_file(named, folder / VECTORS)
-
-
-def has_adapter(folder: Path, kind: str) -> bool:
-    """Say whether an artifact of this kind holds an adapter; one of stated values may hold vectors too."""
-    return kind == "adapter" or (kind == "values" and (folder / "adapter_config.json").exists())
-
-
-def has_vectors(folder: Path, kind: str) -> bool:
-    """Say whether an artifact of this kind holds steering vectors."""
-    return kind in ("vector", "personality") or (kind == "values" and (folder / VECTORS).exists())
 
 
 @dataclass(frozen=True)
@@ -132,11 +45,11 @@ class Plan:
 class _Plans:
     """The plan of the last rows, made anew only for others, and the stacks that it is made of."""
 
-    def __init__(self, stacks: Stacks) -> None:
+    def __init__(self, stacks: Stacks | Placements) -> None:
         self.stacks = stacks
         self._last: tuple[tuple[Row, ...], Plan] | None = None
 
-    def of(self, rows: Sequence[Row], make: Callable[[Sequence[Row], Stacks], Plan]) -> Plan:
+    def of(self, rows: Sequence[Row], make: Callable[[Sequence[Row], Stacks | Placements], Plan]) -> Plan:
         given = tuple(rows)
         if self._last is None or self._last[0] != given:
             self._last = None  # its stack is about to change
@@ -147,11 +60,12 @@ class _Plans:
 class Interventions:
     """Hooks on a base model that act only inside `rows` or `everywhere`. One set of rows at a time.
 
-    `is_still`: what `plan` says to read stays where it is for as long as it can.
+    `is_still`: what `plan` says to read stays where it is for as long as it can. `built`: by which a plan's
+    adapters are added, read where they lie.
     """
 
-    def __init__(self, base: BaseModel, *, is_still: bool = False) -> None:
-        self._base, self._is_still = base, is_still
+    def __init__(self, base: BaseModel, *, is_still: bool = False, built: Compiled | None = None) -> None:
+        self._base, self._is_still, self._built = base, is_still, built
         # A module that PEFT wraps meanwhile keeps its own weights below `base_layer`.
         self._linears = {
             name.replace(".base_layer", ""): module
@@ -159,7 +73,8 @@ class Interventions:
             if isinstance(module, nn.Linear) and ".lora_" not in name
         }
         self._fitting: WeakSet[LoraWeights | SteeringVectors] = WeakSet()  # what was checked
-        self._steps = _Plans(Stacks(self._linears))
+        self._stacks = Stacks(self._linears)
+        self._steps = _Plans(self._stacks)
         self._prompts: _Plans | None = None
         self._joined: _Plans | None = None
         self._plan: Plan | None = None  # what acts now
@@ -176,7 +91,7 @@ class Interventions:
         plans = self._steps
         if prompts:
             plans = self._prompts = self._prompts or _Plans(self._steps.stacks.for_prompts())
-        with self._acting(plans.of(rows, self._stacked)):
+        with self._acting(plans.of(rows, self._planned)):
             yield
 
     def plan(self, rows: Sequence[Row], joints: Sequence[Sequence[str]], *, prompts: bool = False) -> Plan:
@@ -185,11 +100,14 @@ class Interventions:
         `joints`: the layers whose outputs are computed side by side, the same at every call. The plan holds
         until the next call for other rows, which takes its stacks. Raises ModelError as `rows` does.
         """
-        plans = self._joined or _Plans(Stacks(self._linears, joints, is_still=self._is_still))
-        self._joined = plans
+        plans = self._joined = self._joined or _Plans(
+            Stacks(self._linears, joints, is_still=self._is_still)
+            if self._built is None
+            else Placements(self._linears, joints, self._built.add)
+        )
         if prompts:
             plans = self._prompts = self._prompts or _Plans(plans.stacks.for_prompts())
-        return plans.of(rows, self._stacked)
+        return plans.of(rows, self._planned)
 
     def prompts_read(self) -> None:
         """Give back what the last call with `prompts` stacked."""
@@ -198,12 +116,15 @@ class Interventions:
     @contextmanager
     def everywhere(self, row: Row) -> Iterator[None]:
         """Make every row of every forward pass inside carry `row`, whatever the batch size."""
-        with self._acting(self._planned((row,), self._steps.stacks, everywhere=True)):
+        self.check(row)
+        lora = self._stacks.groups([_adapters(row)], everywhere=True)
+        with self._acting(Plan(lora, self._steering((row,)), None)):
             yield
 
     def remove(self) -> None:
         """Forget the stacked weights; hooks are gone with the end of each block anyway."""
-        self._steps, self._prompts, self._joined = _Plans(Stacks(self._linears)), None, None
+        self._stacks = Stacks(self._linears)
+        self._steps, self._prompts, self._joined = _Plans(self._stacks), None, None
 
     def check(self, row: Row) -> None:
         """Raise ModelError when an adapter or vector of this row does not fit the model; known ones do."""
@@ -234,15 +155,10 @@ class Interventions:
                     f"{self._base.name}: {len(self._base.layers)} layers of width {self._base.hidden_size}."
                 )
 
-    def _stacked(self, rows: Sequence[Row], stacks: Stacks) -> Plan:
-        return self._planned(rows, stacks, everywhere=False)
-
-    def _planned(self, rows: Sequence[Row], stacks: Stacks, *, everywhere: bool) -> Plan:
+    def _planned(self, rows: Sequence[Row], stacks: Stacks | Placements) -> Plan:
         for row in rows:
             self.check(row)
-        adapters = [tuple((w, s) for w, s in row.adapters if s) for row in rows]
-        lora = stacks.groups(adapters, everywhere=everywhere)
-        return Plan(lora, self._steering(rows), None if everywhere else len(rows))
+        return Plan(stacks.groups([_adapters(row) for row in rows]), self._steering(rows), len(rows))
 
     @contextmanager
     def _acting(self, plan: Plan) -> Iterator[None]:
@@ -299,3 +215,8 @@ class Interventions:
             return (changed, *output[1:]) if isinstance(output, tuple) else changed
 
         return hook
+
+
+def _adapters(row: Row) -> Adapters:
+    """Return those of a row that act."""
+    return tuple((weights, strength) for weights, strength in row.adapters if strength)

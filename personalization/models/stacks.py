@@ -11,15 +11,14 @@ import math
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from personalization.models.interventions import LoraWeights
+from personalization.models.personal import LoraWeights
 
-Adapters = tuple[tuple["LoraWeights", float], ...]
+Adapters = tuple[tuple[LoraWeights, float], ...]
 
 # A product of an adapter's own takes about as long as so many more rows of a stack.
 _ROWS_EACH = 4
@@ -49,6 +48,20 @@ class Joint:
     def owners(self) -> list[int]:
         """Return each block's layer, as its place in `names`."""
         return [i for i, out in enumerate(self.outs) for _ in range(out // self.width)]
+
+
+def joints_of(linears: Mapping[str, nn.Linear], joints: Sequence[Sequence[str]]) -> dict[str, Joint]:
+    """Return each layer's joint, by its name; layers that none of them names are alone, and left out."""
+    found: dict[str, Joint] = {}
+    for names in joints:
+        joint = Joint(tuple(names), tuple(linears[name].out_features for name in names))
+        found |= dict.fromkeys(names, joint)
+    return found
+
+
+def joint_of(name: str, joints: Mapping[str, Joint], linears: Mapping[str, nn.Linear]) -> Joint:
+    """Return a layer's joint, which may be of it alone."""
+    return joints.get(name) or Joint((name,), (linears[name].out_features,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +99,6 @@ class Stacked:
         """What is read."""
         return [self.down, self.up, *([] if self.index is None else [self.index])]
 
-    @property
-    def is_by_row(self) -> bool:
-        """Whether a row's matrices lie as one token of it reads them; those for prompts do not."""
-        return self.down.is_contiguous()
-
     def add_(self, x: Tensor, output: Tensor) -> None:
         """Add x (rows, time, in) times these matrices to output (rows, time, out), in place.
 
@@ -112,7 +120,17 @@ class Stacked:
                 output[..., block * width : (block + 1) * width].baddbmm_(part, ups[:, block])
 
 
-Group = Shared | Stacked
+class Group(Protocol):
+    """What adapters add to one joint's output."""
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """What is read."""
+        ...
+
+    def add_(self, x: Tensor, output: Tensor) -> None:
+        """Add it to output, in place."""
+        ...
 
 
 @dataclass(slots=True)
@@ -143,14 +161,11 @@ class Stacks:
         is_still: bool = False,
     ) -> None:
         self._linears, self._is_tall, self._is_still = linears, is_tall, is_still
-        self._joints: dict[str, Joint] = {}
-        for names in joints:
-            joint = Joint(tuple(names), tuple(linears[name].out_features for name in names))
-            self._joints |= dict.fromkeys(names, joint)
+        self._joints = joints_of(linears, joints)
         self._shared: OrderedDict[Adapters, _Matrices] = OrderedDict()
         self._slots: _Slots | None = None
 
-    def groups(self, rows: Sequence[Adapters], *, everywhere: bool) -> Mapping[str, Sequence[Group]]:
+    def groups(self, rows: Sequence[Adapters], *, everywhere: bool = False) -> Mapping[str, Sequence[Group]]:
         """Return the groups by the name of the layer or of a joint's first; none when no row has an adapter.
 
         Where most rows differ, they are stacked: four products of a token each take twice as long as one of
@@ -204,7 +219,7 @@ class Stacks:
         return joints, max(map(_rank, rows), default=0)
 
     def _joint(self, name: str) -> Joint:
-        return self._joints.get(name) or Joint((name,), (self._linears[name].out_features,))
+        return joint_of(name, self._joints, self._linears)
 
     def _targets(self, adapters: Adapters) -> list[Joint]:
         names = (name for weights, _ in adapters for name in weights.modules)
@@ -245,7 +260,7 @@ class Stacks:
     def _pairs(name: str, adapters: Adapters) -> list[tuple[Tensor, Tensor]]:
         """Return each adapter's matrices for this layer, with its strength."""
         found = [(weights.modules[name], s) for weights, s in adapters if name in weights.modules]
-        return [(a, b if strength == 1 else b * strength) for (a, b), strength in found]
+        return [(a, b if strength == 1 else b.float() * strength) for (a, b), strength in found]
 
     def _matrices(self, adapters: Adapters) -> _Matrices:
         """Return a row's adapters as one pair of matrices for each joint, kept for the next batches."""
@@ -256,14 +271,14 @@ class Stacks:
         for joint in self._targets(adapters):
             weight = self._linears[joint.names[0]].weight
             pairs = [self._pairs(name, adapters) for name in joint.names]
-            downs = [a for each in pairs for a, _ in each]
+            downs = [a.to(weight) for each in pairs for a, _ in each]
             # A layer that no adapter targets keeps its columns, empty.
             ups = [
-                torch.cat([b for _, b in each]) if each else weight.new_empty(0, out)
+                torch.cat([b.to(weight) for _, b in each]) if each else weight.new_empty(0, out)
                 for each, out in zip(pairs, joint.outs, strict=True)
             ]
-            down = torch.cat([a.T for a in downs]).to(weight).T  # whose columns are contiguous
-            matrices[joint.names[0]] = down, torch.block_diag(*ups).to(weight)
+            down = torch.cat([a.T for a in downs]).T  # whose columns are contiguous
+            matrices[joint.names[0]] = down, torch.block_diag(*ups)
         self._shared[adapters] = matrices
         if len(self._shared) > _KEPT:
             self._shared.popitem(last=False)

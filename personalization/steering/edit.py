@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from personalization.models.base import BaseModel
-from personalization.models.interventions import LoraWeights
+from personalization.models.personal import LoraWeights
 from personalization.steering.scale import WORDS, Reading, Scale, expected, usual_of
 
 STEPS = torch.arange(len(WORDS), dtype=torch.float32) - (len(WORDS) - 1) / 2

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from personalization.inventory.items import ITEM_COUNT
 from personalization.methods.pas import Directions, ItemHeads
 from personalization.models.base import BaseModel
-from personalization.models.interventions import Site, SteeringVectors
+from personalization.models.personal import Site, SteeringVectors
 from personalization.registry import Method
 from personalization.steering.questionnaire import Questionnaire
 

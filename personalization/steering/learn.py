@@ -19,8 +19,9 @@ from torch.nn.functional import normalize
 
 from personalization.errors import NotEnoughData
 from personalization.models.base import BaseModel
-from personalization.models.interventions import Interventions, Row, SteeringVectors, save_vectors
+from personalization.models.interventions import Interventions, Row
 from personalization.models.logprobs import Completions
+from personalization.models.personal import SteeringVectors, save_vectors
 from personalization.models.preference import score
 from personalization.progress import Progress, Report, ignore
 from personalization.records import Message, Pair, RatedGroup

@@ -19,7 +19,8 @@ from personalization.errors import NotEnoughData
 from personalization.inventory.items import ITEM_COUNT, items
 from personalization.models.base import BaseModel
 from personalization.models.cost import Cost, measure_cost
-from personalization.models.interventions import Interventions, Row, SteeringVectors, save_vectors
+from personalization.models.interventions import Interventions, Row
+from personalization.models.personal import SteeringVectors, save_vectors
 from personalization.progress import Progress, Report, ignore
 from personalization.registry import Method
 from personalization.steering.evidence import MAX_PERPLEXITY_RATIO, proof

@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 
 from personalization.models.base import BaseModel
-from personalization.models.interventions import SteeringVectors
 from personalization.models.logprobs import Completions
+from personalization.models.personal import SteeringVectors
 from personalization.records import Message, Pair
 from personalization.steering.capture import mean_states
 from personalization.steering.instant import Sums, layers_of, read_subject

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from personalization.models.base import BaseModel
-from personalization.models.interventions import SteeringVectors
 from personalization.models.logprobs import AnswerLogps, Completions, read_logps
+from personalization.models.personal import SteeringVectors
 from personalization.training.examples import Example
 from personalization.training.lora import Adapter, acting
 from personalization.training.packed import Text, packable

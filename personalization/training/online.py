@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from personalization.models.base import BaseModel
-from personalization.models.interventions import SteeringVectors
 from personalization.models.logprobs import Completions
+from personalization.models.personal import SteeringVectors
 from personalization.records import Message
 from personalization.registry import Draw
 from personalization.training.encoded import Encoded

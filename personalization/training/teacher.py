@@ -15,8 +15,9 @@ import torch
 
 from personalization.models.base import BaseModel
 from personalization.models.head import Said
-from personalization.models.interventions import Interventions, Row, SteeringVectors
+from personalization.models.interventions import Interventions, Row
 from personalization.models.logprobs import Completions, answer_states, decoded
+from personalization.models.personal import SteeringVectors
 
 
 @dataclass(frozen=True)

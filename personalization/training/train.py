@@ -20,8 +20,8 @@ from torch import Tensor
 
 from personalization.errors import Cancelled, NotEnoughData
 from personalization.models.base import BaseModel
-from personalization.models.interventions import SteeringVectors
 from personalization.models.logprobs import mean_logps
+from personalization.models.personal import SteeringVectors
 from personalization.progress import Report, ignore
 from personalization.records import Message, Pair, Records
 from personalization.registry import Method

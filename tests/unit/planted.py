@@ -15,8 +15,9 @@ from torch import Tensor
 
 from personalization import registry
 from personalization.models.base import BaseModel
-from personalization.models.interventions import LoraWeights, Row, SteeringVectors, load_adapter
+from personalization.models.interventions import Row
 from personalization.models.logprobs import Completions
+from personalization.models.personal import LoraWeights, SteeringVectors, load_adapter
 from personalization.models.prompts import encode_chat, encode_text
 from personalization.records import Message, Pair, Records
 from personalization.steering.capture import mean_states

@@ -13,7 +13,7 @@ from personalization.decoding.objectives import Objective, by_length, by_reward
 from personalization.engine.best_of import BestOf
 from personalization.engine.local import LocalEngine
 from personalization.engine.requests import Finished, GenerationRequest, Intervention, Sampling, Token
-from personalization.models.interventions import save_vectors
+from personalization.models.personal import save_vectors
 from personalization.records import Message
 from personalization.statistics import wilson
 from personalization.steering.instant import layers_of

@@ -18,7 +18,8 @@ from personalization.engine.fused import fused
 from personalization.engine.weights import gated, norm, product
 from personalization.models import compiled as module
 from personalization.models.compiled import Compiled, compiled
-from personalization.models.stacks import Stacked
+from personalization.models.personal import LoraWeights
+from personalization.models.placed import Placements
 from tests import tiny
 
 
@@ -49,28 +50,58 @@ def test_products_of_any_size_are_torchs(rows, width, out, has_bias, threads) ->
     torch.testing.assert_close(mine, nn.functional.linear(x, weight, bias), rtol=1e-4, atol=1e-4)
 
 
-@given(
-    st.integers(1, 18),
-    st.integers(1, 70),
-    st.integers(1, 20),
-    st.lists(st.integers(1, 4), min_size=1, max_size=3),
+ADAPTERS = st.lists(  # of one row: each one's rank, the layers it acts on, its strength, whether in bfloat16
+    st.tuples(st.sampled_from([1, 5, 8, 16]), st.sets(st.integers(0, 3)), st.floats(-2, 2), st.booleans()),
+    max_size=2,
 )
-@settings(max_examples=60, deadline=None)
-def test_each_rows_own_adapter_is_added_as_torch_does(rows, width, rank, blocks) -> None:
-    """Also of layers side by side, of which some have several blocks of the output."""
+
+
+@given(
+    st.lists(ADAPTERS, min_size=1, max_size=9),
+    st.integers(1, 70),
+    st.lists(st.integers(1, 60), min_size=1, max_size=4),
+    st.integers(1, 11),
+)
+@settings(max_examples=80, deadline=None)
+def test_each_rows_own_adapters_are_added_as_torch_computes_them(rows, width, outs, tokens) -> None:
+    """Of layers side by side, which an adapter may leave alone; with one token of each row or several."""
     found = compiled()
     if found is None:
         pytest.skip("there is no C++ compiler here")
-    owners = [layer for layer, count in enumerate(blocks) for _ in range(count)]
-    random = torch.Generator().manual_seed(rows * width + rank)
-    x, down = (
-        torch.randn(rows, n, m, generator=random) for n, m in ((1, width), (width, len(blocks) * rank))
-    )
-    up = torch.randn(rows * len(owners), rank, 5, generator=random)
-    index = None if owners == list(range(len(owners))) else torch.tensor(owners)
-    own, weight = Stacked(down, up, owners, index), torch.randn(5 * len(owners), width, generator=random)
-    own.add_(x, right := x @ weight.T)
-    torch.testing.assert_close(found.product(weight, None)(x, own), right, rtol=1e-4, atol=1e-3)
+    random = torch.Generator().manual_seed(width + sum(outs))
+    layers = {str(i): nn.Linear(width, out, device="meta") for i, out in enumerate(outs)}
+
+    def adapter(rank: int, acts_on: set[int], is_short: bool) -> LoraWeights:
+        dtype = torch.bfloat16 if is_short else torch.float32
+        sizes = {str(i): ((width, rank), (rank, out)) for i, out in enumerate(outs) if i in acts_on}
+        return LoraWeights(
+            {
+                name: (
+                    torch.randn(down, generator=random).to(dtype),
+                    torch.randn(up, generator=random).to(dtype),
+                )
+                for name, (down, up) in sizes.items()
+            }
+        )
+
+    acting = [tuple((adapter(rank, on, short), s) for rank, on, s, short in row) for row in rows]
+    x = torch.randn(len(rows), tokens, width, generator=random)
+    weight = torch.randn(sum(outs), width, generator=random)
+    right = x @ weight.T
+    for row, adapters in enumerate(acting):
+        for weights, strength in adapters:
+            for name, (a, b) in weights.modules.items():
+                at = sum(outs[: int(name)])
+                right[row, :, at : at + b.shape[1]] += strength * x[row] @ a.float() @ b.float()
+    groups = Placements(layers, [list(layers)], found.add).groups(acting).get("0", [])
+    multiply = found.product(weight, None)
+    if tokens == 1 and groups:
+        mine = multiply(x, groups[0])
+    else:
+        mine = multiply(x)
+        for group in groups:
+            group.add_(x, mine)
+    torch.testing.assert_close(mine, right, rtol=1e-4, atol=1e-3)
 
 
 @given(

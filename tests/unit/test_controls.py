@@ -16,7 +16,8 @@ from personalization.evaluation.controls import (
     random_row,
 )
 from personalization.models.ability import QUESTIONS, measure_ability, right_answers
-from personalization.models.interventions import Interventions, LoraWeights, Row, SteeringVectors
+from personalization.models.interventions import Interventions, Row
+from personalization.models.personal import LoraWeights, SteeringVectors
 from personalization.records import Message, Pair
 from tests import tiny
 

@@ -12,8 +12,9 @@ from transformers import LlamaForCausalLM
 from trl import DPOConfig, DPOTrainer
 
 from personalization.methods.dpo import loss
-from personalization.models.interventions import Interventions, Row, load_adapter
+from personalization.models.interventions import Interventions, Row
 from personalization.models.logprobs import Completions, PairLogps, completion_logps
+from personalization.models.personal import load_adapter
 from personalization.records import Message
 from tests import tiny
 

@@ -33,7 +33,8 @@ from personalization.engine.weights import product
 from personalization.errors import ModelError
 from personalization.models.base import BaseModel
 from personalization.models.compiled import Compiled, compiled
-from personalization.models.interventions import Interventions, LoraWeights, Row, SteeringVectors
+from personalization.models.interventions import Interventions, Row
+from personalization.models.personal import LoraWeights, SteeringVectors
 from tests import tiny
 
 SIZES = {
@@ -93,7 +94,7 @@ def both(
     base: BaseModel, rows: list[Row], lengths: list[int], built: Compiled | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return three steps' logits, fused and hooked, of rows whose prompts have these lengths."""
-    decoder, interventions = FusedDecoder(base, "exact", built), Interventions(base)
+    decoder, interventions = FusedDecoder(base, "exact", built), Interventions(base, built=built)
     ids = torch.arange(len(rows) * 64, device=base.device).view(len(rows), 64) * 13 % 259
     found = []
     for is_fused in (True, False):
@@ -125,7 +126,7 @@ def read(
     base: BaseModel, rows: list[Row], pieces: list[int], built: Compiled | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the hidden states of prompts that are read in such pieces, fused and hooked."""
-    decoder, interventions = FusedDecoder(base, "exact", built), Interventions(base)
+    decoder, interventions = FusedDecoder(base, "exact", built), Interventions(base, built=built)
     ids = torch.arange(len(rows) * sum(pieces), device=base.device).view(len(rows), -1) * 13 % 259
     past, own, found = DynamicCache(), DynamicCache(), []
     for part in ids.split(pieces, dim=1):

@@ -18,7 +18,7 @@ from transformers import LlamaForCausalLM
 from personalization.engine.local import LocalEngine
 from personalization.engine.requests import Finished, GenerationRequest, Intervention, Sampling, Token
 from personalization.errors import EngineBusy
-from personalization.models.interventions import load_adapter
+from personalization.models.personal import load_adapter
 from personalization.models.prompts import encode_chat
 from personalization.records import Message
 from tests import tiny

@@ -20,7 +20,7 @@ from personalization.engine import prefix
 from personalization.engine.local import LocalEngine
 from personalization.engine.prefix import SHORTEST, Key, PrefixCache
 from personalization.engine.requests import Finished, GenerationRequest, Intervention, Sampling
-from personalization.models.interventions import save_vectors
+from personalization.models.personal import save_vectors
 from personalization.models.prompts import encode_chat
 from personalization.records import Message
 from tests import tiny

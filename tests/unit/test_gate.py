@@ -10,8 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personalization.models.interventions import Interventions, Row, SteeringVectors
+from personalization.models.interventions import Interventions, Row
 from personalization.models.logprobs import Completions, completion_logps
+from personalization.models.personal import SteeringVectors
 from personalization.models.prompts import encode_chat, encode_text
 from personalization.records import Message
 from personalization.safety import openings

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personalization.methods.steer import directions
-from personalization.models.interventions import load_vectors
+from personalization.models.personal import load_vectors
 from personalization.steering.instant import (
     LIMIT,
     SUBJECT,

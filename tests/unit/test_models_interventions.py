@@ -12,14 +12,8 @@ from peft import PeftModel
 from transformers import LlamaForCausalLM
 
 from personalization.errors import ArtifactError, ModelError
-from personalization.models.interventions import (
-    Interventions,
-    LoraWeights,
-    Row,
-    SteeringVectors,
-    load_adapter,
-    load_vectors,
-)
+from personalization.models.interventions import Interventions, Row
+from personalization.models.personal import LoraWeights, SteeringVectors, load_adapter, load_vectors
 from tests import tiny
 
 IDS = torch.arange(10, 22).repeat(6, 1) + torch.arange(6)[:, None]

@@ -18,7 +18,7 @@ from personalization.errors import Cancelled, NotEnoughData
 from personalization.inventory.items import items
 from personalization.methods.pas import ItemHeads, directions
 from personalization.models.cost import Cost
-from personalization.models.interventions import load_vectors
+from personalization.models.personal import load_vectors
 from personalization.models.prompts import encode_chat
 from personalization.records import Message
 from personalization.steering import kept

@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 from personalization import registry
 from personalization.errors import NotEnoughData
 from personalization.methods.steer import directions
-from personalization.models.interventions import load_vectors
+from personalization.models.personal import load_vectors
 from personalization.records import Message, RatedGroup
 from personalization.steering.instant import LIMIT, Sums, layers_of, read_subject
 from personalization.steering.learn import Placed, learn_vector

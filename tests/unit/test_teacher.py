@@ -10,8 +10,9 @@ import torch
 from torch.nn import functional
 
 from personalization import registry
-from personalization.models.interventions import Interventions, Row, SteeringVectors, load_adapter
+from personalization.models.interventions import Interventions, Row
 from personalization.models.logprobs import Completions, batch_logps, completion_logps, decoded
+from personalization.models.personal import SteeringVectors, load_adapter
 from personalization.records import Message, Pair, Records
 from personalization.steering.capture import mean_states
 from personalization.steering.instant import Sums, layers_of

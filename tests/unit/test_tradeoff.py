@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from personalization.evaluation.tradeoff import Point, TradeOff, measure_tradeoff, scaled, through_zero
 from personalization.models.cost import measure_cost, plain_logps
-from personalization.models.interventions import Interventions, Row, SteeringVectors
+from personalization.models.interventions import Interventions, Row
+from personalization.models.personal import SteeringVectors
 from personalization.records import Message, Pair
 from tests import tiny
 

@@ -16,7 +16,8 @@ from transformers import LlamaForCausalLM
 from personalization import registry
 from personalization.errors import Cancelled, NotEnoughData
 from personalization.models.base import BaseModel
-from personalization.models.interventions import Interventions, Row, load_adapter
+from personalization.models.interventions import Interventions, Row
+from personalization.models.personal import load_adapter
 from personalization.progress import Progress
 from personalization.records import Message, Pair, Records
 from personalization.training.lora import Adapter, acting
@@ -109,6 +110,7 @@ def test_an_adapter_begins_as_pefts_and_acts_as_it_does(tmp_path):
             assert their_name == f"base_model.model.{name}.default.weight"
             assert torch.equal(mine, their)
             torch.nn.init.normal_(mine, std=0.1, generator=torch.Generator().manual_seed(len(name)))
+            mine.data = mine.data.bfloat16().float()  # what a file holds
         own.save(tmp_path / str(seed))
         ids = torch.tensor([[3, 4, 5, 6, 7]])
         loaded = PeftModel.from_pretrained(copy_of(base), tmp_path / str(seed))

@@ -19,6 +19,7 @@ from personalization.training import train as training
 from personalization.training.settings import TrainingSettings
 from personalization.training.train import Lesson, TrainingResult, train_together
 from tests import tiny
+from tests.weights import gap
 
 SETTINGS = TrainingSettings(
     rank=2, alpha=4, learning_rate=3e-3, epochs=2, pairs_per_batch=2, checkpoint_steps=2
@@ -69,12 +70,6 @@ def weights(one: Lesson) -> dict[str, torch.Tensor]:
     return load_file(one.out / SAFETENSORS)
 
 
-def gap(one: Lesson, other: Lesson) -> float:
-    mine, theirs = weights(one), weights(other)
-    assert mine.keys() == theirs.keys()
-    return max((mine[name] - theirs[name]).abs().max().item() for name in mine)
-
-
 @pytest.mark.parametrize("share", [0.5, 1.0])  # with layers that are read once, and without
 def test_each_gets_what_they_would_get_alone(tmp_path, share):
     left: list[int] = []
@@ -88,7 +83,7 @@ def test_each_gets_what_they_would_get_alone(tmp_path, share):
         together, lessons(tmp_path / "all"), lessons(tmp_path / "alone"), strict=True
     ):
         (alone,) = train([own], trained_share=share)
-        assert gap(shared, own) < 1e-5
+        assert gap(weights(shared), weights(own)) < 1e-5
         moved = max(t.abs().max().item() for name, t in weights(own).items() if "lora_B" in name)
         assert moved > 1e-3
         assert (found.examples, found.steps, found.taught) == (alone.examples, alone.steps, alone.taught)
@@ -130,7 +125,7 @@ def test_whoever_fails_is_dropped_alone(tmp_path):
     assert [each.out.exists() for each in company] == [False, False, True, False, False]
     own = lesson(tmp_path / "alone", "cats", 6, seed=1)
     train([own])
-    assert gap(good, own) < 1e-5
+    assert gap(weights(good), weights(own)) < 1e-5
     assert all(torch.isfinite(tensor).all() for tensor in weights(good).values())
     kept = [(each.checkpoints / "checkpoint.safetensors").exists() for each in company[3:]]
     assert kept == [True, True]  # the cancelled one's is of step 2, as always; the broken one goes on from 1
@@ -154,7 +149,7 @@ def test_whoever_does_not_fit_in_memory_is_dropped_alone(tmp_path, monkeypatch):
     assert str(failed) == "out of memory"
     own = lesson(tmp_path / "alone", "cats", 4, seed=1)
     train([own])
-    assert gap(good, own) < 1e-5
+    assert gap(weights(good), weights(own)) < 1e-5
 
 
 def test_a_shutdown_keeps_everybodys_place_and_they_go_on_in_other_company(tmp_path):
@@ -178,7 +173,7 @@ def test_a_shutdown_keeps_everybodys_place_and_they_go_on_in_other_company(tmp_p
     whole = lessons(tmp_path / "whole")
     train(whole)
     for killed, unbroken in zip(some, whole, strict=True):
-        assert gap(killed, unbroken) < 1e-5
+        assert gap(weights(killed), weights(unbroken)) < 1e-5
 
 
 def test_what_ends_the_batch_costs_nobody_a_step(tmp_path):
@@ -200,7 +195,7 @@ def test_what_ends_the_batch_costs_nobody_a_step(tmp_path):
     alone = lesson(tmp_path / "alone", "birds", 6, seed=1)
     (found,) = train([alone])
     assert found.steps == 8
-    assert gap(some[2], alone) < 1e-5
+    assert gap(weights(some[2]), weights(alone)) < 1e-5
 
 
 def test_nothing_remains_on_the_base_model(tmp_path):

@@ -16,7 +16,7 @@ from personalization.directions.pool import Pool
 from personalization.directions.trial import Texts, compare, spreads_of
 from personalization.errors import NotEnoughData
 from personalization.margins import Margins
-from personalization.models.interventions import load_adapter
+from personalization.models.personal import load_adapter
 from personalization.safety.gate import Gate
 from personalization.statistics import Estimate
 from personalization.values.effects import FORMAT, folder_name

@@ -10,10 +10,9 @@ import torch
 from personalization import artifacts
 from personalization.engine.vllm import combine
 from personalization.errors import ArtifactError
-from personalization.models.interventions import (
-    Interventions,
+from personalization.models.interventions import Interventions, Row
+from personalization.models.personal import (
     LoraWeights,
-    Row,
     SteeringVectors,
     load_adapter,
     load_vectors,

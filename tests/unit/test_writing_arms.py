@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from personalization.models.generate import _Noise, answers_of_arms, short_answers
-from personalization.models.interventions import Interventions, Row, SteeringVectors
+from personalization.models.interventions import Interventions, Row
+from personalization.models.personal import SteeringVectors
 from personalization.records import Message
 from tests import tiny
 

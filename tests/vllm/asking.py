@@ -10,7 +10,7 @@ from transformers import LlamaForCausalLM
 
 from personalization.engine.requests import Finished, GenerationRequest, Intervention, Sampling, Token
 from personalization.models.base import BaseModel
-from personalization.models.interventions import SteeringVectors
+from personalization.models.personal import SteeringVectors
 from personalization.models.prompts import encode_chat
 from personalization.records import Message
 

@@ -21,7 +21,7 @@ from personalization import artifacts
 from personalization.engine.requests import Intervention, InterventionKind
 from personalization.engine.vllm.client import VllmEngine
 from personalization.models.base import BaseModel, load
-from personalization.models.interventions import SteeringVectors, save_vectors
+from personalization.models.personal import SteeringVectors, save_vectors
 from tests import tiny
 from tests.environment import ROOT
 from tests.ports import free_port

@@ -15,7 +15,7 @@ from personalization.engine.requests import Intervention, Token
 from personalization.engine.vllm.client import VllmEngine
 from personalization.engine.vllm.names import name_of
 from personalization.errors import EngineBusy
-from personalization.models.interventions import SteeringVectors
+from personalization.models.personal import SteeringVectors
 from tests.ports import free_port
 from tests.vllm.asking import finish, outcome, request
 from tests.vllm.conftest import HIDDEN, KEY

@@ -10,7 +10,7 @@ from alignapp.adapters.store import signing_key
 from alignapp.chat import streams
 from alignapp.chat.models import Conversation, Reply, Turn
 from personalization import artifacts
-from personalization.models.interventions import save_vectors
+from personalization.models.personal import save_vectors
 from tests import tiny
 from tests.gates import gate
 from tests.vllm.conftest import HIDDEN, KEY

@@ -22,7 +22,8 @@ from alignapp.feedback.services import record_feedback
 from alignapp.instant import services
 from alignapp.instant.models import InstantVector, PersonalReward, ReplyStates
 from personalization.engine.requests import Intervention
-from personalization.models.interventions import Interventions, Row, load_vectors
+from personalization.models.interventions import Interventions, Row
+from personalization.models.personal import load_vectors
 from personalization.records import Message
 from personalization.safety.gate import COMPLIANCES, REFUSALS, measure
 from personalization.steering.instant import LIMIT, unpack

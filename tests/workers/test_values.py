@@ -15,7 +15,7 @@ from alignapp.adapters.models import Artifact, Job
 from alignapp.adapters.services import current_alignment, follow_values
 from alignapp.audit.services import events_about
 from alignapp.profiles.services import new_version
-from personalization.models.interventions import VECTORS
+from personalization.models.personal import VECTORS
 from personalization.values import effects
 from tests import tiny
 from tests.web import learned

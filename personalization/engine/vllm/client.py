@@ -31,7 +31,8 @@ from personalization.engine.writing import Writing
 from personalization.errors import AlignError, EngineBusy
 from personalization.margins import Margins
 from personalization.models.base import BaseModel
-from personalization.models.interventions import Row, has_adapter, has_vectors, load_adapter, load_vectors
+from personalization.models.interventions import Row
+from personalization.models.personal import has_adapter, has_vectors, load_adapter, load_vectors
 from personalization.records import Message
 from personalization.safety.gate import Gate
 from personalization.steering.instant import MeanStates

@@ -17,13 +17,7 @@ from torch import Tensor
 from personalization import artifacts
 from personalization.engine.vllm.names import Acting
 from personalization.errors import ArtifactError
-from personalization.models.interventions import (
-    LoraWeights,
-    Site,
-    SteeringVectors,
-    load_adapter,
-    load_vectors,
-)
+from personalization.models.personal import LoraWeights, Site, SteeringVectors, load_adapter, load_vectors
 
 
 def adapter(store: Path, acting: Acting, *, model_revision: str) -> LoraWeights:
