@@ -167,15 +167,17 @@ For {profile["rows"]} people, {profile["prompt_tokens"]} tokens each (commit {pr
 {profile["load_average"]:.1f}, so shares, not seconds). The base model's products are most of it. If adapters
 and vectors cost nothing, we would write as our plain batch does, {without}.
 {_turns(profile)}{_adapters(found)}
-Tried, and kept: projections that read the same input as one product, and their adapters as one stack (a step
-of 60.5 ms took 56.7); weights packed for few rows (a product took up to four times as long without); prompts
-through the same code, 10 to 25 % less work; threads that spin before they sleep (a third of a step with many
-adapters); adapters of two to four people stacked, too (half of their cost); and what the machine's own
-compiler builds, where it has one (`ALIGN_COMPILE`): products of up to 64 rows, norms and gates; the weights
-of a file of four or eight bits read in those bits (one person's step of 41 ms took 17); a step's attention in
-one call, in place of turning, writing, masking and reading (16 people's plain step of 33 ms took 28); each
-row's adapter fetched, little by little, while its layer multiplies (16 people's adapters cost 10 ms of a
-step, then 5; fetched all at once before each block of inputs, it gained nothing).
+Tried, and kept: projections that read the same input as one product, and their adapters' first products as
+one, too (a step of 60.5 ms took 56.7); weights packed for few rows (a product took up to four times as long
+without); prompts through the same code, 10 to 25 % less work; threads that spin before they sleep (a third
+of a step with many adapters); and what the machine's own compiler builds, where it has one
+(`ALIGN_COMPILE`): products of up to 64 rows, norms and gates; the weights of a file of four or eight bits
+read in those bits (one person's step of 41 ms took 17); a step's attention in one call, in place of
+turning, writing, masking and reading (16 people's plain step of 33 ms took 28); each row's adapter fetched,
+little by little, while its layer multiplies (16 people's adapters cost 10 ms of a step, then 5; fetched all
+at once before each block of inputs, it gained nothing); adapters in bfloat16, read where they lie
+([why](../decisions/0003-adapters-in-bfloat16-read-where-they-lie.md): of a step of 45 ms they cost 8.5,
+then 4.6, of reading prompts a tenth, then nothing, and nobody's are copied when others join).
 
 Tried, and not kept: int8; more than 1,000 tokens of prompts in one pass; one product for queries, keys and
 values where hooks see them apart; oneDNN's convolution in place of its product, as quick for the number of

@@ -35,7 +35,7 @@ class LoraWeights:
     In float32, or all in bfloat16 where that is exact.
     """
 
-    modules: Mapping[str, tuple[Tensor, Tensor]]
+    modules: dict[str, tuple[Tensor, Tensor]]
 
     @cached_property
     def is_short(self) -> bool:

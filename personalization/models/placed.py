@@ -118,17 +118,21 @@ class Placements:
         return _Packed(places, matrices)
 
     def _fill(
-        self, room: Tensor, joint: Joint, rank: int, modules: Mapping[str, tuple[Tensor, Tensor]]
+        self, room: Tensor, joint: Joint, rank: int, modules: dict[str, tuple[Tensor, Tensor]]
     ) -> tuple[int, int]:
-        """Lay out what an adapter has of a joint; return where down and up lie."""
+        """Lay out what an adapter has of a joint; return where down and up lie.
+
+        The adapter's own matrices become views of that, so that memory holds them once.
+        """
         columns, width = len(joint.names) * rank, self._width(joint)
         down, at = room[: columns * width].view(width, columns), columns * width
         first = room[at:].data_ptr()
         for layer, (name, out) in enumerate(zip(joint.names, joint.outs, strict=True)):
             if name in modules:
-                a, b = modules[name]
-                down[:, layer * rank : layer * rank + len(b)] = a
-                room[at : at + b.numel()] = b.flatten()
+                given = modules[name]
+                own_down = down[:, layer * rank : layer * rank + len(given[1])]
+                own_up = room[at : at + given[1].numel()].view_as(given[1])
+                modules[name] = own_down.copy_(given[0]), own_up.copy_(given[1])
             at += rank * out
         return down.data_ptr(), first
 

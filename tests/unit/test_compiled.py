@@ -93,6 +93,7 @@ def test_each_rows_own_adapters_are_added_as_torch_computes_them(rows, width, ou
             for name, (a, b) in weights.modules.items():
                 at = sum(outs[: int(name)])
                 right[row, :, at : at + b.shape[1]] += strength * x[row] @ a.float() @ b.float()
+    given = [dict(weights.modules) for adapters in acting for weights, _ in adapters]
     groups = Placements(layers, [list(layers)], found.add).groups(acting).get("0", [])
     multiply = found.product(weight, None)
     if tokens == 1 and groups:
@@ -102,6 +103,8 @@ def test_each_rows_own_adapters_are_added_as_torch_computes_them(rows, width, ou
         for group in groups:
             group.add_(x, mine)
     torch.testing.assert_close(mine, right, rtol=1e-4, atol=1e-3)
+    kept = [weights.modules for adapters in acting for weights, _ in adapters]
+    torch.testing.assert_close(kept, given, rtol=0, atol=0)
 
 
 @given(
