@@ -80,11 +80,12 @@ class Placements:
         table = torch.empty(len(self._joints), len(packed), _FIELDS, dtype=torch.int64)
         table[:, :, :-1] = torch.stack([each.places for each in packed], dim=1)
         table[:, :, -1] = strengths.view(torch.int64)
-        held = table, *(each.matrices for each in packed)
+        held, size = (table, *(each.matrices for each in packed)), table[0].nbytes
         return {
-            joint.names[0]: [Placed(table[i].data_ptr(), starts, self._outs[i], self._add, held)]
-            for i, joint in enumerate(self._joints)
-            if table[i, :, 0].any()
+            self._joints[i].names[0]: [
+                Placed(table.data_ptr() + i * size, starts, self._outs[i], self._add, held)
+            ]
+            for i in table[:, :, 0].any(dim=1).nonzero().flatten().tolist()
         }
 
     def for_prompts(self) -> Placements:
