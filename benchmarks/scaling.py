@@ -48,7 +48,7 @@ class Measured:
         together, crowd = training["ways"][claimed(training["ways"])], fit["ways"]["together_1000"]
         return cls(
             tokens_per_second=speeds["ours, adapters in half of the layers"]["median"],
-            adapter_bytes=training["adapter_bytes"],
+            adapter_bytes=serving["people"]["adapter_bytes"],
             training_core_seconds=trained["seconds"],
             trained_tokens_per_second=speed(together)[0],
             times_trl=speed(together)[0] / speed(training["ways"]["trl"])[0],

@@ -67,7 +67,10 @@ def base(template: str = TEMPLATE) -> BaseModel:
 def save_adapter(
     folder: Path, *, seed: int, rank: int = 4, size: float = 0.3, shape: LlamaConfig | None = None
 ) -> Path:
-    """Write a random LoRA adapter in PEFT's format, on all linear layers, and return its folder."""
+    """Write a random LoRA adapter in PEFT's format, on all linear layers, and return its folder.
+
+    Those of odd seeds are in bfloat16, as what we train is; the others in float32, as PEFT's own are.
+    """
     torch.manual_seed(seed)
     fresh = LlamaForCausalLM(shape or base().model.config)
     wrapped = get_peft_model(
@@ -77,7 +80,7 @@ def save_adapter(
         for name, parameter in wrapped.named_parameters():
             if "lora_B" in name:
                 parameter.normal_(0, size)
-    wrapped.save_pretrained(folder)
+    (wrapped.bfloat16() if seed % 2 else wrapped).save_pretrained(folder)
     return folder
 
 

@@ -66,7 +66,9 @@ def main() -> None:
     cells = list(Cells(folder / "cells.jsonl").found.values())
     found = summary(cells) | adviser_regret(without_doubles(cells))
     if not found["grid"]:
-        parser.exit(message="No method was finished for two people yet: run the command again.\n")
+        parser.exit(
+            0 if is_whole else 1, "No method was finished for two people yet: run the command again.\n"
+        )
     found |= {"machine": machine(), "commit": commit()}
     tell(options, found, table(found), write_page)
     if options.page and not options.quick:

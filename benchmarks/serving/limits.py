@@ -27,7 +27,7 @@ class Work:
     rows: int
     prompt_tokens: int
     new_tokens: int
-    adapter_bytes: int  # everybody's together, each multiplied for one row
+    adapter_bytes: int  # everybody's together, in bfloat16, each multiplied for one row
 
 
 def least_seconds(model: Mapping[str, int], work: Work, machine: Mapping[str, float]) -> float:
@@ -37,8 +37,8 @@ def least_seconds(model: Mapping[str, int], work: Work, machine: Mapping[str, fl
     them, in the fewest that hold them exactly.
     """
     read = (model["bytes"] + work.adapter_bytes) / machine["bytes_per_second"]
-    step = (2 * model["weights"] * work.rows + work.adapter_bytes / 2) / machine["flops_per_second"]
-    inner = 2 * (model["weights"] - model["head"]) + work.adapter_bytes / 2 / work.rows
+    step = (2 * model["weights"] * work.rows + work.adapter_bytes) / machine["flops_per_second"]
+    inner = 2 * (model["weights"] - model["head"]) + work.adapter_bytes / work.rows
     prompts = inner * work.rows * work.prompt_tokens / machine["flops_per_second"]
     return prompts + work.new_tokens * max(read, step)
 

@@ -60,7 +60,7 @@ class Person:
 
 def people(model: Model, folder: Path, count: int, *, rank: int = 8, share: float = 1.0) -> list[Person]:
     """Return so many people; `share` of the layers, from the last down, have LoRA in all projections."""
-    places = [folder / f"r{rank}-{share:g}" / str(i) for i in range(count)]
+    places = [folder / f"r{rank}-{share:g}-bfloat16" / str(i) for i in range(count)]
     found = [Person(here / "adapter", here / "vector") for here in places]
     if not all(person.vector.exists() for person in found):
         settings = replace(TrainingSettings(), rank=rank, alpha=2 * rank, trained_share=share)

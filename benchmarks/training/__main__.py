@@ -33,7 +33,6 @@ from personalization.models.base import BaseModel, load
 from personalization.models.memory import peak_bytes, reset_peak
 from personalization.progress import Progress
 from personalization.records import Records
-from personalization.training.lora import Adapter
 from personalization.training.settings import TrainingSettings
 from personalization.training.train import Lesson, train_together
 
@@ -178,7 +177,6 @@ def main() -> None:
         "quick": options.quick,
         "pairs": everybody[0].encoded.size,
         "million_multiply_adds": multiply_adds(base, everybody[0], settings),
-        "adapter_bytes": sum(p.nbytes for p in Adapter(base, settings, seed=0).parameters.values()),
         "settings": asdict(settings),
         "watch": watch.as_dict(),
         "model_revision": base.revision,

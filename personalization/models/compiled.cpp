@@ -1,5 +1,5 @@
-// What a step of decoding computes most, in float32, for the processor that compiles it. `compiled.py` says why,
-// compiles, checks and calls it. All arrays are contiguous; sizes are counts of floats.
+// What decoding computes most, in float32, for the processor that compiles it. `compiled.py` says why, compiles, checks
+// and calls it. All arrays are contiguous; sizes are counts of numbers.
 
 #include <omp.h>
 
@@ -57,12 +57,15 @@ static void rows_of_panel(const float* x, long rows, long in, const float* panel
   }
 }
 
-// What an adapter of a row's own has at one product, in `bits` (32: float32, 16: bfloat16): down (in, layers x rank) and
-// up, layer by layer (rank, its outputs). No down: nothing. `placed.py` makes these.
+// What an adapter of a row's own has at one product, in `bits` (32: float32, 16: bfloat16): down (in, columns) and up,
+// layer by layer (rank, its outputs), of those of the layers side by side whose bit is set. No down: nothing.
+// `placed.py` makes these.
 struct Term {
   const char *down, *up;
-  long rank, bits;
+  int64_t rank, bits, acts_on;
   double strength;
+
+  long columns() const { return rank * __builtin_popcountll(acts_on); }
 };
 
 // Every row's terms, from starts[row] on; outs (layers).
@@ -71,33 +74,32 @@ struct Own {
   const int64_t *starts, *outs;
   long layers;
 
-  long wide() const {
-    long sum = 0;
-    for (long l = 0; l < layers; l++) sum += outs[l];
-    return sum;
+  long bytes(const Term& term, long in) const {
+    long numbers = term.columns() * in;
+    for (long l = 0; l < layers; l++) numbers += term.acts_on >> l & 1 ? term.rank * outs[l] : 0;
+    return numbers * term.bits / 8;
   }
 };
 
 // Memory that is read soon, term by term, asked for bit by bit while the processor multiplies what it has.
 struct Ahead {
+  const Own* own;
   const Term *term, *last;
   const char *at, *end;
-  long numbers, step;  // of a term for each rank; bytes
+  long in, step;
 
   // What rows first to last of `own` read, to be fetched in so many steps.
   static Ahead of(const Own& own, long first, long last, long in, long steps) {
-    Ahead all = {own.terms + own.starts[first], own.terms + own.starts[last], nullptr, nullptr,
-                 own.layers * in + own.wide(), 0};
+    Ahead all = {&own, own.terms + own.starts[first], own.terms + own.starts[last], nullptr, nullptr, in, 0};
     long bytes = 0;
-    for (const Term* term = all.term; term < all.last; term++) bytes += all.bytes(*term);
+    for (const Term* term = all.term; term < all.last; term++) bytes += own.bytes(*term, in);
     all.step = bytes / steps + 64;
     return all;
   }
-  long bytes(const Term& one) const { return one.rank * numbers * one.bits / 8; }
   inline const char* next() {
     while (at + step > end) {
       if (term == last) return nullptr;
-      at = term->down, end = at + bytes(*term++);
+      at = term->down, end = at + own->bytes(*term++, in);
     }
     return (at += step) - step;
   }
@@ -169,57 +171,66 @@ static inline float one(uint16_t from) {
 
 constexpr long TOKENS = 4;  // of a row at once, where it has several: a matrix is read once for all of them
 
-// sums (tokens, 8n) = x (tokens, in) down (in, 8n). An input has few columns: where there is one token, several inputs
-// at once, or each would wait for the last.
+// sums (tokens, 8n of columns) = x (tokens, in) down (in, 8n of columns). An input has few columns: where there is one
+// token, several inputs at once, or each would wait for the last.
 template <int n, int tokens, typename Held>
-static inline void narrow(const float* x, const Held* down, float* sums, long in) {
-  constexpr int AT_ONCE = tokens > 1 ? 1 : n < 3 ? 4 : 2, ASKED = AT_ONCE * 8 * n * sizeof(Held);
+static inline void narrow(const float* x, const Held* down, float* sums, long in, long columns) {
+  constexpr int AT_ONCE = tokens > 1 ? 1 : n < 3 ? 4 : 2;
   Eight parts[AT_ONCE][tokens][n] = {};
   long i = 0;
   for (; i + AT_ONCE <= in; i += AT_ONCE) {
+    const char* soon = (const char*)(down + i * columns) + 4096;
     if (tokens == 1)
-      for (int b = 0; b < ASKED; b += 64) __builtin_prefetch((const char*)(down + i * 8 * n) + 4096 + b, 0, 3);
+      for (size_t b = 0; b < AT_ONCE * columns * sizeof(Held); b += 64) __builtin_prefetch(soon + b, 0, 3);
     for (int k = 0; k < AT_ONCE; k++)
       for (int v = 0; v < n; v++) {
-        const Eight weights = eight(down + ((i + k) * n + v) * 8);
+        const Eight weights = eight(down + (i + k) * columns + v * 8);
         for (int t = 0; t < tokens; t++) parts[k][t][v] += weights * x[t * in + i + k];
       }
   }
   for (; i < in; i++)
-    for (int v = 0; v < n; v++) parts[0][0][v] += eight(down + (i * n + v) * 8) * x[i];
+    for (int v = 0; v < n; v++) parts[0][0][v] += eight(down + i * columns + v * 8) * x[i];
   for (int k = 1; k < AT_ONCE; k++)
     for (int v = 0; v < n; v++) parts[0][0][v] += parts[k][0][v];
-  std::memcpy(sums, parts[0], sizeof(parts[0]));
+  for (int t = 0; t < tokens; t++) std::memcpy(sums + t * columns, parts[0][t], sizeof(parts[0][t]));
 }
 
+// sums (tokens, columns) = x (tokens, in) down (in, columns), as many columns at once as there are registers for
 template <int tokens, typename Held>
 static inline void lowered(const float* x, const Held* down, float* sums, long in, long columns) {
-  switch (columns) {
-    case 8: return narrow<1, tokens>(x, down, sums, in);
-    case 16: return narrow<2, tokens>(x, down, sums, in);
-    case 24: return narrow<3, tokens>(x, down, sums, in);
-    case 32: return narrow<4, tokens>(x, down, sums, in);
-    case 48: return narrow<6, tokens>(x, down, sums, in);
+  constexpr int MOST = tokens > 1 ? 3 : 6;
+  for (long c = 0; c < columns;) {
+    const long left = (columns - c) / 8;
+    if (left >= MOST)
+      narrow<MOST, tokens>(x, down + c, sums + c, in, columns), c += 8 * MOST;
+    else if (left >= 3)
+      narrow<3, tokens>(x, down + c, sums + c, in, columns), c += 24;
+    else if (left == 2)
+      narrow<2, tokens>(x, down + c, sums + c, in, columns), c += 16;
+    else if (left == 1)
+      narrow<1, tokens>(x, down + c, sums + c, in, columns), c += 8;
+    else {
+      for (int t = 0; t < tokens; t++) sums[t * columns + c] = 0;
+      for (long i = 0; i < in; i++)
+        for (int t = 0; t < tokens; t++) sums[t * columns + c] += x[t * in + i] * one(down[i * columns + c]);
+      c++;
+    }
   }
-  std::memset(sums, 0, tokens * columns * sizeof(float));
-  for (int t = 0; t < tokens; t++)
-    for (long i = 0; i < in; i++)
-#pragma omp simd
-      for (long c = 0; c < columns; c++) sums[t * columns + c] += x[t * in + i] * one(down[i * columns + c]);
 }
 
 // y (tokens, all outputs) += x (tokens, in) down up, of one term
 template <int tokens, typename Held>
 static void add_term(const Own& own, const Term& term, const float* x, float* y, long in, long out) {
   static thread_local std::vector<float> sums;
-  const long rank = term.rank, columns = own.layers * rank;
+  const long rank = term.rank, columns = term.columns();
   sums.resize(tokens * columns);
   lowered<tokens>(x, (const Held*)term.down, sums.data(), in, columns);
   for (long s = 0; s < tokens * columns; s++) sums[s] *= term.strength;
   const Held* up = (const Held*)term.up;
-  for (long l = 0; l < own.layers; y += own.outs[l], up += rank * own.outs[l], l++) {
+  const float* part = sums.data();
+  for (long l = 0; l < own.layers; y += own.outs[l], l++) {
+    if (!(term.acts_on >> l & 1)) continue;
     const long width = own.outs[l];
-    const float* part = sums.data() + l * rank;
     long i = 0;
     for (; i + LANES <= width; i += LANES) {
       Vector found[tokens];
@@ -233,6 +244,7 @@ static void add_term(const Own& own, const Term& term, const float* x, float* y,
     for (; i < width; i++)
       for (int t = 0; t < tokens; t++)
         for (long k = 0; k < rank; k++) y[t * out + i] += part[t * columns + k] * one(up[k * width + i]);
+    part += rank, up += rank * width;
   }
 }
 

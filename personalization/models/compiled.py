@@ -1,10 +1,10 @@
-"""What a step of decoding computes most, as this machine's own compiler builds it, where there is one.
+"""What decoding computes most, as this machine's own compiler builds it, where there is one.
 
 oneDNN is slow for 8 to 32 rows, torch computes a norm in seven passes, and an adapter costs half as much when
 it is fetched while its layer multiplies (`python -m benchmarks.serving`).
 Nothing needs this: without a compiler, or where what it built is wrong, the log says why and torch's own
-operators do the work. Compiled once for a process, in about a second; nothing is left on disk. Knows nothing
-of layers; float32 on a CPU only.
+operators do the work. Compiled once for a process, in one or two seconds; nothing is left on disk. Knows
+nothing of layers; float32 on a CPU only, but for adapters, which may be bfloat16.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Compiled:
             x = x.contiguous()
             y = x.new_empty(*x.shape[:-1], out)
             rows, threads = x.numel() // width, torch.get_num_threads()
-            own_terms = (None, None, None, 0) if own is None else _of(own)
+            own_terms = (None, None, None, 0) if own is None else _of(own, rows)
             multiply(
                 x.data_ptr(), panels.data_ptr(), y.data_ptr(), rows, width, out, bits, *own_terms, threads
             )
@@ -90,11 +90,13 @@ class Compiled:
         return product
 
     def add(self, x: Tensor, output: Tensor, own: Placed) -> None:
-        """Add what each row's own adapters make of x (rows, ..., in) to output (rows, ..., out), in place."""
-        x, rows = x.contiguous(), len(own.starts) - 1
+        """Add what each row's own adapters make of x (rows, ..., in) to output (rows, ..., out), in place.
+
+        Output is contiguous. Raises ModelError for another number of rows.
+        """
+        x, rows, threads = x.contiguous(), len(x), torch.get_num_threads()
         sizes = rows, output.numel() // output.shape[-1] // rows, x.shape[-1], output.shape[-1]
-        threads = torch.get_num_threads()
-        self._library.add(x.data_ptr(), output.data_ptr(), *sizes, *_of(own), threads)
+        self._library.add(x.data_ptr(), output.data_ptr(), *sizes, *_of(own, rows), threads)
 
     def norm(self, weight: Tensor, epsilon: float) -> Function:
         """Return x (..., width) -> x / sqrt(mean(x^2) + epsilon) * weight."""
@@ -142,8 +144,10 @@ class Compiled:
         return found
 
 
-def _of(own: Placed) -> tuple[int, ...]:
-    """Return what each row has of its own, as the library takes it."""
+def _of(own: Placed, rows: int) -> tuple[int, ...]:
+    """Return what each row has of its own, as the library takes it. Raises ModelError for other rows."""
+    if rows != len(own.starts) - 1:
+        raise ModelError(f"The batch has {rows} rows, what is their own {len(own.starts) - 1}.")
     return own.terms, own.starts.data_ptr(), own.outs.data_ptr(), len(own.outs)
 
 

@@ -98,7 +98,7 @@ class Interventions:
         """Return what `rows` would make act on a batch, for who computes it without hooks.
 
         `joints`: the layers whose outputs are computed side by side, the same at every call. The plan holds
-        until the next call for other rows, which takes its stacks. Raises ModelError as `rows` does.
+        until the next call for other rows, which may take its stacks. Raises ModelError as `rows` does.
         """
         plans = self._joined = self._joined or _Plans(
             Stacks(self._linears, joints, is_still=self._is_still)

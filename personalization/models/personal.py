@@ -32,7 +32,8 @@ _VECTOR_KEY = re.compile(r"layer\.(\d+)\.(output|attention)")
 class LoraWeights:
     """A LoRA adapter: module path -> (A^T (in, r), B^T (r, out) with the scaling folded in), on the CPU.
 
-    In float32, or all in bfloat16 where that is exact.
+    In float32, or all in bfloat16 where that is exact. Where decoding is compiled, they become views of one
+    storage that holds the same numbers (`placed.py`).
     """
 
     modules: dict[str, tuple[Tensor, Tensor]]

@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from personalization.models.personal import LoraWeights
 from personalization.models.stacks import Adapters, Joint, joint_of, joints_of
 
-_FIELDS = 5  # of a term: where down and up lie, rank, bits of a number, strength (the bits of a float64)
+# Of a term: where down and up lie, rank, bits of a number, which layers it acts on (a bit each), and strength
+# (the bits of a float64).
+_FIELDS = 6
 _ALIGNED = 32  # numbers
 
 
@@ -25,7 +27,7 @@ _ALIGNED = 32  # numbers
 class Placed:
     """What rows have of their own at one joint.
 
-    Row i adds its terms `starts[i]` to `starts[i + 1]`, each (in, layers x r) and, layer by layer, (r, out).
+    Row i adds its terms `starts[i]` to `starts[i + 1]`: (in, their layers x r) and, layer by layer, (r, out).
     """
 
     terms: int  # the table's address: int64 (terms, _FIELDS); a term that does not act here has no `down`
@@ -40,7 +42,10 @@ class Placed:
         return [self.starts, self.outs, *self.held]
 
     def add_(self, x: Tensor, output: Tensor) -> None:
-        """Add what x (rows, time, in) is to each row's own adapters to output (rows, time, out), in place."""
+        """Add what each row's own adapters make of x (rows, time, in) to output (rows, time, out), in place.
+
+        Output is contiguous. Raises ModelError for another number of rows.
+        """
         self.add(x, output, self)
 
 
@@ -98,44 +103,52 @@ class Placements:
         return found
 
     def _laid_out(self, weights: LoraWeights) -> _Packed:
-        """Lay an adapter out; what a joint lacks, or has of a smaller rank, is zeros."""
-        modules = weights.modules
-        ranks = [
-            max((modules[n][0].shape[1] for n in j.names if n in modules), default=0) for j in self._joints
-        ]
-        sizes = [
-            rank * (len(joint.names) * self._width(joint) + sum(joint.outs))
-            for joint, rank in zip(self._joints, ranks, strict=True)
-        ]
-        rooms = [-(-size // _ALIGNED) * _ALIGNED for size in sizes]
+        """Lay an adapter out. Its own matrices become views of that, so that memory holds them once."""
         dtype = torch.bfloat16 if weights.is_short else torch.float32
-        matrices, at = torch.zeros(sum(rooms), dtype=dtype), 0
         places = torch.zeros(len(self._joints), _FIELDS - 1, dtype=torch.int64)
-        for i, (joint, rank, room) in enumerate(zip(self._joints, ranks, rooms, strict=True)):
-            if rank:
-                down, up = self._fill(matrices[at : at + room], joint, rank, modules)
-                places[i] = torch.tensor([down, up, rank, 8 * dtype.itemsize])
-            at += room
+        parts = [
+            _Part.of(joint, self._linears[joint.names[0]].in_features, weights) for joint in self._joints
+        ]
+        matrices, at = torch.zeros(sum(part.room for part in parts), dtype=dtype), 0
+        for i, part in enumerate(parts):
+            if part.names:
+                down, up = part.fill(matrices[at : at + part.room], weights)
+                acts_on = sum(1 << self._joints[i].names.index(name) for name in part.names)
+                places[i] = torch.tensor([down, up, part.rank, 8 * dtype.itemsize, acts_on])
+            at += part.room
         return _Packed(places, matrices)
 
-    def _fill(
-        self, room: Tensor, joint: Joint, rank: int, modules: dict[str, tuple[Tensor, Tensor]]
-    ) -> tuple[int, int]:
-        """Lay out what an adapter has of a joint; return where down and up lie.
 
-        The adapter's own matrices become views of that, so that memory holds them once.
-        """
-        columns, width = len(joint.names) * rank, self._width(joint)
-        down, at = room[: columns * width].view(width, columns), columns * width
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What an adapter has of a joint: the layers that it acts on, all with the largest of their ranks."""
+
+    names: tuple[str, ...]
+    outs: tuple[int, ...]
+    width: int
+    rank: int
+
+    @classmethod
+    def of(cls, joint: Joint, width: int, weights: LoraWeights) -> _Part:
+        names = tuple(name for name in joint.names if name in weights.modules)
+        ups = [weights.modules[name][1] for name in names]
+        return cls(names, tuple(up.shape[1] for up in ups), width, max(map(len, ups), default=0))
+
+    @property
+    def room(self) -> int:
+        """Return how many numbers it takes."""
+        size = self.rank * (len(self.names) * self.width + sum(self.outs))
+        return -(-size // _ALIGNED) * _ALIGNED
+
+    def fill(self, room: Tensor, weights: LoraWeights) -> tuple[int, int]:
+        """Lay it out in zeros; return where its down and up lie."""
+        columns = len(self.names) * self.rank
+        down, at = room[: columns * self.width].view(self.width, columns), columns * self.width
         first = room[at:].data_ptr()
-        for layer, (name, out) in enumerate(zip(joint.names, joint.outs, strict=True)):
-            if name in modules:
-                given = modules[name]
-                own_down = down[:, layer * rank : layer * rank + len(given[1])]
-                own_up = room[at : at + given[1].numel()].view_as(given[1])
-                modules[name] = own_down.copy_(given[0]), own_up.copy_(given[1])
-            at += rank * out
+        for layer, (name, out) in enumerate(zip(self.names, self.outs, strict=True)):
+            a, b = weights.modules[name]
+            own_down = down[:, layer * self.rank : layer * self.rank + len(b)]
+            own_up = room[at : at + b.numel()].view_as(b)
+            weights.modules[name] = own_down.copy_(a), own_up.copy_(b)
+            at += self.rank * out
         return down.data_ptr(), first
-
-    def _width(self, joint: Joint) -> int:
-        return self._linears[joint.names[0]].in_features

@@ -208,7 +208,9 @@ def test_the_context_ends_an_answer_that_would_outgrow_it(engine) -> None:
 def test_adapters_are_kept_up_to_their_bytes_the_last_used_longest(store):
     def size(person: int) -> int:
         return sum(
-            each.nbytes for pair in load_adapter(store / f"adapter{person}").modules.values() for each in pair
+            each.nbytes
+            for pair in load_adapter(store / f"adapter{person}", is_short=True).modules.values()
+            for each in pair
         )
 
     made = LocalEngine(tiny.base(), max_rows=2, artifact_bytes=size(0) + size(1))

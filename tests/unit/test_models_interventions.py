@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import PeftModel
+from safetensors.torch import load_file, save_file
 from transformers import LlamaForCausalLM
 
 from personalization.errors import ArtifactError, ModelError
@@ -27,7 +29,27 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def adapters(folders: list[Path]) -> list[LoraWeights]:
-    return [load_adapter(folder) for folder in folders]
+    found = [load_adapter(folder, is_short=True) for folder in folders]
+    assert [each.is_short for each in found] == [False, True] * 3
+    return found
+
+
+def test_what_a_file_holds_in_bfloat16_stays_so_only_where_no_digit_changes(folders, tmp_path) -> None:
+    assert not load_adapter(folders[1]).is_short  # who does not ask for it
+    config = json.loads((folders[1] / "adapter_config.json").read_text())
+    tensors = load_file(folders[1] / "adapter_model.safetensors")
+    one = next(iter(tensors))
+    for alpha, held, is_short in (
+        (config["r"] / 2, tensors, True),
+        (3 * config["r"], tensors, False),
+        (config["r"], tensors | {one: tensors[one].float()}, False),
+    ):
+        (tmp_path / "adapter_config.json").write_text(json.dumps(config | {"lora_alpha": alpha}))
+        save_file(held, tmp_path / "adapter_model.safetensors")
+        kept, wide = load_adapter(tmp_path, is_short=True), load_adapter(tmp_path)
+        assert kept.is_short == is_short
+        for name, pair in kept.modules.items():
+            torch.testing.assert_close([each.float() for each in pair], [*wide.modules[name]], rtol=0, atol=0)
 
 
 @torch.no_grad()
