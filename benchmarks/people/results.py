@@ -142,7 +142,8 @@ def table(found: dict[str, Any]) -> str:
     most = max(seeds.values())
 
     def column(size: int) -> str:
-        return f"{size} prompts" + (f" ({seeds[size]} of {most} seeds)" if seeds[size] < most else "")
+        told = f" ({seeds[size]} of {most} seeds)" if seeds[size] < most else ""
+        return f"{size} prompt{'s' if size > 1 else ''}{told}"
 
     lines = [
         "| arm | " + " | ".join(map(column, sizes)) + " | relevance | perplexity | words |",
