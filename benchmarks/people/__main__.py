@@ -35,16 +35,16 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, nargs="+", default=[32, 4, 1, 2, 8, 16])
     parser.add_argument("--arms", nargs="+", default=arms.ARMS, choices=arms.ARMS)
     parser.add_argument(
-        "--quick", action="store_true", help="2 people, 1 seed, 8 rated and 8 fresh prompts, without adapters"
+        "--quick", action="store_true", help="2 people, 1 seed, 4 rated and 4 fresh prompts, without adapters"
     )
     parser.add_argument("--exact", action="store_true", help="float32 even where bfloat16 is faster")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="people at the same time")
     parser.set_defaults(rated=RATED, fresh=FRESH)
     options = parser.parse_args()
     if options.quick:
-        options.rated = options.fresh = 8
+        options.rated = options.fresh = 4
         options.folder = options.folder / "quick"
-        options.people, options.seeds, options.prompts = 2, 1, [8]
+        options.people, options.seeds, options.prompts = 2, 1, [4]
         options.arms = [arm for arm in options.arms if arm not in arms.TRAINED]
     begun = time.monotonic()
     folder, dtype = draw(options)

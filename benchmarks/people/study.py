@@ -161,7 +161,7 @@ def draw(options: argparse.Namespace) -> tuple[Path, str]:
     dtype = precision_of(base, wanted=not options.exact)
     name = f"{base.revision}-{dtype}-{arms.recipe()}"
     folder = options.folder / name
-    if not folder.exists() and (PUBLISHED / name).exists():
+    if not folder.exists() and (PUBLISHED / name).exists() and not options.quick:
         shutil.copytree(PUBLISHED / name, folder)
     with half_precision(base, wanted=not options.exact):
         study = Study(base, folder, options.people, rated=options.rated, fresh=options.fresh)
