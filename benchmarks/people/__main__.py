@@ -21,7 +21,7 @@ from benchmarks.kept import options_of
 from benchmarks.machine import commit, machine
 from benchmarks.people import arms
 from benchmarks.people.page import write_page
-from benchmarks.people.pool import FRESH, RATED
+from benchmarks.people.pool import DRAWS, FRESH, RATED
 from benchmarks.people.results import Cells, summary, table
 from benchmarks.people.study import compute, draw, publish
 from benchmarks.shares import in_shares
@@ -39,10 +39,10 @@ def main() -> None:
     )
     parser.add_argument("--exact", action="store_true", help="float32 even where bfloat16 is faster")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="people at the same time")
-    parser.set_defaults(rated=RATED, fresh=FRESH)
+    parser.set_defaults(rated=RATED, fresh=FRESH, draws=DRAWS)
     options = parser.parse_args()
     if options.quick:
-        options.rated = options.fresh = 4
+        options.rated = options.fresh = options.draws = 4
         options.folder = options.folder / "quick"
         options.people, options.seeds, options.prompts = 2, 1, [4]
         options.arms = [arm for arm in options.arms if arm not in arms.TRAINED]

@@ -86,17 +86,17 @@ def pool_of(
     return found
 
 
-def usual_relevance(pool: Pool, engine: LocalEngine, folder: Path) -> float:
-    """Return the mean cosine of fresh prompts with the base model's answers, over DRAWS; kept in `folder`."""
+def usual_relevance(pool: Pool, engine: LocalEngine, folder: Path, draws: int = DRAWS) -> float:
+    """Return the mean cosine of fresh prompts with the base model's answers, over draws; kept in `folder`."""
     file = folder / f"relevance-{pool.seed}.json"
     if not file.exists():
         more = [
             ((Message("user", prompt),), replace(usual, seed=usual.seed + 100 * draw), ())
-            for draw in range(1, DRAWS)
+            for draw in range(1, draws)
             for i, prompt in enumerate(pool.fresh)
             for usual in [pool.sampling(i)]
         ]
-        found = relevance(pool.fresh * DRAWS, [*pool.base, *answers(engine, more)])
+        found = relevance(pool.fresh * draws, [*pool.base, *answers(engine, more)])
         file.write_text(json.dumps(sum(found) / len(found)))
     return float(json.loads(file.read_text()))
 

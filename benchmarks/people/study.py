@@ -41,11 +41,20 @@ class Study:
     """Everything that the cells of all seeds share; of the people, only `mine` get cells here."""
 
     def __init__(
-        self, base: BaseModel, folder: Path, people: int, *, rated: int, fresh: int, mine: slice = slice(None)
+        self,
+        base: BaseModel,
+        folder: Path,
+        people: int,
+        *,
+        rated: int,
+        fresh: int,
+        draws: int,
+        mine: slice = slice(None),
     ) -> None:
         self._base, self._folder = base, folder
         self._engine = LocalEngine(base, max_rows=ROWS, queue_limit=1_000_000)
         self._people, self._mine = population()[:people], mine
+        self._draws = draws
         self._sizes = {"rated_prompts": rated, "fresh_prompts": fresh}
         self.cells = Cells(folder / "cells.jsonl")
         self._known: dict[tuple[int, Chat, tuple[Intervention, ...]], list[str]] = {}
@@ -57,7 +66,7 @@ class Study:
     def draw(self, seed: int) -> tuple[Pool, Tensor]:
         """Return what everybody rates, with its hidden states; drawn once, as is what it is compared with."""
         pool = pool_of(seed, self._engine, self._folder, **self._sizes)
-        usual_relevance(pool, self._engine, self._folder)
+        usual_relevance(pool, self._engine, self._folder, self._draws)
         return pool, states_of(pool, self._base, self._folder)
 
     def run(self, seed: int, prompts: int, wanted: Sequence[str]) -> None:
@@ -91,7 +100,7 @@ class Study:
     def _add(self, arm: str, prompts: int, people: Sequence[Rated], shapes: Sequence[Shape]) -> None:
         pool = people[0].pool
         texts = self._answers(pool, shapes)
-        base_relevance = usual_relevance(pool, self._engine, self._folder)
+        base_relevance = usual_relevance(pool, self._engine, self._folder, self._draws)
         for at, (rated, shape) in enumerate(zip(people, shapes, strict=True)):
             own = texts[at]
             self.cells.add(
@@ -144,7 +153,7 @@ def compute(options: argparse.Namespace, folder: Path, share: int = 0, shares: i
     """Compute every `shares`-th person's missing cells, from person `share` on."""
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // shares))
     base = load(options.model, options.models)
-    sizes = {"rated": options.rated, "fresh": options.fresh}
+    sizes = {"rated": options.rated, "fresh": options.fresh, "draws": options.draws}
     with half_precision(base, wanted=not options.exact):
         study = Study(base, folder, options.people, mine=slice(share, None, shares), **sizes)
         try:
@@ -164,7 +173,9 @@ def draw(options: argparse.Namespace) -> tuple[Path, str]:
     if not folder.exists() and (PUBLISHED / name).exists() and not options.quick:
         shutil.copytree(PUBLISHED / name, folder)
     with half_precision(base, wanted=not options.exact):
-        study = Study(base, folder, options.people, rated=options.rated, fresh=options.fresh)
+        study = Study(
+            base, folder, options.people, rated=options.rated, fresh=options.fresh, draws=options.draws
+        )
         try:
             for seed in range(options.seeds):
                 study.draw(seed)
