@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,14 @@ def publish(
         options.json.write_text(json.dumps(found, indent=1) + "\n")
     if options.page:
         write_page(options.page, found)
+
+
+def begun(options: argparse.Namespace, name: str, published: Path) -> Path:
+    """Return a run's folder, begun with what was published of it; a quick one measures anew."""
+    folder: Path = options.folder / name
+    if not folder.exists() and (published / name).exists() and not options.quick:
+        shutil.copytree(published / name, folder)
+    return folder
 
 
 def missed(found: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from benchmarks.kept import begun
 from benchmarks.methods.feedback import records_of, settings_of
 from benchmarks.methods.results import Cell, Cells, key_of
 from benchmarks.outcomes import mean
@@ -205,10 +206,7 @@ def compute(options: argparse.Namespace, folder: Path, until: float, share: int 
 def draw(options: argparse.Namespace, recipe: str) -> Path:
     """Draw what every share reads; return this run's folder, begun with what was published of it."""
     base = load(options.model, options.models)
-    name = f"{base.revision}-{recipe}"
-    folder: Path = options.folder / name
-    if not folder.exists() and (PUBLISHED / name).exists() and not options.quick:
-        shutil.copytree(PUBLISHED / name, folder)
+    folder = begun(options, f"{base.revision}-{recipe}", PUBLISHED)
     with half_precision(base):
         study = Study(base, folder, rated=options.rated, fresh=options.fresh)
         try:

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from benchmarks.kept import begun
 from benchmarks.outcomes import mean
 from benchmarks.people import arms
 from benchmarks.people.arms import Rated, Shape
@@ -168,10 +169,7 @@ def draw(options: argparse.Namespace) -> tuple[Path, str]:
     """Draw what every share reads; return this run's folder and the precision."""
     base = load(options.model, options.models)
     dtype = precision_of(base, wanted=not options.exact)
-    name = f"{base.revision}-{dtype}-{arms.recipe()}"
-    folder = options.folder / name
-    if not folder.exists() and (PUBLISHED / name).exists() and not options.quick:
-        shutil.copytree(PUBLISHED / name, folder)
+    folder = begun(options, f"{base.revision}-{dtype}-{arms.recipe()}", PUBLISHED)
     with half_precision(base, wanted=not options.exact):
         study = Study(
             base, folder, options.people, rated=options.rated, fresh=options.fresh, draws=options.draws
