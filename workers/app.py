@@ -72,6 +72,11 @@ app.conf.update(
             "schedule": crontab(hour="0", minute="40"),
             "options": {"queue": queues.HOUSEKEEPING},
         },
+        "make the common taste": {
+            "task": "workers.common_taste",
+            "schedule": crontab(hour="2", minute="20"),
+            "options": {"queue": queues.HOUSEKEEPING},
+        },
         "verify the audit chain": {
             "task": "workers.verify_audit",
             "schedule": crontab(hour="3", minute="10"),

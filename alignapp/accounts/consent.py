@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # (None: in every project), so that what was learned from several people's rows together goes.
 training_refused = Signal()
 
-VERSION = "2026-11-26.4"
+VERSION = "2026-11-27.5"
 # (heading, text): what is collected, what is trained, who sees it, how to leave.
 TEXT: tuple[tuple[str, str], ...] = (
     (
@@ -31,11 +31,13 @@ TEXT: tuple[tuple[str, str], ...] = (
     (
         "What is trained",
         "From your own records only: adapters and steering vectors that change how the model answers you. "
-        "They are personal data, used for nobody else and in no shared model. The one exception you make "
+        "They are personal data, used for nobody else and in no shared model. The exceptions you make "
         "yourself: where you take part in a project of several people and tick there that models may be "
         "trained on your answers, those who run it may train one of yours, one of the whole group, and "
         "what tells which answers the group prefers; and where you also tick that, a merge of several of "
-        "its people's adapters, yours among them, may be given to those of them who ticked it too. How "
+        "its people's adapters, yours among them, may be given to those of them who ticked it too. And "
+        "where you tick it under My alignment, your ratings count in what people here like in common, from "
+        "which new people start: a mean of at least 300 people with noise in it. How "
         "well each way of learning did is counted over at least five people, to advise others.",
     ),
     (

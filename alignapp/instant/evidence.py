@@ -17,6 +17,7 @@ from alignapp.accounts.consent import has_consent
 from alignapp.chat.models import Reply
 from alignapp.feedback.models import Feedback
 from alignapp.instant.models import ReplyStates
+from alignapp.instant.start import start_for
 from personalization.steering.instant import Direction, Sums, read_subject, unpack
 from personalization.steering.reward import RatedPrompt, Reward, learn_reward
 from personalization.values import effects
@@ -42,7 +43,7 @@ class Evidence:
 
 
 def gather(person: Person, choice: InstantChoice) -> Evidence:
-    """Return the evidence of a person. Four queries, whatever the number of ratings."""
+    """Return the evidence of a person. At most seven queries, whatever the number of ratings."""
     if not has_consent(person):
         return Evidence()
     by_turn = _latest(person, choice)
@@ -72,8 +73,11 @@ def gather(person: Person, choice: InstantChoice) -> Evidence:
         rated.append(RatedPrompt(str(usable[kept[0]].reply.turn.conversation_id), together, scores))
         sources += [str(acts[reply_id].id) for reply_id in kept]
     subject = read_subject(effects.place(settings.VALUES_DIR, revision), layers) if layers else None
+    start = start_for(person, revision, layers) if choice.starts and rated else None
     missing = _missing(person, replies, set(usable))
-    return Evidence(sums.direction(subject), learn_reward(rated), revision, layers, tuple(sources), missing)
+    return Evidence(
+        sums.direction(subject, start), learn_reward(rated), revision, layers, tuple(sources), missing
+    )
 
 
 def _latest(person: Person, choice: InstantChoice) -> dict[uuid.UUID, dict[uuid.UUID, Feedback]]:

@@ -9,6 +9,13 @@ from django.utils.translation import gettext_lazy
 _WORDS = gettext_lazy("A share lies between 0 and 100 percent.")
 
 
+class StartForm(forms.Form):
+    """Whether the vector starts from more than ratings, and whether these count in the common taste."""
+
+    starts = forms.BooleanField(required=False)
+    gives = forms.BooleanField(required=False)
+
+
 class ChoiceForm(forms.Form):
     """The switch, whether it acts beside a chosen alignment, and the share in percent."""
 

@@ -1,4 +1,4 @@
-"""The vector that follows every rating: the states it is made of, the vector, and the person's switch."""
+"""The vector that follows every rating: the states it is made of, where it starts, and the switches."""
 
 from __future__ import annotations
 
@@ -64,11 +64,30 @@ class InstantChoice(models.Model):
     # How much of what the evidence carries acts.
     share = models.FloatField(default=1.0, validators=[MinValueValidator(0.0), MaxValueValidator(1.0)])
     since = models.DateTimeField(null=True, blank=True)  # older ratings were put aside ("forget")
+    starts = models.BooleanField(default=True)  # from stated values and the common taste, where there is one
+    gives = models.BooleanField(default=False)  # what the ratings say to the next common taste
 
     @classmethod
     def of(cls, person: Person) -> InstantChoice:
         """Return the person's choice; an unsaved one with the defaults where there is none."""
         return cls.objects.filter(person=person).first() or cls(person=person)
+
+
+class CommonTaste(models.Model):
+    """What people who agreed to it like on average, with noise: nobody's personal data. The latest acts."""
+
+    model_revision = models.CharField(max_length=80)
+    layers = models.JSONField()
+    mean = models.BinaryField()  # float32, (layers * hidden,); personalization.steering.shared.Common
+    people = models.PositiveIntegerField()
+    privacy = models.FloatField()  # mu of the noise that is in it
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-created_at",)
+
+    def __str__(self) -> str:
+        return f"common taste of {self.people} people"
 
 
 class PersonalReward(models.Model):

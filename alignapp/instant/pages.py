@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from alignapp.instant import services
+from alignapp.instant import common, services
 from alignapp.instant.models import InstantChoice, InstantVector
 from personalization.steering.instant import BESIDE, LIMIT
+from personalization.steering.shared import guess_bound
 
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
     from alignapp.adapters.models import AlignmentVersion
+    from alignapp.instant.common import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +26,22 @@ class InstantView:
     share: int  # the slider
     evidence: int  # how much of the limit the ratings carry
     limit: int  # the limit itself, as a share of the hidden norm
+    common: Standing  # the common taste that it starts from, or what that lacks
 
     @property
     def acting(self) -> int:
         """How much of the limit acts on the next reply."""
         return round(self.evidence * self._share) if self.is_acting else 0
+
+    @property
+    def started(self) -> int:
+        """How many rated messages the start counts for beside the person's own."""
+        return round(self.vector.summary.get("started", 0)) if self.vector else 0
+
+    @property
+    def guesses(self) -> int:
+        """Of a hundred guesses who is in the common taste, how many nobody exceeds who knows all else."""
+        return round(100 * guess_bound())
 
     @property
     def beside(self) -> int:
@@ -56,7 +69,7 @@ class InstantView:
 
 
 def instant_view(person: Person, version: AlignmentVersion | None) -> InstantView:
-    """Return what the page shows. Two queries."""
+    """Return what the page shows. Four queries."""
     choice, vector = InstantChoice.of(person), services.current(person)
     return InstantView(
         choice=choice,
@@ -65,4 +78,5 @@ def instant_view(person: Person, version: AlignmentVersion | None) -> InstantVie
         share=round(100 * choice.share),
         evidence=round(100 * vector.strength) if vector else 0,
         limit=round(100 * LIMIT),
+        common=common.standing(),
     )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from alignapp.accounts.models import Person
+    from alignapp.audit.models import AuditEvent
     from personalization.steering.instant import Direction
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,13 @@ log = logging.getLogger(__name__)
 METHOD = "instant"
 # Rated answers without states that are read again at a time; the next ones follow.
 READ_AT_ONCE = 8
+LEFT = "start.left"  # on record of whoever's ratings count in the common taste no more
+_STARTS = {
+    (False, True): "start.joined",
+    (True, False): LEFT,
+    (False, False): "start.switched",
+    (True, True): "start.switched",
+}
 
 
 def follow_rating(person: Person) -> None:
@@ -210,6 +218,21 @@ def choose(person: Person, *, on: bool, beside: bool, share: float) -> None:
         )
         record(person, "instant.switched", person, on=on, beside=beside, share=share)
     refresh_soon(person)
+
+
+def choose_start(person: Person, *, starts: bool, gives: bool) -> AuditEvent | None:
+    """Set whether the vector starts from more than ratings, and whether these count in the common taste.
+
+    Returns what is on record of leaving the common taste, where the person leaves it now.
+    """
+    with transaction.atomic():
+        choice, _ = InstantChoice.objects.select_for_update().get_or_create(person=person)
+        had = choice.gives
+        choice.starts, choice.gives = starts, gives
+        choice.save(update_fields=["starts", "gives"])
+        event = record(person, _STARTS[had, gives], person, starts=starts)
+    refresh_soon(person)
+    return event if had and not gives else None
 
 
 def forget(person: Person) -> None:

@@ -7,6 +7,7 @@ from alignapp.instant import views
 app_name = "instant"
 urlpatterns = [
     path("", views.choose, name="choose"),
+    path("start", views.start, name="start"),
     path("forget", views.forget, name="forget"),
     path("remember", views.remember, name="remember"),
 ]

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 from alignapp.adapters.errors import Refused
 from alignapp.answers import PersonRequest, refusal
 from alignapp.instant import services
-from alignapp.instant.forms import ChoiceForm
+from alignapp.instant.forms import ChoiceForm, StartForm
 
 
 @login_required
@@ -26,6 +26,26 @@ def choose(request: PersonRequest) -> HttpResponse:
     values = form.cleaned_data
     services.choose(request.user, on=values["on"], beside=values["beside"], share=values["share"] / 100)
     return _back(request, _("Saved. It applies to the next reply."))
+
+
+@login_required
+@require_POST
+def start(request: PersonRequest) -> HttpResponse:
+    """Set where the vector starts, and whether the person's ratings count where others' start."""
+    form = StartForm(request.POST)
+    form.is_valid()  # two boxes: there is nothing to refuse
+    left = services.choose_start(request.user, **form.cleaned_data)
+    if left is None:
+        return _back(request, _("Saved. It applies to the next reply."))
+    told = {"number": left.pk, "hash": left.hash[:12]}
+    return _back(
+        request,
+        _(
+            "Saved: your ratings are in no common taste made from now on. Receipt %(number)d-%(hash)s, which "
+            "your account page keeps."
+        )
+        % told,
+    )
 
 
 @login_required

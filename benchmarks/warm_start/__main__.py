@@ -1,132 +1,159 @@
-"""Do two rated prompts beside what other people like tell as much as eight alone?
+"""Do one or two rated prompts with a warm start tell as much as eight alone, and who is in it?
 
-    python -m benchmarks.warm_start [--json FILE] [--page docs/benchmarks] [--quick] [--seeds 3]
+    python -m benchmarks.warm_start [--json FILE] [--page docs/benchmarks] [--quick] [--seeds 3] [--no-fresh]
 
-The twelve people of `benchmarks.people`, each left out of the prior that is used for them; others' tastes
-come from other prompts. Accuracy: how often a taste orders two answers to prompts 9 to 20 as the person
-does. Then an attack on the prior: does it tell who is in it? Nothing is generated; one core needs two
-minutes for each seed's states, then seconds.
+The twelve people of `benchmarks.people`. Where a start holds what others like, it is that of a crowd without
+anybody of the person's own temperament, who rated other prompts, with the noise that the application adds.
+Measured are how often a taste orders two answers to prompts 9 to 20 as the person does; what fresh answers
+win with its vector, twelve minutes on two cores for each seed, which --no-fresh leaves out; and an attack
+that asks who is in the common taste.
 """
 
 from __future__ import annotations
 
-import json
+import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from benchmarks.kept import options_of, publish
 from benchmarks.machine import commit, machine
 from benchmarks.people.pool import pool_of, states_of
 from benchmarks.people.study import texts_for
-from benchmarks.warm_start import study
-from benchmarks.warm_start.study import ARMS, SIZES, Seed
+from benchmarks.warm_start import attack
+from benchmarks.warm_start.fresh import ALONE, FRESH_ARMS, FRESH_SIZES, fresh_rows
+from benchmarks.warm_start.page import table, write_page
+from benchmarks.warm_start.study import ARMS, SIZES, Row, Seed, accuracies, difference, mean_of
 from personalization.engine.local import LocalEngine
 from personalization.models.base import load
 from personalization.models.precision import half_precision, precision_of
 from personalization.simulation.people import population
-from personalization.steering.instant import layers_of
+from personalization.steering.instant import layers_of, read_subject
+from personalization.steering.shared import (
+    FEWEST_PEOPLE,
+    PRIVACY,
+    Floats,
+    attack_bound,
+    axes_of,
+    read_directions,
+)
+from personalization.values.effects import place
 
-PEOPLE, INSIDE, SPLITS = 60, 20, 100
+VALUES = Path("var/values")
+SPLITS = 100
+EIGHT_ALONE = ("alone", 8)
+# The attack: (people, of whom in the taste, whether with noise). Noise takes FEWEST_PEOPLE at least.
+ATTACKS = (
+    (60, 20, False),
+    (3 * FEWEST_PEOPLE, FEWEST_PEOPLE, False),
+    (3 * FEWEST_PEOPLE, FEWEST_PEOPLE, True),
+)
 
 
 def main() -> None:
     """Measure, print, and write JSON and page."""
-    parser = options_of(__doc__, "warm_start")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="one seed, five splits of the attack")
-    options = parser.parse_args()
+    options = _options()
     base = load(options.model, options.models)
     dtype = precision_of(base)
-    folder = texts_for(base, dtype)
-    seeds = []
+    folder, directions_at = texts_for(base, dtype), place(VALUES, base.revision)
+    layers = layers_of(len(base.layers))
+    directions = read_directions(directions_at, layers)
+    people = population()
     with half_precision(base):
         engine = LocalEngine(base, max_rows=128, queue_limit=1_000_000)
         try:
-            for number in range(1 if options.quick else options.seeds):
+            seeds = []
+            for number in range(options.seeds):
                 pool = pool_of(number, engine, folder)
-                states = states_of(pool, base, folder)
-                seeds.append(Seed.of(pool, states[:, list(layers_of(states.shape[1]))].numpy()))
+                states = states_of(pool, base, folder)[:, list(layers)].numpy()
+                seeds.append(Seed(pool, states.astype(np.float32), layers))
                 print(f"seed {number}", file=sys.stderr, flush=True)
+            fresh: list[Row] = []
+            if options.fresh:
+                subject = read_subject(directions_at, layers)
+                fresh = fresh_rows(seeds, people, directions, subject, engine, folder)
         finally:
             engine.close()
-    found = _measured(seeds, splits=5 if options.quick else SPLITS)
-    found |= {"machine": machine(), "dtype": dtype, "commit": commit(), "seeds": len(seeds)}
-    publish(options, found, _table(found), write_page)
+    found = {
+        **_told(accuracies(seeds, people, directions)),
+        **(_won(fresh) if fresh else {}),
+        "membership": _attacked(seeds[0], axes_of(directions), options.splits),
+        "privacy": PRIVACY,
+        "attack_bound": attack_bound(),
+        "machine": machine(),
+        "dtype": dtype,
+        "commit": commit(),
+        "seeds": len(seeds),
+    }
+    publish(options, found, table(found), write_page)
 
 
-def _measured(seeds: list[Seed], *, splits: int) -> dict[str, Any]:
-    rows = study.accuracies(seeds, population())
-    drawn = study.drawn_people(PEOPLE)
+def _options() -> argparse.Namespace:
+    parser = options_of(__doc__, "warm_start")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--fresh", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument(
+        "--quick", action="store_true", help="one seed, no fresh answers, five splits of the attack"
+    )
+    options = parser.parse_args()
+    options.splits = SPLITS
+    if options.quick:
+        options.seeds, options.fresh, options.splits = 1, False, 5
+    return options
+
+
+def _told(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return the shares of rightly ordered answers, and how far few prompts with a start are from eight."""
     return {
         "grid": [
-            {"arm": arm, "prompts": size, **study.mean_of(rows, arm, size).as_dict()}
+            {"arm": arm, "prompts": size, **mean_of(rows, arm, size).as_dict()}
             for arm in ARMS
             for size in SIZES
-            if (arm, size) != ("alone", 0)
         ],
-        "two_with_less_eight_alone": {
-            arm: study.difference(rows, (arm, 2), ("alone", 8)).as_dict() for arm in ARMS
-        },
-        "two_with_less_two_alone": {
-            arm: study.difference(rows, (arm, 2), ("alone", 2)).as_dict() for arm in ARMS
-        },
-        "membership": {
-            name: study.membership(seeds[0], drawn, inside=INSIDE, splits=splits, same_ratings=same).as_dict()
-            for name, same in (("same ratings", True), ("other prompts", False))
+        "less_eight_alone": {
+            arm: {size: difference(rows, (arm, size), EIGHT_ALONE).as_dict() for size in (1, 2)}
+            for arm in ARMS
         },
     }
 
 
-def _table(found: Mapping[str, Any]) -> str:
-    cells = {(row["arm"], row["prompts"]): row for row in found["grid"]}
-    lines = [
-        "| prior | " + " | ".join(f"{size} prompts" for size in SIZES) + " |",
-        "|---" * (len(SIZES) + 1) + "|",
-    ]
-    for arm in ARMS:
-        shown = [_interval(cells[arm, size]) if (arm, size) in cells else "" for size in SIZES]
-        lines.append(f"| {arm.replace('_', ', ')} | " + " | ".join(shown) + " |")
-    lines += ["", "| prior | 2 prompts with it - 8 alone | 2 with it - 2 alone |", "|---|---|---|"]
-    for arm in ARMS[1:]:
-        row = [_signed(found[key][arm]) for key in ("two_with_less_eight_alone", "two_with_less_two_alone")]
-        lines.append(f"| {arm.replace('_', ', ')} | {row[0]} | {row[1]} |")
-    lines += ["", "| the attacker knows a person's taste from | AUC (chance 0.5) |", "|---|---|"]
-    lines += [f"| {name} | {_interval(row)} |" for name, row in found["membership"].items()]
-    return "\n".join(lines)
+def _won(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return the win rates of fresh answers, and how far few prompts with a start are from eight alone."""
+    arms = [("alone", size) for size in ALONE] + [(arm, size) for arm in FRESH_ARMS for size in FRESH_SIZES]
+    return {
+        "fresh": [
+            {
+                "arm": arm,
+                "prompts": size,
+                **mean_of(rows, arm, size, "wins").as_dict(),
+                "relevance": mean_of(rows, arm, size, "relevance").as_dict(),
+                "less_eight_alone": difference(rows, (arm, size), EIGHT_ALONE, "wins").as_dict(),
+            }
+            for arm, size in arms
+        ]
+    }
 
 
-def _interval(row: Mapping[str, float]) -> str:
-    return f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
-
-
-def _signed(row: Mapping[str, float]) -> str:
-    return f"{row['value']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
-
-
-def write_page(folder: Path, found: dict[str, Any]) -> None:
-    """Write warm_start.md and warm_start.json into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "warm_start.json").write_text(json.dumps(found, indent=1) + "\n")
-    (folder / "warm_start.md").write_text(
-        f"""# A warm start: do few ratings go further beside other people's?
-
-`python -m benchmarks.warm_start --page docs/benchmarks` ({found["machine"]}, {found["dtype"]}, commit
-{found["commit"]}). The twelve simulated people of [people](people.md), {found["seeds"]} seeds; each is left
-out of the prior (`personalization.steering.shared`) that is used for them, and others' tastes come from 12
-other prompts. Shown is how often a taste from the first prompts orders two answers to prompts 9 to 20 as
-the person does, without noise; intervals (95 %) resample whole people.
-
-{_table(found)}
-
-*Everybody*: all others count alike. *Alike*: by the words of their stated values. *Strangers*: without
-anybody who states the same (the two noisy twins). The attack: {PEOPLE} people with tastes drawn at random,
-{INSIDE} of them in the prior; the attacker knows the prior and every person's taste, from the very ratings
-that went in or from ratings of other prompts, and guesses by how much it points along the mean ({SPLITS}
-splits of seed 0; the interval is over splits).
-"""
-    )
+def _attacked(seed: Seed, axes: Floats, splits: int) -> list[dict[str, Any]]:
+    crowd = attack.drawn_people(max(people for people, _, _ in ATTACKS))
+    contributed, others = attack.tastes_of(seed, crowd)
+    found = []
+    for people, inside, is_private in ATTACKS:
+        for name, known in (("the ratings that went in", contributed), ("ratings of other prompts", others)):
+            auc, detected = attack.membership(
+                contributed[:people],
+                known[:people],
+                axes,
+                inside=inside,
+                splits=splits,
+                is_private=is_private,
+            )
+            row = {"inside": inside, "people": people, "noise": is_private, "known": name}
+            found.append({**row, **auc.as_dict(), "detected": detected})
+    return found
 
 
 if __name__ == "__main__":

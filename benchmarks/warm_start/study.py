@@ -1,4 +1,4 @@
-"""People's tastes from states and ratings: alone, beside a prior from others, and an attack on the prior.
+"""People's tastes from states and ratings: alone, and beside what they state and what a crowd likes.
 
 All numpy on the states of one benchmark's rated answers: nothing is generated here.
 """
@@ -7,152 +7,193 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.people.arms import Rated
 from benchmarks.people.pool import CANDIDATES, Pool
-from personalization.simulation.features import FEATURES
 from personalization.simulation.people import SimulatedPerson
 from personalization.statistics import Estimate, clustered_mean
-from personalization.steering.shared import Shared, alike, share, unit
+from personalization.steering.instant import Direction, Sums
+from personalization.steering.shared import (
+    FEWEST_PEOPLE,
+    Floats,
+    Start,
+    axes_of,
+    share,
+    start_of,
+    stated_of,
+    unit,
+)
 
-Floats = NDArray[np.float64]
+SIZES = (1, 2, 4, 8)  # a person's own rated prompts, the first ones
+JUDGED = range(8, 20)  # prompts whose answers are to be ordered
+THEIRS = range(20, 32)  # prompts that the crowd rates
+CROWD, EACH_RATES = FEWEST_PEOPLE, 8
+# What stands beside the ratings. `strangers`: the crowd without anybody of the person's own temperament.
+ARMS = ("alone", "stated", "strangers", "everybody", "stated_and_strangers", "stated_and_everybody")
 
-SIZES = (0, 1, 2, 4, 8)  # a person's own rated prompts, the first ones
-JUDGED = slice(8, 20)  # prompts whose answers are to be ordered
-THEIRS = slice(20, 32)  # prompts that others' tastes come from
-# Arms: what the prior is made of. `strangers` leaves out whoever has the same taste but for noise.
-ARMS = ("alone", "everybody", "alike", "strangers", "strangers_alike")
+# The values of the taxonomy that the simulated people's own words ask for.
+KEYS = {
+    "Use simple, everyday words.": "style.plain-words",
+    "Keep sentences short.": "style.short-sentences",
+    "Be brief: say it in one or two short sentences.": "style.very-short",
+    "Be brief.": "style.brief",
+    "Use a bulleted list.": "style.lists",
+    "Be warm and speak to me directly.": "style.warm",
+    "Use precise, advanced vocabulary.": "style.precise",
+    "Write in flowing prose, without lists.": "style.flowing-text",
+    "Be thorough.": "informativeness.thorough",
+    "Ask me questions back.": "style.ask-back",
+}
 
 
 @dataclass(frozen=True)
 class Seed:
-    """One seed's prompts, rated answers and what the base model holds at them, ready for heads."""
+    """One seed's prompts and rated answers with what the base model holds at them."""
 
     pool: Pool
-    rows: Floats  # (answers, features), centred within prompts, every layer in units of its norm
+    states: NDArray[np.float32]  # (answers, layers, hidden), at the layers where the vector acts
+    layers: tuple[int, ...]
 
-    @classmethod
-    def of(cls, pool: Pool, states: NDArray[np.float32]) -> Seed:
-        """`states` (answers, layers, hidden) at the layers where the vector acts."""
-        norms = np.linalg.norm(states, axis=2).mean(axis=0)
-        scaled = (states / norms[None, :, None] / np.sqrt(len(norms))).reshape(-1, CANDIDATES, states[0].size)
-        return cls(pool, (scaled - scaled.mean(axis=1, keepdims=True)).reshape(len(states), -1).astype(float))
+    def taste(self, person: SimulatedPerson, prompts: Sequence[int], start: Start | None = None) -> Floats:
+        """Return what a person's ratings of these prompts say (layers * hidden,), in unit length."""
+        found = self.direction(person, prompts, start=start)
+        return unit(found.units.astype(np.float64).ravel()) if found else np.zeros(self.states[0].size)
 
-    def sums(self, person: SimulatedPerson) -> Floats:
-        """Return each rated prompt's sum of states weighted by the rating, (prompts, features)."""
-        scores = np.asarray(Rated.by(person, self.pool).scores, dtype=float)
-        weights = scores - scores.mean(axis=1, keepdims=True)
-        found: Floats = np.einsum(
-            "pn,pnf->pf", weights, self.rows.reshape(-1, CANDIDATES, self.rows.shape[1])
-        )
-        return found
+    def direction(
+        self,
+        person: SimulatedPerson,
+        prompts: Sequence[int],
+        subject: NDArray[np.float32] | None = None,
+        start: Start | None = None,
+    ) -> Direction | None:
+        """Return the vector of these ratings, as the application makes it."""
+        scores, sums = Rated.by(person, self.pool).scores, Sums(self.layers)
+        for prompt in prompts:
+            own = self.states[prompt * CANDIDATES : (prompt + 1) * CANDIDATES]
+            sums.put(str(prompt), own, scores[prompt])
+        return sums.direction(subject, start)
 
-    def accuracy(self, person: SimulatedPerson, taste: Floats) -> list[float]:
-        """Return for each two answers of the judged prompts whether the taste orders them as the person."""
+    def accuracy(self, person: SimulatedPerson, taste: Floats) -> float:
+        """Return how often the taste orders two answers to the judged prompts as the person does."""
         right = []
-        for i, texts in list(enumerate(self.pool.candidates))[JUDGED]:
-            values = self.rows[i * CANDIDATES : (i + 1) * CANDIDATES] @ taste
+        norms = np.linalg.norm(self.states, axis=2).mean(axis=0)
+        for prompt in JUDGED:
+            texts = self.pool.candidates[prompt]
+            own = self.states[prompt * CANDIDATES : (prompt + 1) * CANDIDATES] / norms[:, None]
+            values = own.reshape(CANDIDATES, -1) @ taste
             for j in range(CANDIDATES):
                 for k in range(j):
                     wanted = person.prefers(texts[j], texts[k])
                     if wanted != 0.5:
                         right.append(float((values[j] > values[k]) == (wanted == 1)))
-        return right
+        return float(np.mean(right))
 
 
-def accuracies(seeds: Sequence[Seed], people: Sequence[SimulatedPerson]) -> list[dict[str, object]]:
-    """Return one row for each person, seed, arm and number of prompts: its share of rightly ordered pairs.
+@dataclass(frozen=True)
+class Crowd:
+    """People who agreed, with the temperament of each and the taste that they put in."""
 
-    Others' tastes come from prompts that the person neither rated nor is judged on.
-    """
-    found: list[dict[str, object]] = []
-    for seed in seeds:
-        sums = {p.description: seed.sums(p) for p in people}
-        tastes = {name: unit(rows[THEIRS].sum(axis=0)) for name, rows in sums.items()}
-        for person in people:
-            priors = {arm: _prior(arm, person, people, tastes) for arm in ARMS}
-            for size in SIZES:
-                rows = sums[person.description][:size]
-                for arm, prior in priors.items():
-                    if size == 0 and prior is None:
-                        continue
-                    taste = prior.taste(rows) if prior is not None else unit(rows.sum(axis=0))
-                    right = seed.accuracy(person, taste)
-                    found.append(
-                        {
-                            "person": person.description,
-                            "seed": seed.pool.seed,
-                            "prompts": size,
-                            "arm": arm,
-                            "accuracy": float(np.mean(right)),
-                        }
-                    )
+    temperaments: list[str]
+    tastes: list[Floats]
+
+    @classmethod
+    def of(cls, seed: Seed, people: Sequence[SimulatedPerson], count: int) -> Crowd:
+        """Draw people like these, with weights and hands of their own; each rates some prompts."""
+        rng = random.Random(seed.pool.seed)  # noqa: S311 - a simulation, nothing secret
+        temperaments, tastes = [], []
+        for number in range(count):
+            like = people[number % len(people)]
+            weights = {name: weight * rng.uniform(0.7, 1.3) for name, weight in like.weights.items()}
+            noise = rng.choice((0.3, 0.6, 1.0))
+            one = SimulatedPerson(
+                f"{like.description} {number}", weights, like.stated_values, noise, like.notices
+            )
+            temperaments.append(temperament(like))
+            tastes.append(seed.taste(one, sorted(rng.sample(THEIRS, EACH_RATES))))
+        return cls(temperaments, tastes)
+
+    def without(self, name: str) -> list[Floats]:
+        """Return the tastes of people of other temperaments."""
+        return [taste for own, taste in zip(self.temperaments, self.tastes, strict=True) if own != name]
+
+
+def temperament(person: SimulatedPerson) -> str:
+    """Return what a person shares with whoever has the same taste and a steadier hand."""
+    return person.description.removesuffix(", noisy")
+
+
+def starts(
+    seed: Seed, people: Sequence[SimulatedPerson], directions: Mapping[str, Floats]
+) -> dict[str, dict[str, Start | None]]:
+    """Return by person what each arm starts from. Common tastes hold CROWD people, and their noise."""
+    axes, rng = axes_of(directions), np.random.default_rng(seed.pool.seed)
+    kinds = list(dict.fromkeys(temperament(person) for person in people))
+    more = round(CROWD * len(people) / (len(people) - 2))  # so that enough are left without one temperament
+    crowd = Crowd.of(seed, people, more + len(people))
+    everybody = share(crowd.tastes[:CROWD], axes, rng).mean
+    strangers = {kind: share(crowd.without(kind)[:CROWD], axes, rng).mean for kind in kinds}
+    found = {}
+    for person in people:
+        stated = stated_of({KEYS[words]: 1.0 for words in person.stated_values}, directions)
+        theirs = strangers[temperament(person)]
+        found[person.description] = dict(
+            zip(
+                ARMS,
+                (
+                    None,
+                    start_of(None, stated),
+                    start_of(theirs, None),
+                    start_of(everybody, None),
+                    start_of(theirs, stated),
+                    start_of(everybody, stated),
+                ),
+                strict=True,
+            )
+        )
     return found
 
 
-def _prior(
-    arm: str, person: SimulatedPerson, people: Sequence[SimulatedPerson], tastes: Mapping[str, Floats]
-) -> Shared | None:
-    if arm == "alone":
-        return None
-    others = [p for p in people if p.description != person.description]
-    if arm.startswith("strangers"):
-        others = [p for p in others if p.stated_values != person.stated_values]
-    weights = None
-    if arm.endswith("alike"):  # everybody counts a little: words that differ need not mean that tastes do
-        weights = [0.1 + alike(person.stated_values, p.stated_values) for p in others]
-    return share([tastes[p.description] for p in others], weights)
+Row = dict[str, object]
 
 
-def mean_of(rows: Sequence[Mapping[str, object]], arm: str, size: int) -> Estimate:
-    """Return an arm's accuracy with an interval over people."""
+def accuracies(
+    seeds: Sequence[Seed], people: Sequence[SimulatedPerson], directions: Mapping[str, Floats]
+) -> list[Row]:
+    """Return one row for each person, seed, arm and number of prompts: its share of rightly ordered pairs.
+
+    The crowd's tastes come from prompts that the person neither rated nor is judged on.
+    """
+    return [
+        {
+            "person": person.description,
+            "seed": seed.pool.seed,
+            "prompts": size,
+            "arm": arm,
+            "accuracy": seed.accuracy(person, seed.taste(person, range(size), start)),
+        }
+        for seed in seeds
+        for starting in [starts(seed, people, directions)]
+        for person in people
+        for size in SIZES
+        for arm, start in starting[person.description].items()
+    ]
+
+
+def mean_of(rows: Sequence[Row], arm: str, size: int, measure: str = "accuracy") -> Estimate:
+    """Return an arm's measure with an interval over people."""
     chosen = [r for r in rows if (r["arm"], r["prompts"]) == (arm, size)]
-    return clustered_mean([float(str(r["accuracy"])) for r in chosen], [str(r["person"]) for r in chosen])
+    return clustered_mean([float(str(r[measure])) for r in chosen], [str(r["person"]) for r in chosen])
 
 
 def difference(
-    rows: Sequence[Mapping[str, object]], one: tuple[str, int], other: tuple[str, int]
+    rows: Sequence[Row], one: tuple[str, int], other: tuple[str, int], measure: str = "accuracy"
 ) -> Estimate:
-    """Return by how much (arm, prompts) is more accurate than another, each person with themselves."""
-    known = {(r["arm"], r["prompts"], r["person"], r["seed"]): float(str(r["accuracy"])) for r in rows}
+    """Return by how much (arm, prompts) measures more than another, each person with themselves."""
+    known = {(r["arm"], r["prompts"], r["person"], r["seed"]): float(str(r[measure])) for r in rows}
     who = sorted({(str(p), int(str(s))) for _, _, p, s in known})
     gains = [known[(*one, p, s)] - known[(*other, p, s)] for p, s in who]
     return clustered_mean(gains, [p for p, _ in who])
-
-
-def drawn_people(count: int) -> list[SimulatedPerson]:
-    """Return people whose tastes are drawn at random: two or three features, of any sign and weight."""
-    people = []
-    for number in range(count):
-        rng = random.Random(1000 + number)  # noqa: S311 - a simulation, nothing secret
-        names = rng.sample(sorted(FEATURES), rng.choice((2, 3)))
-        weights = {name: rng.gauss(0.0, 1.0) for name in names}
-        people.append(SimulatedPerson(f"drawn {number}", weights, (), 0.3))
-    return people
-
-
-def membership(
-    seed: Seed, people: Sequence[SimulatedPerson], *, inside: int, splits: int, same_ratings: bool
-) -> Estimate:
-    """Return how well an attacker tells who is in a prior (AUC; 0.5 is chance), with an interval over splits.
-
-    The attacker knows the prior and each person's taste: the very ratings that went in (`same_ratings`), or
-    ratings of other prompts. They guess by how much the taste points along the mean.
-    """
-    sums = [seed.sums(person) for person in people]
-    contributed = [unit(rows[:16].sum(axis=0)) for rows in sums]
-    known = contributed if same_ratings else [unit(rows[16:].sum(axis=0)) for rows in sums]
-    found = []
-    for split in range(splits):
-        order = np.random.default_rng(split).permutation(len(people))
-        members, outsiders = order[:inside], order[inside:]
-        prior = share([contributed[i] for i in members])
-        scores = [float(prior.mean @ each) for each in known]
-        above = [np.sign(scores[i] - scores[j]) for i in members for j in outsiders]
-        found.append(0.5 + 0.5 * float(np.mean(above)))
-    estimate = clustered_mean(found, list(range(splits)))
-    return replace(estimate, n=len(people))

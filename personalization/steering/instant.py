@@ -7,14 +7,16 @@ the one of `personalization.methods.steer`: states centred within their prompt, 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from personalization.steering.shared import PART_PROMPTS, Start
+from personalization.steering.vector_file import write_vectors
 
 Array = NDArray[np.float32]
 
@@ -81,6 +83,7 @@ class Direction:
     strength: float  # 0 to 1, a share of the limit
     prompts: int  # that say something
     ratings: int
+    started: float = 0.0  # how many prompts the warm start beside them is worth
 
     @property
     def vectors(self) -> Array:
@@ -99,6 +102,7 @@ class Direction:
             "limit": LIMIT,
             "groups": self.prompts,
             "answers": self.ratings,
+            "started": self.started,
         }
 
 
@@ -128,11 +132,11 @@ class Sums:
         norms = np.linalg.norm(states, axis=2).mean(axis=0)
         self._parts[prompt] = (total, norms, len(weights))
 
-    def direction(self, subject: Array | None = None) -> Direction | None:
+    def direction(self, subject: Array | None = None, start: Start | None = None) -> Direction | None:
         """Return what all prompts together say; None where nothing does, or prompts contradict each other.
 
         `subject` (layers, hidden) holds unit vectors towards answers that stay with the question, as
-        `manage.py values build` learns them.
+        `manage.py values build` learns them. `start` counts beside the prompts for as many as it is worth.
         """
         if not self._parts:
             return None
@@ -141,9 +145,14 @@ class Sums:
         rows = np.stack([total for total, _, _ in parts])  # (prompts, layers, hidden)
         answers = sum(count for _, _, count in parts)
         norms = np.average([each for _, each, _ in parts], axis=0, weights=[count for _, _, count in parts])
-        agreement = agreement_of((rows / np.maximum(norms, 1e-9)[:, None]).reshape(len(parts), -1))
-        strength = strength_of(len(parts), agreement)
-        units = _unit(rows.sum(axis=0))
+        scaled = rows / np.maximum(norms, 1e-9)[:, None]
+        agreement = agreement_of(scaled.reshape(len(parts), -1))
+        strength = strength_of(len(parts), agreement, started=start.worth if start else 0.0)
+        total = scaled.sum(axis=0)
+        if start is not None:
+            usual = np.sqrt((scaled**2).sum(axis=(1, 2)).mean())
+            total = total + PART_PROMPTS * usual * start.direction.reshape(total.shape)
+        units = _unit(total)
         if not units.any() or strength <= 0:
             return None
         return Direction(
@@ -155,6 +164,7 @@ class Sums:
             strength=strength,
             prompts=len(parts),
             ratings=answers,
+            started=start.worth if start else 0.0,
         )
 
 
@@ -191,20 +201,21 @@ def agreement_of(rows: NDArray[Any]) -> float:
     return between / (count - 1) / squares
 
 
-def strength_of(prompts: int, agreement: float) -> float:
+def strength_of(prompts: int, agreement: float, *, started: float = 0.0) -> float:
     """Return how much of the limit the evidence carries, 0 to 1: the cosine to expect with the true taste.
 
     Spearman and Brown: of a sum over n prompts that agree by q, the reliability is n q / (1 + (n - 1) q),
     which is n / (n + k) with k = (1 - q) / q, so k is the person's own. The gain rises with the cosine and
     the cost with the square of the norm (Wolf et al. 2024, arXiv:2401.16332), so the best norm is
     proportional to it, up to the limit, which is reached at FULL. q is shrunk towards what is usual while
-    there are few prompts.
+    there are few prompts. `started`: how many prompts a warm start is worth beside them.
     """
     own = max(prompts - 1, 0)
     q = (own * agreement + PRIOR_PROMPTS * PRIOR_AGREEMENT) / (own + PRIOR_PROMPTS)
     if prompts < 1 or q <= 0:
         return 0.0
-    cosine = float(min(1.0, prompts * q / (1 + (prompts - 1) * q)) ** 0.5)
+    counted = prompts + started
+    cosine = float(min(1.0, counted * q / (1 + (counted - 1) * q)) ** 0.5)
     return min(1.0, cosine / FULL)
 
 
@@ -222,18 +233,5 @@ def read_subject(folder: Path, layers: Sequence[int]) -> Array | None:
 
 def write_vector(direction: Direction, folder: Path) -> None:
     """Write `steering.safetensors` as the engine reads it, into an existing folder."""
-    vectors = direction.vectors.astype("<f4")
-    size = vectors[0].nbytes
-    entries: Mapping[str, Any] = {
-        f"layer.{layer}.output": {
-            "dtype": "F32",
-            "shape": [vectors.shape[1]],
-            "data_offsets": [i * size, (i + 1) * size],
-        }
-        for i, layer in enumerate(direction.layers)
-    }
-    header = json.dumps(entries, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)
-    (folder / "steering.safetensors").write_bytes(
-        len(header).to_bytes(8, "little") + header + vectors.tobytes()
-    )
+    names = [f"layer.{layer}.output" for layer in direction.layers]
+    write_vectors(dict(zip(names, direction.vectors, strict=True)), folder)

@@ -1,82 +1,143 @@
-"""A warm start: what people who agreed to it like on average, so that few ratings go further.
+"""A warm start: where a taste is expected to lie before its person has rated much.
 
-Empirical Bayes for the closed form of `personalization.steering.instant`: others' tastes are taken as draws
-from one distribution, and its mean is what a new person is expected to like before they rate,
+Two sources, each worth PART_PROMPTS rated prompts until the person's own say more:
 
-    taste  ~  N(mean, spread),      posterior  ~  X'ratings + weight mean
+- *stated*: the value directions that the person's stated values point along. Nobody else is in it.
+- *common*: what people who agreed to it like on average, on a few axes that are the model's own and nobody's
+  (`axes_of`), with Gaussian noise, so that nobody can tell from it whether somebody is in it: it is mu-GDP
+  (Dong, Roth and Su 2022, arXiv:1905.02383) for one person in the place of another,
 
-in the limit of noisy ratings that the closed form is. A spread that is larger where people differ (their
-principal directions) was tried and lost on every amount of ratings, so it is the same everywhere. Only the
-mean is kept, never one person's taste; how well that hides who is in it is measured by
-`benchmarks.warm_start`, not promised here. Knows nothing of torch, models or rows: numpy only.
+    common = mean(A taste_i) + N(0, s^2 I),     s = 2 / (n mu),     AUC of any attack <= Phi(mu / sqrt(2))
+
+  for each release; T of them together are mu sqrt(T). As n grows the noise goes; below FEWEST_PEOPLE it
+  would drown what is common.
+
+The closed form of `personalization.steering.instant` adds them as if they were prompts. Knows nothing of
+torch, models or rows: numpy only. `benchmarks.warm_start` measures what it gains and what an attack tells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
+from personalization.steering.vector_file import NAME, read_vectors
+from personalization.values import effects
+
 Floats = NDArray[np.float64]
 
-FEWEST_PEOPLE = 5  # a mean of fewer says too much about each
-# What the mean is worth beside ratings, in prompts; anything from 3 to 10 did about alike.
-MEAN_PROMPTS = 4.0
+AXES = 8  # more take in more noise; four did about as well
+PRIVACY = 0.15  # mu: whoever knows everybody else's taste has an AUC of at most 0.54
+FEWEST_PEOPLE = 300
+# The weight of each source, in prompts. From 1 to 4 did about alike on the people of `benchmarks.people`.
+PART_PROMPTS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
-    """The mean of people's unit tastes (features,); shorter than 1, the more the less they agree."""
+class Common:
+    """What people like on average, with noise: (layers * hidden,), shorter than 1 the less they agree."""
 
     mean: Floats = field(repr=False)
     people: int
 
-    def taste(self, rows: Floats, *, worth: float = MEAN_PROMPTS) -> Floats:
-        """Return the taste that prompts' sums (prompts, features) and the mean imply, in unit length.
 
-        Without a prompt it is the mean's; with many, the mean no longer counts.
-        """
-        if not len(rows):
-            return unit(self.mean)
-        usual = float(np.sqrt((rows**2).sum(axis=1).mean()))
-        return unit(rows.sum(axis=0) + worth * usual * self.mean)
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What is expected of one person: the sum of its sources (layers * hidden,), and how many they are."""
+
+    direction: Floats = field(repr=False)
+    sources: int
+
+    @property
+    def worth(self) -> float:
+        """How many rated prompts it counts for."""
+        return PART_PROMPTS * self.sources
 
 
-def share(directions: Sequence[Floats], weights: Sequence[float] | None = None) -> Shared:
-    """Return the prior of these people's tastes (features,), each counted in unit length.
+def start_of(common: Floats | None, stated: Floats | None) -> Start | None:
+    """Return the start of whoever has one of the two sources, or both; None of nobody."""
+    sources = [each for each in (common, stated) if each is not None]
+    return Start(np.sum(sources, axis=0), len(sources)) if sources else None
 
-    `weights` says how much each counts, for example by how alike they are to whom it is for. Leaving a
-    person out and calling this again gives exactly the prior that never knew them. Raises ValueError for
-    fewer than FEWEST_PEOPLE people, or weights that are not one for each and above 0 in sum.
+
+def stated_of(strengths: Mapping[str, float], directions: Mapping[str, Floats]) -> Floats | None:
+    """Return where stated values point, in unit length; None where none of them has a direction.
+
+    `strengths` says how much each value matters, above 0; `directions` are those of `read_directions`.
     """
-    if len(directions) < FEWEST_PEOPLE:
-        raise ValueError(f"{len(directions)} people; a prior takes {FEWEST_PEOPLE}.")
-    counts = np.ones(len(directions)) if weights is None else np.asarray(weights, dtype=np.float64)
-    if len(counts) != len(directions) or counts.min() < 0 or counts.sum() <= 0:
-        raise ValueError("Each person needs a weight that is not negative, and their sum must be positive.")
-    counted = counts / counts.sum()
-    return Shared(counted @ np.stack([unit(each) for each in directions]), int((counts > 0).sum()))
+    known = [weight * directions[key] for key, weight in sorted(strengths.items()) if key in directions]
+    total = np.sum(known, axis=0) if known else np.zeros(1)
+    return unit(total) if np.linalg.norm(total) > 1e-9 else None
 
 
-def alike(one: Sequence[str], other: Sequence[str]) -> float:
-    """Return how alike two people's stated values are: the cosine of their words' counts, 0 to 1."""
-    mine, theirs = _words(one), _words(other)
-    shared = sum(mine[word] * theirs.get(word, 0) for word in mine)
-    sizes = (sum(v * v for v in mine.values()) * sum(v * v for v in theirs.values())) ** 0.5
-    return shared / sizes if sizes else 0.0
+def axes_of(directions: Mapping[str, Floats]) -> Floats:
+    """Return the main axes of a model's value directions, orthonormal (at most AXES, layers * hidden).
+
+    They are made of the model's own samples: no person's data is in them. Raises ValueError without any.
+    """
+    if not directions:
+        raise ValueError("A common taste takes value directions: run manage.py values build.")
+    _, sizes, axes = np.linalg.svd(
+        np.stack([directions[key] for key in sorted(directions)]), full_matrices=False
+    )
+    found: Floats = axes[:AXES][sizes[:AXES] > 1e-6]
+    return found
+
+
+def share(
+    tastes: Sequence[Floats], axes: Floats, rng: np.random.Generator, *, privacy: float = PRIVACY
+) -> Common:
+    """Return the common taste of these people's tastes (layers * hidden,), each counted in unit length.
+
+    Every call draws other noise and costs privacy anew. Raises ValueError for fewer than FEWEST_PEOPLE.
+    """
+    if len(tastes) < FEWEST_PEOPLE:
+        raise ValueError(f"{len(tastes)} people; a common taste takes {FEWEST_PEOPLE}.")
+    mean = axes @ np.mean([unit(each) for each in tastes], axis=0)
+    return Common((mean + rng.normal(0.0, noise_of(len(tastes), privacy), len(axes))) @ axes, len(tastes))
+
+
+def noise_of(people: int, privacy: float = PRIVACY) -> float:
+    """Return the noise's standard deviation on each axis: two unit tastes differ by at most 2."""
+    return 2.0 / (people * privacy)
+
+
+def attack_bound(privacy: float = PRIVACY) -> float:
+    """Return the AUC (0.5 to 1) that no attack on one release exceeds, whatever else the attacker knows."""
+    return NormalDist().cdf(privacy / 2**0.5)
+
+
+def guess_bound(privacy: float = PRIVACY) -> float:
+    """Return the share of right guesses, in it or not, that nobody exceeds on one release; 0.5 is chance."""
+    return NormalDist().cdf(privacy / 2)
+
+
+def read_directions(
+    folder: Path, layers: Sequence[int], *, keys: Container[str] | None = None
+) -> dict[str, Floats]:
+    """Return a model's value directions at these layers by value, each layer alike and in unit length.
+
+    `folder` is a model's folder of value directions; `keys` are the values that are wanted, or all. A value
+    without a vector at all of these layers is left out.
+    """
+    found = {}
+    for key in effects.read(folder):
+        place = folder / effects.folder_name(key)
+        if (keys is not None and key not in keys) or not (place / NAME).exists():
+            continue
+        vectors = read_vectors(place)
+        names = [f"layer.{layer}.output" for layer in layers]
+        if all(name in vectors for name in names):
+            found[key] = unit(np.concatenate([unit(vectors[name].astype(np.float64)) for name in names]))
+    return found
 
 
 def unit(row: Floats) -> Floats:
     """Return a row in unit length; one without any stays zero."""
     found: Floats = row / max(float(np.linalg.norm(row)), 1e-12)
     return found
-
-
-def _words(texts: Sequence[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for word in " ".join(texts).lower().replace(".", " ").replace(",", " ").split():
-        if len(word) > 3:  # not "the", "a", "and"
-            counts[word] = counts.get(word, 0) + 1
-    return counts

@@ -146,6 +146,7 @@ ROUTES = [
     _owned("profiles:version", "GET", "version_id=version"),
     _private("instant:choose", "POST"),
     _private("instant:forget", "POST"),
+    _private("instant:start", "POST"),
     _private("instant:remember", "POST"),
     _private("chat:list"),
     _private("chat:new", "POST"),

@@ -1,4 +1,4 @@
-"""What follows a rating and is not the web's: a bucket, the safety gate, and states that are missing."""
+"""What follows ratings and is not the web's: a bucket, the safety gate, missing states, the common taste."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 from alignapp.accounts.models import Person
 from alignapp.chat.events import close_connections
 from alignapp.chat.models import Reply
+from alignapp.instant import common
 from alignapp.instant.services import refresh_or_log
 from personalization.errors import AlignError
 from workers import instant
@@ -46,5 +47,14 @@ def read_states(reply_id: str) -> None:
             instant.read(reply)
     except (AlignError, ValueError) as error:
         log.warning("the states of %s were not read: %s", reply_id, error)
+    finally:
+        close_connections()
+
+
+@app.task(name="workers.common_taste")
+def common_taste() -> None:
+    """Make the next common taste of those who agreed, where it is due."""
+    try:
+        common.make_due()
     finally:
         close_connections()

@@ -18,8 +18,10 @@ from alignapp.adapters.advice import ACTING, INSTANT
 from alignapp.adapters.models import MethodInfo
 from alignapp.adapters.pages.advice import NAMES, amount_words, minutes_words
 from alignapp.adapters.pages.parts import method_title
+from alignapp.instant import common
 from personalization.adviser import Measured, is_sound
 from personalization.beliefs import LEAST_PEOPLE, Belief, Outcome, believe
+from personalization.steering.shared import attack_bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Known:
 
 
 def methods_page() -> dict[str, Any]:
-    """Return the context of "What helps". Three queries."""
+    """Return the context of "What helps". Five queries."""
     rows = {
         row.method: row for row in sorted(advice.table(), key=lambda row: row.amount)
     }  # the most feedback stays
@@ -64,6 +66,8 @@ def methods_page() -> dict[str, Any]:
         "measured_on": advice.priors(),
         "least_people": LEAST_PEOPLE,
         "budget": minutes_words(settings.ADVICE_SECONDS),
+        "start": common.standing(),
+        "bound": f"{attack_bound():.2f}",
     }
 
 

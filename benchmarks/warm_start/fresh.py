@@ -1,0 +1,111 @@
+"""What a warm start wins: fresh answers with the vector of one or two prompts, with it and without.
+
+Judged as in `benchmarks.people`, whose published cells are those without it: same prompts, same seeds.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.kept import Kept
+from benchmarks.outcomes import mean
+from benchmarks.people.pool import answers, usual_relevance
+from benchmarks.priors import people_cells
+from benchmarks.warm_start.study import Row, Seed, starts
+from personalization.engine.local import LocalEngine
+from personalization.engine.requests import Intervention
+from personalization.models.relevance import relevance
+from personalization.records import Message
+from personalization.simulation.people import SimulatedPerson
+from personalization.steering.instant import write_vector
+from personalization.steering.shared import Floats, Start
+
+FRESH_ARMS, FRESH_SIZES = ("stated", "stated_and_strangers"), (1, 2)
+ALONE = (1, 2, 8)  # prompts of the vector without a start, as published
+
+
+def fresh_rows(
+    seeds: Sequence[Seed],
+    people: Sequence[SimulatedPerson],
+    directions: Mapping[str, Floats],
+    subject: NDArray[np.float32] | None,
+    engine: LocalEngine,
+    folder: Path,
+) -> list[Row]:
+    """Return one row for each person, seed, arm and number of prompts: wins, and the relevance gained.
+
+    What `folder` has is not answered again.
+    """
+    kept = Kept(folder / "warm-start-cells.jsonl")
+    known = {(r["person"], r["seed"], r["arm"], r["prompts"]) for r in kept.rows}
+    for seed in seeds:
+        begun = starts(seed, people, directions)
+        for arm in FRESH_ARMS:
+            for size in FRESH_SIZES:
+                due = [p for p in people if (p.description, seed.pool.seed, arm, size) not in known]
+                if not due:
+                    continue
+                them = [(p, begun[p.description][arm]) for p in due]
+                for row in _answered(seed, arm, size, them, subject, engine, folder):
+                    kept.add(row)
+                print(f"seed {seed.pool.seed}: {arm}, {size} prompts", file=sys.stderr, flush=True)
+    names, numbers = {p.description for p in people}, {seed.pool.seed for seed in seeds}
+    return [
+        *_published(names, numbers),
+        *(r for r in kept.rows if r["seed"] in numbers and r["person"] in names),
+    ]
+
+
+def _answered(
+    seed: Seed,
+    arm: str,
+    size: int,
+    them: Sequence[tuple[SimulatedPerson, Start | None]],
+    subject: NDArray[np.float32] | None,
+    engine: LocalEngine,
+    folder: Path,
+) -> list[Row]:
+    pool, asked = seed.pool, []
+    for person, start in them:
+        found = seed.direction(person, range(size), subject, start)
+        place = folder / f"start-{pool.seed}-{arm}-{size}-{person.description.replace(' ', '-')}"
+        acting: tuple[Intervention, ...] = ()
+        if found is not None:
+            place.mkdir(parents=True, exist_ok=True)
+            write_vector(found, place)
+            acting = (Intervention("vector", place, str(place)),)
+        asked += [
+            ((Message("user", prompt),), pool.sampling(i), acting) for i, prompt in enumerate(pool.fresh)
+        ]
+    texts, each, rows = answers(engine, asked), len(pool.fresh), []
+    usual = usual_relevance(pool, engine, folder)
+    for at, (person, _) in enumerate(them):
+        own = texts[at * each : (at + 1) * each]
+        wins = [person.prefers(mine, base) for mine, base in zip(own, pool.base, strict=True)]
+        change = mean(relevance(pool.fresh, own)) - usual
+        rows.append(_row(person.description, pool.seed, arm, size, mean(wins), change))
+    return rows
+
+
+def _published(people: set[str], seeds: set[int]) -> list[Row]:
+    return [
+        _row(c.person, c.seed, "alone", c.prompts, mean(c.wins), c.relevance - c.base_relevance)
+        for c in people_cells()
+        if c.arm == "vector" and c.prompts in ALONE and c.person in people and c.seed in seeds
+    ]
+
+
+def _row(person: str, seed: int, arm: str, prompts: int, wins: float, relevance_change: float) -> Row:
+    return {
+        "person": person,
+        "seed": seed,
+        "arm": arm,
+        "prompts": prompts,
+        "wins": wins,
+        "relevance": relevance_change,
+    }
