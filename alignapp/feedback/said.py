@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -19,10 +19,15 @@ from alignapp.chat.errors import Refused
 from alignapp.feedback.forms import GapForm
 from alignapp.feedback.gaps import Comparison, Gap, compare, reopen, resolve
 from alignapp.feedback.models import GapResolution
+from alignapp.instant.evidence import rated_prompts
+from alignapp.instant.models import InstantChoice
 from alignapp.profiles.wording import IMPORTANCE
 from personalization.errors import AlignError
 from personalization.values.measures import measures
 from personalization.values.taxonomy import values
+
+if TYPE_CHECKING:
+    from alignapp.accounts.models import Person
 
 
 @login_required
@@ -35,6 +40,7 @@ def overview(request: PersonRequest) -> HttpResponse:
     context = {
         "found": found,
         "chart": _chart(found),
+        "seen": None if found.missing else _seen(request.user),
         "said": said,
         "shown": shown,
         "agreeing": [_view(gap) for gap in found.agreeing],
@@ -86,6 +92,20 @@ def _view(gap: Gap) -> dict[str, Any]:
         "measured": _(measure.says) if (measure := measures().get(gap.value.key)) else "",
         "echoes": [_(value.label) for value in gap.echoes],
     }
+
+
+def _seen(person: Person) -> dict[str, Any] | None:
+    """Return how far the model tells the person's judgements apart, or what is missing to know it."""
+    from personalization.agreement.representational import missing_conversations, similarity_to_states
+
+    prompts = rated_prompts(person, InstantChoice.of(person))
+    if prompts is None:
+        return None
+    told, number = similarity_to_states(prompts), signed(2)
+    if told is None:
+        return {"missing": missing_conversations(prompts)}
+    interval = interval_words(told.low, told.high, number)
+    return {"words": number(told.value), "interval": interval, "n": told.n, "is_clear": told.low > 0}
 
 
 def _chart(found: Comparison) -> BarChart | None:

@@ -17,8 +17,8 @@ from django.utils import timezone
 
 from alignapp.accounts.models import Consent, Person
 from alignapp.audit.services import record
-from alignapp.instant.evidence import gather
-from alignapp.instant.models import CommonTaste, InstantChoice
+from alignapp.instant.evidence import without_start
+from alignapp.instant.models import CommonTaste
 from alignapp.instant.start import common_taste
 from personalization.steering.shared import FEWEST_PEOPLE, PRIVACY, axes_of, read_directions, share, unit
 from personalization.values import effects
@@ -97,13 +97,11 @@ def _tastes() -> tuple[str, tuple[int, ...], list[Floats]]:
 
     found: dict[tuple[str, tuple[int, ...]], list[Floats]] = defaultdict(list)
     for person in givers().select_related("instant_choice").iterator(chunk_size=100):
-        alone = InstantChoice(person=person, since=person.instant_choice.since, starts=False)
-        evidence = gather(person, alone)
-        direction = evidence.direction
+        revision, direction = without_start(person, person.instant_choice)
         if direction is not None and direction.prompts >= LEAST_PROMPTS:
             taste = unit(direction.units.astype(np.float64).ravel())
-            found[evidence.model_revision, evidence.layers].append(taste)
+            found[revision, direction.layers].append(taste)
     if not found:
         return "", (), []
-    (revision, layers), tastes = max(found.items(), key=lambda item: len(item[1]))
-    return revision, layers, tastes
+    (base, layers), tastes = max(found.items(), key=lambda item: len(item[1]))
+    return base, layers, tastes

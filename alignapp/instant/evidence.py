@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -42,42 +43,81 @@ class Evidence:
     missing: tuple[uuid.UUID, ...] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Ratings by turn, and the states of the rated answers, all of the newest model revision."""
+
+    by_turn: dict[uuid.UUID, dict[uuid.UUID, Feedback]]
+    states: dict[uuid.UUID, ReplyStates]
+    revision: str
+    layers: tuple[int, ...]
+
+    def prompts(self) -> Iterator[tuple[uuid.UUID, list[Feedback], RatedPrompt]]:
+        """Yield each turn with two answers or more whose states are known, and its ratings."""
+        import numpy as np
+
+        for turn_id, acts in self.by_turn.items():
+            kept = [reply_id for reply_id in acts if reply_id in self.states]
+            if len(kept) < 2:
+                continue
+            rows, rated = [self.states[one] for one in kept], [acts[one] for one in kept]
+            together = np.stack([unpack(bytes(row.means), len(self.layers)) for row in rows])
+            scores = tuple(float(act.score or 0) for act in rated)
+            yield turn_id, rated, RatedPrompt(str(rows[0].reply.turn.conversation_id), together, scores)
+
+
 def gather(person: Person, choice: InstantChoice) -> Evidence:
     """Return the evidence of a person. At most seven queries, whatever the number of ratings."""
     if not has_consent(person):
         return Evidence()
-    by_turn = _latest(person, choice)
-    replies = [reply_id for acts in by_turn.values() for reply_id in acts]
-    rows = ReplyStates.objects.for_person(person).filter(
-        reply__in=replies, reply__status=Reply.Status.DONE, reply__is_comparison=False
-    )
-    newest_first = rows.select_related("reply__turn").order_by("-reply__created_at")
-    states = {row.reply_id: row for row in newest_first}
-    revision = next((row.model_revision for row in states.values()), "")
-    layers = next((tuple(row.layers) for row in states.values()), ())
-    usable = {
-        key: row
-        for key, row in states.items()
-        if (row.model_revision, tuple(row.layers)) == (revision, layers)
-    }
+    read = _read(person, choice)
+    layers, revision = read.layers, read.revision
     sums, sources, rated = Sums(layers), [], []
-    for turn_id, acts in by_turn.items():
-        kept = [reply_id for reply_id in acts if reply_id in usable]
-        if len(kept) < 2:
-            continue
-        import numpy as np
-
-        together = np.stack([unpack(bytes(usable[reply_id].means), len(layers)) for reply_id in kept])
-        scores = tuple(float(acts[reply_id].score or 0) for reply_id in kept)
-        sums.put(str(turn_id), together, scores)
-        rated.append(RatedPrompt(str(usable[kept[0]].reply.turn.conversation_id), together, scores))
-        sources += [str(acts[reply_id].id) for reply_id in kept]
+    for turn_id, acts, prompt in read.prompts():
+        sums.put(str(turn_id), prompt.states, prompt.scores)
+        rated.append(prompt)
+        sources += [str(act.id) for act in acts]
     subject = read_subject(effects.place(settings.VALUES_DIR, revision), layers) if layers else None
     start = start_for(person, revision, layers) if choice.starts and rated else None
-    missing = _missing(person, replies, set(usable))
+    replies = [reply_id for of_turn in read.by_turn.values() for reply_id in of_turn]
+    missing = _missing(person, replies, set(read.states))
     return Evidence(
         sums.direction(subject, start), learn_reward(rated), revision, layers, tuple(sources), missing
     )
+
+
+def without_start(person: Person, choice: InstantChoice) -> tuple[str, Direction | None]:
+    """Return the base model's revision, and what the ratings alone say on it. Three queries."""
+    if not has_consent(person):
+        return "", None
+    read = _read(person, choice)
+    sums = Sums(read.layers)
+    for turn_id, _acts, prompt in read.prompts():
+        sums.put(str(turn_id), prompt.states, prompt.scores)
+    return read.revision, sums.direction()
+
+
+def rated_prompts(person: Person, choice: InstantChoice) -> list[RatedPrompt] | None:
+    """Return what `gather` learns from; None where the person did not consent. Three queries."""
+    if not has_consent(person):
+        return None
+    return [prompt for _turn, _acts, prompt in _read(person, choice).prompts()]
+
+
+def _read(person: Person, choice: InstantChoice) -> _Read:
+    by_turn = _latest(person, choice)
+    rows = ReplyStates.objects.for_person(person).filter(
+        reply__in=[reply_id for acts in by_turn.values() for reply_id in acts],
+        reply__status=Reply.Status.DONE,
+        reply__is_comparison=False,
+    )
+    states = {row.reply_id: row for row in rows.select_related("reply__turn").order_by("-reply__created_at")}
+    newest = next(iter(states.values()), None)
+    if newest is None:
+        return _Read(by_turn, {}, "", ())
+    same = (newest.model_revision, newest.layers)
+    usable = {key: row for key, row in states.items() if (row.model_revision, row.layers) == same}
+    return _Read(by_turn, usable, newest.model_revision, tuple(newest.layers))
 
 
 def _latest(person: Person, choice: InstantChoice) -> dict[uuid.UUID, dict[uuid.UUID, Feedback]]:

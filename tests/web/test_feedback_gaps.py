@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
+from alignapp.accounts.consent import give_consent
 from alignapp.audit.models import AuditEvent
 from alignapp.chat.errors import Refused
 from alignapp.feedback.gaps import compare, reopen, resolve
 from alignapp.feedback.models import GapResolution
 from alignapp.feedback.services import record_feedback
+from alignapp.instant.evidence import rated_prompts
+from alignapp.instant.models import InstantChoice
 from alignapp.profiles.services import current_profile, new_version
-from tests.web.rows import answered_turn, conversation_of
+from tests.web.rows import answered_turn, conversation_of, states_of
 
 pytestmark = pytest.mark.django_db
 
@@ -134,3 +138,67 @@ def test_the_buttons_work_and_belong_to_the_owner(owner, other, client_of):
     for wrong in ({"value": "style.nothing"}, {"gap": "x"}, {"decision": ""}):
         assert client_of(owner).post(url, {**data, **wrong}).status_code == 302
     assert not GapResolution.objects.exists()
+
+
+def rates_three(person, conversations: int, *, scores=(90, 50, 10)) -> None:
+    """Rate three answers each, whose states differ as the scores do, and by a little chance."""
+    for i in range(conversations):
+        turn, replies = answered_turn(conversation_of(person), f"{LONG} {i}", f"Yes, {i}.", f"{i}?")
+        states_of(replies)
+        for reply, score in zip(replies, scores, strict=True):
+            record_feedback(person, turn, "rating", reply=reply, score=score)
+
+
+def seen(client) -> dict | None:
+    return client.get(reverse("feedback:gaps")).context["seen"]
+
+
+def test_who_rated_two_answers_each_reads_what_is_missing_to_see_what_the_model_sees(owner, client_of):
+    give_consent(owner)
+    client = client_of(owner)
+    assert "What the model sees of it" not in client.get(reverse("feedback:gaps")).content.decode()
+    rates(owner, 6, likes_long=True)
+    rates_three(owner, 4)
+    html = client.get(reverse("feedback:gaps")).content.decode()
+    assert "rate three answers to one message, not all alike, in 2 more conversations" in html
+    rates_three(owner, 1)
+    rates_three(owner, 3, scores=(50, 50, 50))
+    html = client.get(reverse("feedback:gaps")).content.decode()
+    assert "rate three answers to one message, not all alike, in 1 more conversation." in html
+
+
+def test_the_model_sees_a_taste_that_is_most_of_what_differs(owner, other, client_of):
+    give_consent(owner)
+    give_consent(other)
+    rates_three(owner, 7)
+    rates(other, 6, likes_long=True)
+    found = seen(client_of(owner))
+    assert (found["n"], found["is_clear"]) == (7, True)
+    assert found["words"].startswith("+")
+    html = client_of(owner).get(reverse("feedback:gaps")).content.decode()
+    assert "Answers that you judge very differently also look different to the model:" in html
+    assert "7 conversations" in html
+    assert seen(client_of(other)) == {"missing": 6}  # nothing of the owner's counts for them
+
+
+def test_judgements_that_the_model_does_not_tell_apart_are_called_so(owner, client_of):
+    give_consent(owner)
+    orders = [(90, 50, 10), (90, 10, 60), (50, 90, 10), (10, 90, 50), (50, 10, 90), (10, 60, 90)] * 2
+    for scores in orders:
+        rates_three(owner, 1, scores=scores)
+    found = seen(client_of(owner))
+    assert (found["n"], found["is_clear"]) == (12, False)
+    html = client_of(owner).get(reverse("feedback:gaps")).content.decode()
+    assert "do not clearly look different to the model" in html
+
+
+def test_what_the_vector_may_not_learn_from_is_not_shown(owner, client_of, django_assert_num_queries):
+    rates_three(owner, 7)
+    assert rated_prompts(owner, InstantChoice.of(owner)) is None
+    assert seen(client_of(owner)) is None
+    give_consent(owner)
+    choice = InstantChoice.of(owner)
+    with django_assert_num_queries(3):
+        assert len(rated_prompts(owner, choice)) == 7
+    InstantChoice.objects.update_or_create(person=owner, defaults={"since": timezone.now()})
+    assert seen(client_of(owner)) == {"missing": 6}
