@@ -58,22 +58,21 @@ def givers() -> QuerySet[Person]:
 
 
 def make_due() -> CommonTaste | None:
-    """Make the next common taste where a month has passed; take the last one away where too few agree now.
+    """Make the next common taste where a month has passed; take the last one away where none can be made.
 
-    Returns what acts afterwards. Everything is read anew, so whoever left is not in it.
+    Returns what acts afterwards. Everything is read anew, so whoever left is not in it. Fewer than it takes
+    may agree before the month is over: the last one goes then, too.
     """
     import numpy as np
 
-    last = common_taste()
-    if givers().count() < FEWEST_PEOPLE:
+    last, are_enough = common_taste(), givers().count() >= FEWEST_PEOPLE
+    if are_enough and last is not None and last.created_at > timezone.now() - EVERY:
+        return last
+    revision, layers, tastes = _tastes() if are_enough else ("", (), [])
+    directions = read_directions(effects.place(settings.VALUES_DIR, revision), layers) if tastes else {}
+    if len(tastes) < FEWEST_PEOPLE or not directions:
         CommonTaste.objects.all().delete()
         return None
-    if last is not None and last.created_at > timezone.now() - EVERY:
-        return last
-    revision, layers, tastes = _tastes()
-    directions = read_directions(effects.place(settings.VALUES_DIR, revision), layers)
-    if len(tastes) < FEWEST_PEOPLE or not directions:
-        return last
     found = share(tastes, axes_of(directions), np.random.default_rng())  # of the system's own entropy
     with transaction.atomic():
         CommonTaste.objects.all().delete()

@@ -21,9 +21,11 @@ import numpy as np
 
 from benchmarks.kept import options_of, publish
 from benchmarks.machine import commit, machine
+from benchmarks.outcomes import over_people
 from benchmarks.people.pool import pool_of, states_of
 from benchmarks.people.study import texts_for
 from benchmarks.warm_start import attack
+from benchmarks.warm_start.alike import alike, seen
 from benchmarks.warm_start.fresh import ALONE, FRESH_ARMS, FRESH_SIZES, fresh_rows
 from benchmarks.warm_start.page import table, write_page
 from benchmarks.warm_start.study import ARMS, SIZES, Row, Seed, accuracies, difference, mean_of
@@ -80,6 +82,10 @@ def main() -> None:
     found = {
         **_told(accuracies(seeds, people, directions)),
         **(_won(fresh) if fresh else {}),
+        "alike": {name: found.as_dict() for name, found in alike(seeds, people, directions).items() if found},
+        "seen": over_people(
+            [(value, name) for name, values in seen(seeds, people).items() for value in values]
+        ).as_dict(),
         "membership": _attacked(seeds[0], axes_of(directions), options.splits),
         "privacy": PRIVACY,
         "attack_bound": attack_bound(),

@@ -77,6 +77,11 @@ class Seed:
             sums.put(str(prompt), own, scores[prompt])
         return sums.direction(subject, start)
 
+    def rated(self, person: SimulatedPerson) -> list[tuple[NDArray[np.float32], tuple[int, ...]]]:
+        """Return each prompt's states (answers, layers, hidden) with the person's ratings."""
+        groups = self.states.reshape(-1, CANDIDATES, *self.states.shape[1:])
+        return list(zip(groups, Rated.by(person, self.pool).scores, strict=True))
+
     def accuracy(self, person: SimulatedPerson, taste: Floats) -> float:
         """Return how often the taste orders two answers to the judged prompts as the person does."""
         right = []

@@ -93,6 +93,7 @@ def test_the_page_says_what_was_found(tmp_path):
     found = {
         "grid": [{"arm": arm, "prompts": size, **value} for arm in ARMS for size in SIZES],
         "less_eight_alone": {arm: {1: value, 2: value} for arm in ARMS},
+        "alike": {"words and values": value}, "seen": value,
         "fresh": [{"arm": "alone", "prompts": 8, **value, "relevance": value, "less_eight_alone": value}],
         "membership": [
             {"known": "ratings", "inside": 3, "people": 9, "noise": True, "detected": 0.06, **value}
