@@ -23,7 +23,7 @@ def write_page(folder: Path, found: dict[str, Any]) -> None:
 
 def words(found: dict[str, Any]) -> str:
     """Return the page."""
-    best = "\n".join(_best(kind, row) for kind, row in sorted(found["best_by_kind"].items()))
+    best = "\n".join(_best(row) for row in found["best"])
     pictures = "\n\n".join(f"![{kind}](methods-{kind}.svg)" for kind in sorted(found["best_by_kind"]))
     return f"""# Methods: which learns most from which kind of feedback
 
@@ -75,9 +75,9 @@ def _plot(file: Path, kind: str, found: dict[str, Any]) -> None:
     plots.lines(file, title, sizes, lines, low=0.3, high=1.0, x_name="messages with feedback")
 
 
-def _best(kind: str, row: dict[str, Any]) -> str:
+def _best(row: dict[str, Any]) -> str:
     text = (
-        f"- **{kind}** ({row['prompts']} prompts, {row['people']} people): `{row['method']}`, "
+        f"- **{row['kind']}** ({row['prompts']} prompts, {row['people']} people): `{row['method']}`, "
         f"{row['win_rate']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
     )
     if row["runner_up"] is None:

@@ -97,12 +97,12 @@ def precision(cells: Sequence[Cell]) -> dict[str, Any] | None:
 
 
 def summary(cells: Sequence[Cell]) -> dict[str, Any]:
-    """Return the grid (kind, method, prompts), and of each kind the best method and the runner-up.
+    """Return the grid (kind, method, prompts), and of each kind and amount the best and the runner-up.
 
     Compared are the people and seeds that at least half of the methods of a kind and number of prompts have;
     a method that lacks one of them is left out, for fewer people are other people; so is what one person
     alone has, for it has no interval.
-    The best is that at the most prompts, without a teacher.
+    The best of a kind is that at the most prompts, without a teacher.
     """
     found = precision(cells)
     cells = _complete(without_doubles(cells))
@@ -111,11 +111,14 @@ def summary(cells: Sequence[Cell]) -> dict[str, Any]:
         for place in sorted(set(map(_place, cells)))
         if (chosen := [c for c in cells if _place(c) == place])
     ]
-    kinds = dict.fromkeys(c.kind for c in cells if not c.taught)
+    amounts = sorted({(c.kind, c.prompts) for c in cells if not c.taught})
+    best = [
+        {"kind": kind, **_best([c for c in cells if (c.kind, c.prompts, c.taught) == (kind, prompts, False)])}
+        for kind, prompts in amounts
+    ]
     return {
-        "best_by_kind": {
-            kind: _best([c for c in cells if c.kind == kind and not c.taught]) for kind in kinds
-        },
+        "best_by_kind": {row["kind"]: {k: v for k, v in row.items() if k != "kind"} for row in best},
+        "best": best,
         "grid": grid,
         "entanglement": _entanglement(cells),
         "precision": found,
@@ -144,18 +147,16 @@ def _place(cell: Cell) -> tuple[str, int, bool, str]:
 
 
 def _best(cells: Sequence[Cell]) -> dict[str, Any]:
-    """Return the best method at the most prompts, and how far ahead it is of the next, person by person."""
-    prompts = max(cell.prompts for cell in cells)
+    """Return the best method of one kind and amount, and how far it is ahead of the next, by person."""
     by_method: dict[str, dict[tuple[str, int], Cell]] = {}
     for cell in cells:
-        if cell.prompts == prompts:
-            by_method.setdefault(cell.method, {})[cell.person, cell.seed] = cell
+        by_method.setdefault(cell.method, {})[cell.person, cell.seed] = cell
     means = {name: _means(list(found.values())) for name, found in by_method.items()}
     first, *others = sorted(means, key=lambda name: -means[name]["win_rate"])
     shown = {name: means[first][name] for name in ("win_rate", "low", "high", "people", "n")}
     found: dict[str, Any] = {
         "method": first,
-        "prompts": prompts,
+        "prompts": cells[0].prompts,
         **shown,
         "runner_up": None,
         "difference_low": None,

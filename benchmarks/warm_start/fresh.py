@@ -25,8 +25,8 @@ from personalization.simulation.people import SimulatedPerson
 from personalization.steering.instant import write_vector
 from personalization.steering.shared import Floats, Start
 
-FRESH_ARMS, FRESH_SIZES = ("stated", "stated_and_strangers"), (1, 2)
-ALONE = (1, 2, 8)  # prompts of the vector without a start, as published
+FRESH_ARMS, FRESH_SIZES = ("stated", "stated_and_strangers"), (1, 2, 4)
+ALONE = (1, 2, 4, 8)  # prompts of the vector without a start, as published
 
 
 def fresh_rows(

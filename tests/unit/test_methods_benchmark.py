@@ -60,6 +60,8 @@ def test_the_best_of_a_kind_is_compared_with_the_next_person_by_person(tmp_path)
     assert best["difference_low"] == pytest.approx(0.5)  # both are ahead by the same
     assert found["best_by_kind"]["edits"]["runner_up"] is None
     assert set(found["best_by_kind"]) == {"pairs", "edits"}
+    amounts = [(row["kind"], row["prompts"], row["method"]) for row in found["best"]]
+    assert amounts == [("edits", 8, "sft"), ("pairs", 4, "dpo"), ("pairs", 8, "dpo")]
     assert "sppo" not in {row["method"] for row in found["grid"]}
     found |= {"machine": "m", "commit": "c"}
     write_page(tmp_path, found | adviser_regret(cells))
