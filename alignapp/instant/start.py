@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from alignapp.instant.models import CommonTaste
-from alignapp.profiles.services import current_profile, strengths_of
+from alignapp.profiles.services import current_profile
 from personalization.steering.shared import Start, read_directions, start_of, stated_of
 from personalization.values import effects
 
@@ -46,8 +46,14 @@ def _common_for(revision: str, layers: Sequence[int]) -> Floats | None:
 
 
 def _stated_by(person: Person, revision: str, layers: Sequence[int]) -> Floats | None:
-    strengths = {key: value for key, value in strengths_of(current_profile(person)).items() if value > 0}
-    if not strengths:
+    version = current_profile(person)
+    # Also values whose direction does too little on its own: it still says where to look for a taste.
+    wanted = {
+        item["key"]: effects.WORTH[item["importance"]]
+        for item in (version.values.get("chosen", []) if version else [])
+        if item.get("strength") != 0.0  # switched off by the person
+    }
+    if not wanted:
         return None
     folder = effects.place(settings.VALUES_DIR, revision)
-    return stated_of(strengths, read_directions(folder, layers, keys=strengths))
+    return stated_of(wanted, read_directions(folder, layers, keys=wanted))

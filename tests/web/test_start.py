@@ -19,7 +19,7 @@ from alignapp.feedback.models import Feedback
 from alignapp.instant import common, services
 from alignapp.instant.evidence import gather
 from alignapp.instant.models import CommonTaste, InstantChoice, ReplyStates
-from alignapp.profiles.services import new_version
+from alignapp.profiles.services import new_version, set_strengths
 from personalization.steering.instant import pack
 from personalization.steering.shared import FEWEST_PEOPLE, PART_PROMPTS
 from personalization.steering.vector_file import write_vectors
@@ -37,7 +37,7 @@ def directions(settings, tmp_path):
     for place, key in enumerate(("style.brief", "style.warm"), start=1):
         folder = settings.VALUES_DIR / "smol@1" / key.replace(".", "-")
         folder.mkdir(parents=True)
-        report = {"win_rate": {"low": 0.7}, "sound": True}
+        report = {"win_rate": {"low": 0.4}, "sound": True}  # too little on its own
         about = {"format": 1, "value": key, "kind": "vector", "report": report}
         (folder / "manifest.json").write_text(json.dumps(about))
         along = np.eye(WIDTH, dtype=np.float32)[place]
@@ -118,6 +118,10 @@ def test_stated_values_count_from_the_first_rated_message_and_only_where_wanted(
     assert begun.started == PART_PROMPTS
     assert begun.strength > alone.strength
     assert (begun.units[:, 1] > alone.units[:, 1] + 0.3).all()
+    set_strengths(person, {"style.brief": 0.0})
+    np.testing.assert_array_equal(units(person), alone.units)
+    set_strengths(person, {"style.brief": 0.5})
+    np.testing.assert_array_equal(units(person), begun.units)
     services.choose_start(person, starts=False, gives=False)
     np.testing.assert_array_equal(units(person), alone.units)
 
