@@ -158,7 +158,20 @@ def test_every_answer_is_read_as_it_would_be_alone(sizes, at):
     assert all(sum(sizes[i] for i in step) <= 2 * SETTINGS.pairs_per_batch for step in steps)
 
 
-EACH = ("orpo", "kto", "bco", "plackett_luce", "sft", "cca", "ilf", "gpm", "accelerated", "meet", "nash_md")
+EACH = (
+    "orpo",
+    "kto",
+    "bco",
+    "plackett_luce",
+    "sft",
+    "poft",
+    "cca",
+    "ilf",
+    "gpm",
+    "accelerated",
+    "meet",
+    "nash_md",
+)
 
 
 @pytest.mark.parametrize("name", EACH)

@@ -254,6 +254,25 @@ def test_sft_is_the_mean_token_loss():
     assert loss("sft", answers(torch.tensor([-3.0, -8.0]), [1.0, 1.0]), None).tolist() == [3.0, 4.0]
 
 
+def test_preference_oriented_fine_tuning_by_hand():
+    policy, reference = (answers(torch.tensor(sums), [1.0, 1.0]) for sums in ([-3.0, -8.0], [-4.0, -8.0]))
+    found = loss("poft", policy, reference, beta=2.0)  # one token, then two
+    assert found.tolist() == pytest.approx([math.log1p(math.exp(-2.0 * 1.0)), math.log(2)], rel=1e-6)
+
+
+@given(st.floats(-9, -1), st.floats(0.0, 3.0), st.floats(0.1, 10.0))
+def test_what_is_learned_pulls_less_and_at_the_start_it_is_half_of_fine_tuning(nats, learned, beta):
+    sums = torch.tensor([nats, nats + learned], dtype=torch.float64, requires_grad=True)
+    before = answers(torch.tensor([nats, nats], dtype=torch.float64), [1.0, 1.0])
+    now = answers(sums, [1.0, 1.0])
+    pulls = []
+    for name, parameters in (("poft", {"beta": beta}), ("sft", {})):
+        (slope,) = torch.autograd.grad(loss(name, now, before, **parameters).sum(), sums)
+        pulls.append(slope * now.tokens)
+    assert float(pulls[0][0]) == pytest.approx(beta * float(pulls[1][0]) / 2)
+    assert abs(float(pulls[0][1])) <= abs(float(pulls[0][0])) + 1e-12
+
+
 @pytest.mark.parametrize("method", ADAPTERS, ids=lambda m: m.name)
 def test_gradients_are_those_of_finite_differences(method):
     policy, reference = (x.double() for x in (POLICY, REFERENCE))
@@ -293,7 +312,7 @@ def test_a_step_from_the_reference_raises_what_is_wanted_and_lowers_what_is_not(
     memory: tuple[dict[str, float], ...] = ({},) if method.remembers else ()
     method.function(*both, *memory, **method.resolve({})).sum().backward()
     assert (sums.grad[[0, 2]] < 0).all()
-    if method.name not in ("sft", "meet"):  # which imitate
+    if method.name not in ("sft", "poft", "meet"):  # which imitate
         assert (sums.grad[[1, 3]] > 0).all() or method.name.startswith("aft")
 
 
