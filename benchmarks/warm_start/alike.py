@@ -27,7 +27,7 @@ def alike(
     tastes = [[seed.taste(p, range(len(seed.pool.rated))) for p in people] for seed in seeds]
     matrices = {
         "words": _unlike(_counts(people)),
-        "values": _unlike([unit(np.zeros(1)) if each is None else each for each in stated]),
+        "values": _unlike([np.zeros_like(tastes[0][0]) if each is None else each for each in stated]),
         "judgements": np.mean([_unlike(own) for own in tastes], axis=0),
     }
     return {f"{a} and {b}": found for (a, b), found in similarities(matrices).items()}

@@ -12,7 +12,7 @@ from benchmarks.warm_start.study import Seed
 from personalization.simulation.features import FEATURES
 from personalization.simulation.people import SimulatedPerson
 from personalization.statistics import Estimate, clustered_mean
-from personalization.steering.shared import Floats, share, unit
+from personalization.steering.shared import Floats, on_axes, share, unit
 
 CHANCE = 0.05  # a test of one release at this level rejects so often where there is nothing to find
 
@@ -55,7 +55,10 @@ def membership(
         order = rng.permutation(len(contributed))
         members, outsiders = order[:inside], order[inside:]
         theirs = [contributed[i] for i in members]
-        mean = share(theirs, axes, rng).mean if is_private else np.mean([unit(t) for t in theirs], axis=0)
+        if is_private:
+            mean = share([on_axes(taste, axes) for taste in theirs], axes, rng).mean
+        else:
+            mean = np.mean([unit(taste) for taste in theirs], axis=0)
         scores = np.stack(known) @ mean
         above = np.sign(scores[members][:, None] - scores[outsiders][None, :])
         aucs.append(0.5 + 0.5 * float(above.mean()))

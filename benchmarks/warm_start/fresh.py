@@ -5,8 +5,10 @@ Judged as in `benchmarks.people`, whose published cells are those without it: sa
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +16,21 @@ from numpy.typing import NDArray
 
 from benchmarks.kept import Kept
 from benchmarks.outcomes import mean
+from benchmarks.people import arms
 from benchmarks.people.pool import answers, usual_relevance
 from benchmarks.priors import people_cells
-from benchmarks.warm_start.study import Row, Seed, starts
+from benchmarks.warm_start.study import EACH_RATES, Row, Seed, starts
 from personalization.engine.local import LocalEngine
 from personalization.engine.requests import Intervention
 from personalization.models.relevance import relevance
 from personalization.records import Message
 from personalization.simulation.people import SimulatedPerson
-from personalization.steering.instant import write_vector
+from personalization.steering import shared
+from personalization.steering.instant import Direction, write_vector
 from personalization.steering.shared import Floats, Start
 
-FRESH_ARMS, FRESH_SIZES = ("stated", "stated_and_strangers"), (1, 2, 4)
+# `alone_as_strong`: without a start, as strong as with both: what is gained is the direction, not the push.
+FRESH_ARMS, FRESH_SIZES = ("alone_as_strong", "stated", "stated_and_strangers"), (1, 2, 4)
 ALONE = (1, 2, 4, 8)  # prompts of the vector without a start, as published
 
 
@@ -41,7 +46,7 @@ def fresh_rows(
 
     What `folder` has is not answered again.
     """
-    kept = Kept(folder / "warm-start-cells.jsonl")
+    kept = Kept(folder / f"warm-start-{_recipe()}.jsonl")
     known = {(r["person"], r["seed"], r["arm"], r["prompts"]) for r in kept.rows}
     for seed in seeds:
         begun = starts(seed, people, directions)
@@ -50,8 +55,8 @@ def fresh_rows(
                 due = [p for p in people if (p.description, seed.pool.seed, arm, size) not in known]
                 if not due:
                     continue
-                them = [(p, begun[p.description][arm]) for p in due]
-                for row in _answered(seed, arm, size, them, subject, engine, folder):
+                them = [(p, _vector(seed, p, size, arm, begun[p.description], subject)) for p in due]
+                for row in _answered(seed, arm, size, them, engine, folder):
                     kept.add(row)
                 print(f"seed {seed.pool.seed}: {arm}, {size} prompts", file=sys.stderr, flush=True)
     names, numbers = {p.description for p in people}, {seed.pool.seed for seed in seeds}
@@ -61,18 +66,37 @@ def fresh_rows(
     ]
 
 
+def _vector(
+    seed: Seed,
+    person: SimulatedPerson,
+    size: int,
+    arm: str,
+    begun: Mapping[str, Start | None],
+    subject: NDArray[np.float32] | None,
+) -> Direction | None:
+    if arm != "alone_as_strong":
+        return seed.direction(person, range(size), subject, begun[arm])
+    alone = seed.direction(person, range(size), subject)
+    started = seed.direction(person, range(size), subject, begun["stated_and_strangers"])
+    return replace(alone, strength=started.strength) if alone and started else alone
+
+
+def _recipe() -> str:
+    """Return a name for the settings that the cells depend on: cells of other settings are other cells."""
+    told = (shared.AXES, shared.PRIVACY, shared.FEWEST_PEOPLE, shared.PART_PROMPTS, EACH_RATES, "harmony")
+    return hashlib.sha256(repr((told, arms.recipe())).encode()).hexdigest()[:8]
+
+
 def _answered(
     seed: Seed,
     arm: str,
     size: int,
-    them: Sequence[tuple[SimulatedPerson, Start | None]],
-    subject: NDArray[np.float32] | None,
+    them: Sequence[tuple[SimulatedPerson, Direction | None]],
     engine: LocalEngine,
     folder: Path,
 ) -> list[Row]:
     pool, asked = seed.pool, []
-    for person, start in them:
-        found = seed.direction(person, range(size), subject, start)
+    for person, found in them:
         place = folder / f"start-{pool.seed}-{arm}-{size}-{person.description.replace(' ', '-')}"
         acting: tuple[Intervention, ...] = ()
         if found is not None:

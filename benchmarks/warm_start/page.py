@@ -42,12 +42,14 @@ answers were not looked at for it. Intervals (95 %) resample whole people.
 {table(found)}
 
 *Less eight alone*: the difference from eight rated prompts without a start, each person and seed with
-themselves. Bar: two prompts as good as eight alone; goal: one. *Order differences alike*: whether two ways
-to look at people find the same ones unlike (representational similarity, Spearman; 0 is no relation, 1 the
-same order): the words that they state, the directions of these values, the tastes that all their ratings say;
-and whether answers that a person judges unlike are unlike to the model. The attack: people with tastes drawn
-at random, some of them in the common taste; the attacker knows it, and a taste of everybody, and guesses by
-how much that points along it (100 splits of seed 0; the interval is over splits, each with noise of its own).
+themselves; what *alone* wins are cells of [people](people.md), same prompts and seeds. *Alone as strong*:
+without a start, pushed as hard as with it. Bar: two prompts as good as eight alone; goal: one. *Order
+differences alike*: whether two ways to look at people find the same ones unlike (representational
+similarity, Spearman; 0 is no relation, 1 the same order): the words that they state, the directions of these
+values, the tastes that all their ratings say; and whether answers that a person judges unlike are unlike to
+the model. The attack: people with tastes drawn at random, some of them in the common taste; the attacker
+knows it, and a taste of everybody, and guesses by how much that points along it (100 splits of seed 0; the
+interval is over splits, each with noise of its own).
 *Found*: of how many single releases a rank test at level {CHANCE:g} says that anything can be told at all;
 {CHANCE:g} is chance. Whatever else an attacker knows, one release lets no AUC exceed
 {found["attack_bound"]:.2f} (mu = {found["privacy"]:g}, Gaussian differential privacy).

@@ -22,6 +22,7 @@ from personalization.steering.shared import (
     Floats,
     Start,
     axes_of,
+    on_axes,
     share,
     start_of,
     stated_of,
@@ -139,8 +140,8 @@ def starts(
     kinds = list(dict.fromkeys(temperament(person) for person in people))
     more = round(CROWD * len(people) / (len(people) - 2))  # so that enough are left without one temperament
     crowd = Crowd.of(seed, people, more + len(people))
-    everybody = share(crowd.tastes[:CROWD], axes, rng).mean
-    strangers = {kind: share(crowd.without(kind)[:CROWD], axes, rng).mean for kind in kinds}
+    everybody = _common(crowd.tastes, axes, rng)
+    strangers = {kind: _common(crowd.without(kind), axes, rng) for kind in kinds}
     found = {}
     for person in people:
         stated = stated_of({KEYS[words]: 1.0 for words in person.stated_values}, directions)
@@ -160,6 +161,10 @@ def starts(
             )
         )
     return found
+
+
+def _common(tastes: Sequence[Floats], axes: Floats, rng: np.random.Generator) -> Floats:
+    return share([on_axes(taste, axes) for taste in tastes[:CROWD]], axes, rng).mean
 
 
 Row = dict[str, object]

@@ -151,7 +151,9 @@ class Sums:
         total = scaled.sum(axis=0)
         if start is not None:
             usual = np.sqrt((scaled**2).sum(axis=(1, 2)).mean())
-            total = total + PART_PROMPTS * usual * start.direction.reshape(total.shape)
+            expected = PART_PROMPTS * usual * start.direction.reshape(total.shape)
+            strength *= harmony(total, expected)
+            total = total + expected
         units = _unit(total)
         if not units.any() or strength <= 0:
             return None
@@ -199,6 +201,16 @@ def agreement_of(rows: NDArray[Any]) -> float:
         return 0.0
     between = float((rows.sum(axis=0) ** 2).sum()) - squares
     return between / (count - 1) / squares
+
+
+def harmony(own: NDArray[Any], expected: NDArray[Any]) -> float:
+    """Return the squared length of two sums together, as a share of what unrelated ones would have, 0 to 1.
+
+    1 where they say the same or have nothing to do with each other; less the more ratings contradict what
+    was expected, for then neither is to be trusted.
+    """
+    apart = float((own**2).sum() + (expected**2).sum())
+    return min(1.0, float(((own + expected) ** 2).sum()) / apart) if apart else 1.0
 
 
 def strength_of(prompts: int, agreement: float, *, started: float = 0.0) -> float:

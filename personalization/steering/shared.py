@@ -9,8 +9,8 @@ Two sources, each worth PART_PROMPTS rated prompts until the person's own say mo
 
     common = mean(A taste_i) + N(0, s^2 I),     s = 2 / (n mu),     AUC of any attack <= Phi(mu / sqrt(2))
 
-  for each release; T of them together are mu sqrt(T). As n grows the noise goes; below FEWEST_PEOPLE it
-  would drown what is common.
+  for each release; T of them together are mu sqrt(T). That is of what a member likes: n and the base model
+  are told. As n grows the noise goes; below FEWEST_PEOPLE it would drown what is common.
 
 The closed form of `personalization.steering.instant` adds them as if they were prompts. Knows nothing of
 torch, models or rows: numpy only. `benchmarks.warm_start` measures what it gains and what an attack tells.
@@ -18,6 +18,7 @@ torch, models or rows: numpy only. `benchmarks.warm_start` measures what it gain
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,8 @@ from numpy.typing import NDArray
 
 from personalization.steering.vector_file import NAME, read_vectors
 from personalization.values import effects
+
+log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 
@@ -48,21 +51,19 @@ class Common:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What is expected of one person: the sum of its sources (layers * hidden,), and how many they are."""
+    """What is expected of one person: the sum of its sources (layers * hidden,), and what they are worth."""
 
     direction: Floats = field(repr=False)
-    sources: int
-
-    @property
-    def worth(self) -> float:
-        """How many rated prompts it counts for."""
-        return PART_PROMPTS * self.sources
+    worth: float  # in rated prompts; a source that is short, as of a crowd that hardly agrees, for less
 
 
 def start_of(common: Floats | None, stated: Floats | None) -> Start | None:
     """Return the start of whoever has one of the two sources, or both; None of nobody."""
     sources = [each for each in (common, stated) if each is not None]
-    return Start(np.sum(sources, axis=0), len(sources)) if sources else None
+    if not sources:
+        return None
+    worth = PART_PROMPTS * sum(min(1.0, float(np.linalg.norm(each))) for each in sources)
+    return Start(np.sum(sources, axis=0), worth)
 
 
 def stated_of(strengths: Mapping[str, float], directions: Mapping[str, Floats]) -> Floats | None:
@@ -89,17 +90,23 @@ def axes_of(directions: Mapping[str, Floats]) -> Floats:
     return found
 
 
+def on_axes(taste: Floats, axes: Floats) -> Floats:
+    """Return where a taste (layers * hidden,), counted in unit length, lies on the axes (axes,)."""
+    found: Floats = axes @ unit(taste)
+    return found
+
+
 def share(
-    tastes: Sequence[Floats], axes: Floats, rng: np.random.Generator, *, privacy: float = PRIVACY
+    places: Sequence[Floats], axes: Floats, rng: np.random.Generator, *, privacy: float = PRIVACY
 ) -> Common:
-    """Return the common taste of these people's tastes (layers * hidden,), each counted in unit length.
+    """Return the common taste of people's places on the axes (`on_axes`).
 
     Every call draws other noise and costs privacy anew. Raises ValueError for fewer than FEWEST_PEOPLE.
     """
-    if len(tastes) < FEWEST_PEOPLE:
-        raise ValueError(f"{len(tastes)} people; a common taste takes {FEWEST_PEOPLE}.")
-    mean = axes @ np.mean([unit(each) for each in tastes], axis=0)
-    return Common((mean + rng.normal(0.0, noise_of(len(tastes), privacy), len(axes))) @ axes, len(tastes))
+    if len(places) < FEWEST_PEOPLE:
+        raise ValueError(f"{len(places)} people; a common taste takes {FEWEST_PEOPLE}.")
+    noise = rng.normal(0.0, noise_of(len(places), privacy), len(axes))
+    return Common((np.mean(places, axis=0) + noise) @ axes, len(places))
 
 
 def noise_of(people: int, privacy: float = PRIVACY) -> float:
@@ -112,9 +119,9 @@ def attack_bound(privacy: float = PRIVACY) -> float:
     return NormalDist().cdf(privacy / 2**0.5)
 
 
-def guess_bound(privacy: float = PRIVACY) -> float:
-    """Return the share of right guesses, in it or not, that nobody exceeds on one release; 0.5 is chance."""
-    return NormalDist().cdf(privacy / 2)
+def guess_bound(privacy: float = PRIVACY, *, releases: int = 1) -> float:
+    """Return the share of right guesses between two tastes of a member that nobody exceeds; 0.5 is chance."""
+    return NormalDist().cdf(privacy * releases**0.5 / 2)
 
 
 def read_directions(
@@ -123,16 +130,20 @@ def read_directions(
     """Return a model's value directions at these layers by value, each layer alike and in unit length.
 
     `folder` is a model's folder of value directions; `keys` are the values that are wanted, or all. A value
-    without a vector at all of these layers is left out.
+    without a vector at all of these layers is left out, as is one whose file cannot be read.
     """
     found = {}
     for key in effects.read(folder):
         place = folder / effects.folder_name(key)
         if (keys is not None and key not in keys) or not (place / NAME).exists():
             continue
-        vectors = read_vectors(place)
+        try:
+            vectors = read_vectors(place)
+        except (ValueError, KeyError) as error:
+            log.warning("the direction of %s is not used: %s", key, error)
+            continue
         names = [f"layer.{layer}.output" for layer in layers]
-        if all(name in vectors for name in names):
+        if all(name in vectors and np.isfinite(vectors[name]).all() for name in names):
             found[key] = unit(np.concatenate([unit(vectors[name].astype(np.float64)) for name in names]))
     return found
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
-from personalization.steering.instant import Sums
+from personalization.steering.instant import Sums, harmony
 from personalization.steering.shared import (
     AXES,
     FEWEST_PEOPLE,
@@ -19,6 +19,7 @@ from personalization.steering.shared import (
     axes_of,
     guess_bound,
     noise_of,
+    on_axes,
     read_directions,
     share,
     start_of,
@@ -38,7 +39,8 @@ def tastes(seed: int, people: int = FEWEST_PEOPLE) -> list[np.ndarray]:
 
 
 def shared(them: list[np.ndarray], seed: int = 0, privacy: float = 1e9) -> np.ndarray:
-    return share(them, axes_of(DIRECTIONS), np.random.default_rng(seed), privacy=privacy).mean
+    axes = axes_of(DIRECTIONS)
+    return share([on_axes(t, axes) for t in them], axes, np.random.default_rng(seed), privacy=privacy).mean
 
 
 def test_axes_are_orthonormal_and_lie_in_the_directions():
@@ -91,11 +93,12 @@ def test_the_best_attack_stays_below_its_bound():
     right = ((with_me > middle).mean() + (with_them <= middle).mean()) / 2
     assert right < guess_bound(0.5) + 0.02
     assert 0.5 < guess_bound(0.5) < attack_bound(0.5) < 1
+    assert guess_bound(0.5, releases=4) == guess_bound(1.0)  # of several they add up by squares
 
 
 def test_too_few_people_are_refused():
     with pytest.raises(ValueError, match="takes 300"):
-        share(tastes(0, FEWEST_PEOPLE - 1), axes_of(DIRECTIONS), np.random.default_rng(0))
+        shared(tastes(0, FEWEST_PEOPLE - 1))
 
 
 def test_stated_values_point_where_their_directions_do():
@@ -126,10 +129,41 @@ def test_few_noisy_prompts_find_a_taste_sooner_with_a_start_and_many_outvote_it(
         with_start = few.direction(start=start_of(near, None))
         gains.append((with_start.units[0] - few.direction().units[0]) @ mine)
         assert with_start.strength > few.direction().strength
-        assert with_start.started == PART_PROMPTS
         many = prompts(mine, 200, 0.1, rng)
         assert many.direction(start=start_of(wrong, wrong)).units[0] @ mine > 0.9
     assert np.mean(gains) > 0.2
+
+
+@pytest.mark.parametrize("count", [4, 8, 16])
+def test_a_start_that_ratings_contradict_pushes_less_than_they_do_alone(count):
+    """Said, not shown: whoever rates against what they state is not pushed hard the wrong way."""
+    rng, alone, started = np.random.default_rng(count), [], []
+    for _ in range(30):
+        mine = unit(rng.normal(size=FEATURES))
+        own, wrong = prompts(mine, count, 0.3, rng), start_of(-mine, -mine)
+        alone.append(own.direction().strength)
+        found = own.direction(start=wrong)
+        started.append(found.strength if found else 0.0)
+    assert np.mean(started) < np.mean(alone)
+
+
+@given(st.integers(0, 50), st.floats(0.1, 10))
+@settings(deadline=None, max_examples=30)
+def test_harmony_is_whole_unless_they_contradict(seed, longer):
+    rng = np.random.default_rng(seed)
+    own, other = rng.normal(size=(2, 3)), rng.normal(size=(2, 3))
+    other -= (own * other).sum() / (own**2).sum() * own  # nothing to do with each other
+    assert harmony(own, longer * own) == 1.0
+    assert harmony(own, other) == pytest.approx(1.0)
+    assert harmony(own, -own) == pytest.approx(0.0, abs=1e-9)
+    assert 0 < harmony(own, -longer * own + other) < 1
+    assert harmony(np.zeros((2, 3)), np.zeros((2, 3))) == 1.0
+
+
+def test_a_source_that_hardly_says_anything_is_worth_little():
+    one = DIRECTIONS["value.1"]
+    assert start_of(0.1 * one, None).worth == pytest.approx(0.1 * PART_PROMPTS)
+    assert start_of(0.1 * one, one).worth == pytest.approx(1.1 * PART_PROMPTS)
 
 
 def test_a_start_alone_makes_no_vector_and_no_start_changes_nothing():
@@ -137,7 +171,7 @@ def test_a_start_alone_makes_no_vector_and_no_start_changes_nothing():
     assert Sums((3,)).direction(start=start_of(unit(rng.normal(size=FEATURES)), None)) is None
     assert start_of(None, None) is None
     few = prompts(unit(rng.normal(size=FEATURES)), 2, 1.0, rng)
-    np.testing.assert_array_equal(few.direction().units, few.direction(start=None).units)
+    assert few.direction().started == 0
 
 
 def test_vectors_are_read_and_written_as_the_library_of_the_format_does(tmp_path):
@@ -156,6 +190,9 @@ def test_vectors_are_read_and_written_as_the_library_of_the_format_does(tmp_path
     save_file({"layer.2.output": np.zeros(3, dtype=np.int64)}, tmp_path / "steering.safetensors")
     with pytest.raises(ValueError, match="I64"):
         read_vectors(tmp_path)
+    (tmp_path / "steering.safetensors").write_bytes(b"no vectors at all")
+    with pytest.raises(ValueError):
+        read_vectors(tmp_path)
 
 
 def test_directions_are_read_where_all_layers_are_there(tmp_path):
@@ -168,3 +205,5 @@ def test_directions_are_read_where_all_layers_are_there(tmp_path):
     assert list(found) == ["style.brief"]
     np.testing.assert_allclose(found["style.brief"], np.full(8, 8**-0.5))
     assert read_directions(tmp_path, (1, 2), keys={"style.warm"}) == {}
+    (tmp_path / "style-brief" / "steering.safetensors").write_bytes(b"broken")
+    assert read_directions(tmp_path, (1, 2)) == {}
