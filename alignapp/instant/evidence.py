@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from alignapp.accounts.consent import has_consent
 from alignapp.chat.models import Reply
 from alignapp.feedback.models import Feedback
 from alignapp.instant.models import ReplyStates
-from alignapp.instant.start import start_for
+from alignapp.instant.start import Begun, start_for
 from personalization.steering.instant import Direction, Sums, read_subject, unpack
 from personalization.steering.reward import RatedPrompt, Reward, learn_reward
 from personalization.values import effects
@@ -33,7 +33,7 @@ MOST_PROMPTS = 256
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the ratings say, which acts it rests on, and the rated answers whose states are missing."""
+    """What the ratings say, what it rests on, and the rated answers whose states are missing."""
 
     direction: Direction | None = None
     reward: Reward | None = None
@@ -41,6 +41,7 @@ class Evidence:
     layers: tuple[int, ...] = ()
     sources: tuple[str, ...] = ()
     missing: tuple[uuid.UUID, ...] = field(default=())
+    began: Mapping[str, str] = field(default_factory=dict)  # the rows that it started from, by what they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +79,17 @@ def gather(person: Person, choice: InstantChoice) -> Evidence:
         rated.append(prompt)
         sources += [str(act.id) for act in acts]
     subject = read_subject(effects.place(settings.VALUES_DIR, revision), layers) if layers else None
-    start = start_for(person, revision, layers) if choice.starts and rated else None
+    begun = start_for(person, revision, layers) if choice.starts and rated else Begun()
     replies = [reply_id for of_turn in read.by_turn.values() for reply_id in of_turn]
     missing = _missing(person, replies, set(read.states))
     return Evidence(
-        sums.direction(subject, start), learn_reward(rated), revision, layers, tuple(sources), missing
+        sums.direction(subject, begun.start),
+        learn_reward(rated),
+        revision,
+        layers,
+        tuple(sources),
+        missing,
+        begun.sources,
     )
 
 

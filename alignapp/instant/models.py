@@ -74,7 +74,10 @@ class InstantChoice(models.Model):
 
 
 class CommonTaste(models.Model):
-    """What people who agreed to it like on average, with noise: nobody's personal data. The latest acts."""
+    """What people who agreed to it like on average, with noise. Of a model's, the latest acts.
+
+    An empty `mean` was let go; its row stays, for it says when the next one may be made.
+    """
 
     model_revision = models.CharField(max_length=80)
     layers = models.JSONField()

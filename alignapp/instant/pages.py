@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from alignapp.instant.common import Standing
 
 
+YEARLY = 12  # common tastes at most
+
+
 @dataclass(frozen=True, slots=True)
 class InstantView:
     """The switch, the vector and what it does now. Shares are percentages."""
@@ -39,9 +42,9 @@ class InstantView:
         return round(self.vector.summary.get("started", 0)) if self.vector else 0
 
     @property
-    def guesses(self) -> int:
-        """Of a hundred guesses who is in the common taste, how many nobody exceeds who knows all else."""
-        return round(100 * guess_bound())
+    def guesses(self) -> tuple[int, int]:
+        """Of a hundred guesses at a taste that is in one, or a year's, how many can be right at most."""
+        return round(100 * guess_bound()), round(100 * guess_bound(releases=YEARLY))
 
     @property
     def beside(self) -> int:
@@ -69,7 +72,7 @@ class InstantView:
 
 
 def instant_view(person: Person, version: AlignmentVersion | None) -> InstantView:
-    """Return what the page shows. Four queries."""
+    """Return what the page shows. Five queries."""
     choice, vector = InstantChoice.of(person), services.current(person)
     return InstantView(
         choice=choice,

@@ -18,13 +18,16 @@ import redis
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from alignapp.accounts.consent import has_consent
 from alignapp.adapters import dispatch, evictions, remote, store
 from alignapp.audit.services import record
 from alignapp.chat.models import Reply
 from alignapp.instant.evidence import Evidence, gather
 from alignapp.instant.models import InstantChoice, InstantVector, PersonalReward
 from personalization import artifacts
+from personalization.errors import AlignError
 from personalization.steering.instant import BESIDE, write_vector
 
 if TYPE_CHECKING:
@@ -39,10 +42,9 @@ log = logging.getLogger(__name__)
 METHOD = "instant"
 # Rated answers without states that are read again at a time; the next ones follow.
 READ_AT_ONCE = 8
-LEFT = "start.left"  # on record of whoever's ratings count in the common taste no more
 _STARTS = {
     (False, True): "start.joined",
-    (True, False): LEFT,
+    (True, False): "start.left",
     (False, False): "start.switched",
     (True, True): "start.switched",
 }
@@ -136,7 +138,7 @@ def _seal(person: Person, evidence: Evidence, direction: Direction) -> artifacts
             method=METHOD,
             parameters={},
             records=evidence.sources,
-            metrics=direction.as_dict(),
+            metrics={**direction.as_dict(), **({"began": dict(evidence.began)} if evidence.began else {})},
         )
     finally:
         shutil.rmtree(temporary, ignore_errors=True)  # where writing failed: sealing takes it away itself
@@ -223,10 +225,15 @@ def choose(person: Person, *, on: bool, beside: bool, share: float) -> None:
 def choose_start(person: Person, *, starts: bool, gives: bool) -> AuditEvent | None:
     """Set whether the vector starts from more than ratings, and whether these count in the common taste.
 
-    Returns what is on record of leaving the common taste, where the person leaves it now.
+    Returns what is on record of leaving the common taste, where the person leaves it now. Raises AlignError
+    where ratings are to count that the person did not agree to learn from.
     """
+    if gives and not has_consent(person):
+        raise AlignError(
+            _("Agree to training on your account page first: your ratings count nowhere without.")
+        )
     with transaction.atomic():
-        choice, _ = InstantChoice.objects.select_for_update().get_or_create(person=person)
+        choice = InstantChoice.objects.select_for_update().get_or_create(person=person)[0]
         had = choice.gives
         choice.starts, choice.gives = starts, gives
         choice.save(update_fields=["starts", "gives"])

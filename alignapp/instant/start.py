@@ -6,6 +6,7 @@ Knows nothing of pages. The arithmetic, and what its noise promises, is `persona
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -16,42 +17,48 @@ from personalization.steering.shared import Start, read_directions, start_of, st
 from personalization.values import effects
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from alignapp.accounts.models import Person
+    from alignapp.profiles.models import ProfileVersion
     from personalization.steering.shared import Floats
 
 
-def start_for(person: Person, revision: str, layers: Sequence[int]) -> Start | None:
-    """Return where the vector of a person starts on this base model; None where nothing is known.
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A start, and the ids of the rows that it was made of, by what they are."""
 
-    At most two queries.
-    """
-    return start_of(_common_for(revision, layers), _stated_by(person, revision, layers))
-
-
-def common_taste(revision: str = "") -> CommonTaste | None:
-    """Return the latest common taste, of a base model or of whichever it was made for. One query."""
-    made = CommonTaste.objects.all()
-    return (made.filter(model_revision=revision) if revision else made).first()
+    start: Start | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
-def _common_for(revision: str, layers: Sequence[int]) -> Floats | None:
+def start_for(person: Person, revision: str, layers: Sequence[int]) -> Begun:
+    """Return where the vector of a person starts on this base model. Two queries."""
     import numpy as np
 
+    sources, common = {}, None
     made = common_taste(revision)
-    if made is None or list(made.layers) != list(layers):
-        return None
-    return np.frombuffer(bytes(made.mean), dtype="<f4").astype(np.float64)
+    if made is not None and list(made.layers) == list(layers):
+        common = np.frombuffer(bytes(made.mean), dtype="<f4").astype(np.float64)
+        sources["common_taste"] = str(made.pk)
+    profile = current_profile(person)
+    stated = _stated_in(profile, revision, layers) if profile else None
+    if profile is not None and stated is not None:
+        sources["profile_version"] = str(profile.pk)
+    return Begun(start_of(common, stated), sources)
 
 
-def _stated_by(person: Person, revision: str, layers: Sequence[int]) -> Floats | None:
-    version = current_profile(person)
+def common_taste(revision: str) -> CommonTaste | None:
+    """Return the common taste that acts on a base model; None where there is none. One query."""
+    return CommonTaste.objects.filter(model_revision=revision).exclude(mean=b"").first()
+
+
+def _stated_in(profile: ProfileVersion, revision: str, layers: Sequence[int]) -> Floats | None:
     # Also values whose direction does too little on its own: it still says where to look for a taste.
     wanted = {
-        item["key"]: effects.WORTH[item["importance"]]
-        for item in (version.values.get("chosen", []) if version else [])
-        if item.get("strength") != 0.0  # switched off by the person
+        item["key"]: weight
+        for item in profile.values.get("chosen", [])
+        if (weight := item.get("strength", effects.WORTH[item["importance"]])) > 0
     }
     if not wanted:
         return None

@@ -14,6 +14,7 @@ from alignapp.adapters.errors import Refused
 from alignapp.answers import PersonRequest, refusal
 from alignapp.instant import services
 from alignapp.instant.forms import ChoiceForm, StartForm
+from personalization.errors import AlignError
 
 
 @login_required
@@ -34,15 +35,18 @@ def start(request: PersonRequest) -> HttpResponse:
     """Set where the vector starts, and whether the person's ratings count where others' start."""
     form = StartForm(request.POST)
     form.is_valid()  # two boxes: there is nothing to refuse
-    left = services.choose_start(request.user, **form.cleaned_data)
+    try:
+        left = services.choose_start(request.user, **form.cleaned_data)
+    except AlignError as error:
+        return refusal(request, Refused(str(error)), reverse("adapters:alignment"))
     if left is None:
         return _back(request, _("Saved. It applies to the next reply."))
     told = {"number": left.pk, "hash": left.hash[:12]}
     return _back(
         request,
         _(
-            "Saved: your ratings are in no common taste made from now on. Receipt %(number)d-%(hash)s, which "
-            "your account page keeps."
+            "Saved: your ratings are in no common taste made from now on. Your receipt: %(number)d-%(hash)s, "
+            "the number and the hash of this in the audit record."
         )
         % told,
     )

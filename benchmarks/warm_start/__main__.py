@@ -26,7 +26,7 @@ from benchmarks.people.pool import pool_of, states_of
 from benchmarks.people.study import texts_for
 from benchmarks.warm_start import attack
 from benchmarks.warm_start.alike import alike, seen
-from benchmarks.warm_start.fresh import ALONE, FRESH_ARMS, FRESH_SIZES, fresh_rows
+from benchmarks.warm_start.fresh import ALONE, FRESH, fresh_rows
 from benchmarks.warm_start.page import table, write_page
 from benchmarks.warm_start.study import ARMS, SIZES, Row, Seed, accuracies, difference, mean_of
 from personalization.engine.local import LocalEngine
@@ -128,7 +128,7 @@ def _told(rows: Sequence[Row]) -> dict[str, Any]:
 
 def _won(rows: Sequence[Row]) -> dict[str, Any]:
     """Return the win rates of fresh answers, and how far few prompts with a start are from eight alone."""
-    arms = [("alone", size) for size in ALONE] + [(arm, size) for arm in FRESH_ARMS for size in FRESH_SIZES]
+    arms = [*(("alone", size) for size in ALONE), *FRESH]
     return {
         "fresh": [
             {

@@ -30,7 +30,11 @@ from personalization.steering.instant import Direction, write_vector
 from personalization.steering.shared import Floats, Start
 
 # `alone_as_strong`: without a start, as strong as with both: what is gained is the direction, not the push.
-FRESH_ARMS, FRESH_SIZES = ("alone_as_strong", "stated", "stated_and_strangers"), (1, 2, 4)
+FRESH = (
+    ("alone_as_strong", 1),
+    *(("stated", size) for size in (1, 2)),
+    *(("stated_and_strangers", size) for size in (1, 2, 4)),
+)
 ALONE = (1, 2, 4, 8)  # prompts of the vector without a start, as published
 
 
@@ -50,15 +54,14 @@ def fresh_rows(
     known = {(r["person"], r["seed"], r["arm"], r["prompts"]) for r in kept.rows}
     for seed in seeds:
         begun = starts(seed, people, directions)
-        for arm in FRESH_ARMS:
-            for size in FRESH_SIZES:
-                due = [p for p in people if (p.description, seed.pool.seed, arm, size) not in known]
-                if not due:
-                    continue
-                them = [(p, _vector(seed, p, size, arm, begun[p.description], subject)) for p in due]
-                for row in _answered(seed, arm, size, them, engine, folder):
-                    kept.add(row)
-                print(f"seed {seed.pool.seed}: {arm}, {size} prompts", file=sys.stderr, flush=True)
+        for arm, size in FRESH:
+            due = [p for p in people if (p.description, seed.pool.seed, arm, size) not in known]
+            if not due:
+                continue
+            them = [(p, _vector(seed, p, size, arm, begun[p.description], subject)) for p in due]
+            for row in _answered(seed, arm, size, them, engine, folder):
+                kept.add(row)
+            print(f"seed {seed.pool.seed}: {arm}, {size} prompts", file=sys.stderr, flush=True)
     names, numbers = {p.description for p in people}, {seed.pool.seed for seed in seeds}
     return [
         *_published(names, numbers),

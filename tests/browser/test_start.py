@@ -46,7 +46,7 @@ def test_where_it_starts_and_what_the_model_sees(page):
     rate_with_states(person, 7)
     page.goto("/alignment/")
     expect(page.get_by_text("Where it starts counts for 2 messages more.")).to_be_visible()
-    expect(page.get_by_text("it takes 300 people who agree, and 0 do")).to_be_visible()
+    expect(page.get_by_text("it takes 300 people who agree")).to_be_visible()
     look(page, "start")
     gives = page.get_by_label("Let my ratings count in the common taste")
     for is_ticked in (True, False):
@@ -56,7 +56,7 @@ def test_where_it_starts_and_what_the_model_sees(page):
         page.keyboard.press("Enter")
         expect(page.get_by_text("Saved")).to_be_visible()
         assert InstantChoice.of(person).gives is is_ticked
-    expect(page.get_by_text("your ratings are in no common taste made from now on. Receipt")).to_be_visible()
+    expect(page.get_by_text("in no common taste made from now on. Your receipt")).to_be_visible()
     look(page, "start-left")
     page.goto("/feedback/said-and-shown/")
     expect(page.get_by_role("heading", name="What the model sees of it")).to_be_visible()
@@ -70,6 +70,6 @@ def test_an_operator_reads_where_new_people_start(page):
     member, secret = new_member("operator", "operator")
     enter_panel(page, member, secret)
     page.goto("/operate/methods/")
-    expect(page.get_by_text("0 of the 300 people")).to_be_visible()
+    expect(page.get_by_text("Of the 300 people whom a common taste takes, 0 agree")).to_be_visible()
     look(page, "panel-start")
     assert page.problems == []

@@ -13,13 +13,15 @@ from django.utils import timezone
 from alignapp.accounts.consent import give_consent, withdraw_consent
 from alignapp.accounts.erase import erase
 from alignapp.accounts.models import Consent, Person
+from alignapp.adapters import store
+from alignapp.adapters.models import KnownModel
 from alignapp.audit.models import AuditEvent
 from alignapp.chat.models import Conversation, Reply, Turn
 from alignapp.feedback.models import Feedback
 from alignapp.instant import common, services
 from alignapp.instant.evidence import gather
 from alignapp.instant.models import CommonTaste, InstantChoice, ReplyStates
-from alignapp.profiles.services import new_version, set_strengths
+from alignapp.profiles.services import current_profile, new_version, set_strengths
 from personalization.steering.instant import pack
 from personalization.steering.shared import FEWEST_PEOPLE, PART_PROMPTS
 from personalization.steering.vector_file import write_vectors
@@ -42,6 +44,11 @@ def directions(settings, tmp_path):
         (folder / "manifest.json").write_text(json.dumps(about))
         along = np.eye(WIDTH, dtype=np.float32)[place]
         write_vectors({f"layer.{layer}.output": along for layer in LAYERS}, folder)
+
+
+@pytest.fixture(autouse=True)
+def model(db) -> KnownModel:
+    return KnownModel.objects.create(spec="embedded", revision="smol@1", state="ready", is_default=True)
 
 
 @pytest.fixture
@@ -121,9 +128,30 @@ def test_stated_values_count_from_the_first_rated_message_and_only_where_wanted(
     set_strengths(person, {"style.brief": 0.0})
     np.testing.assert_array_equal(units(person), alone.units)
     set_strengths(person, {"style.brief": 0.5})
-    np.testing.assert_array_equal(units(person), begun.units)
+    np.testing.assert_array_equal(units(person), begun.units)  # of one value only the direction counts
     services.choose_start(person, starts=False, gives=False)
     np.testing.assert_array_equal(units(person), alone.units)
+
+
+def test_the_vector_follows_the_stated_values_and_says_what_it_started_from(person, directions):
+    rate_one_message(person)
+    services.refresh(person)
+    before = services.current(person)
+    state(person, "style.brief")
+    after = services.current(person)
+    assert (before.summary["started"], after.summary["started"]) == (0, PART_PROMPTS)
+    manifest = json.loads((store.folder_of(after) / "manifest.json").read_text())
+    assert manifest["metrics"]["began"] == {"profile_version": str(current_profile(person).pk)}
+    set_strengths(person, {"style.brief": 0.0})
+    assert services.current(person).weights == before.weights
+
+
+def test_a_direction_that_cannot_be_read_stops_no_rating(person, directions, settings):
+    state(person, "style.brief", "style.warm")
+    (settings.VALUES_DIR / "smol@1" / "style-brief" / "steering.safetensors").write_bytes(b"broken")
+    rate_one_message(person)
+    services.refresh(person)
+    assert services.current(person).summary["started"] == PART_PROMPTS  # of the other one
 
 
 def test_without_a_rating_there_is_no_vector_and_without_consent_no_start(person, directions):
@@ -152,10 +180,10 @@ def test_enough_people_make_a_common_taste_from_which_others_start(person, direc
     crowd(FEWEST_PEOPLE - 1, along=1)
     assert common.make_due() is None  # one is missing
     page = client_of(person).get(reverse("adapters:alignment")).content.decode()
-    assert "it takes 300 people who agree, and 299 do" in page
+    assert "it takes 300 people who agree and have rated enough" in page
     crowd(1, along=2)
     made = common.make_due()
-    assert (made.people, made.model_revision, CommonTaste.objects.count()) == (300, "smol@1", 1)
+    assert (made.people, made.model_revision) == (300, "smol@1")
     mean = np.frombuffer(made.mean, "<f4").reshape(len(LAYERS), WIDTH)
     assert np.abs(mean[:, 3:]).max() < 1e-6  # nothing but what lies on the model's own axes
     assert (mean[:, 1] > 0.3).all()
@@ -173,7 +201,7 @@ def test_whoever_leaves_gets_a_receipt_and_is_in_no_later_one(person, directions
     leaving = people[0]
     answer = client_of(leaving).post(reverse("instant:start"), {"starts": "on"}, follow=True)
     event = AuditEvent.objects.get(verb="start.left")
-    assert f"Receipt {event.pk}-{event.hash[:12]}" in answer.content.decode()
+    assert f"Your receipt: {event.pk}-{event.hash[:12]}" in answer.content.decode()
     assert (event.actor, event.subject) == (leaving, leaving)
     account = client_of(leaving).get(reverse("account")).content.decode()
     assert "Ratings left out of the next common taste" in account
@@ -181,25 +209,59 @@ def test_whoever_leaves_gets_a_receipt_and_is_in_no_later_one(person, directions
     assert common.make_due().people == FEWEST_PEOPLE
     withdraw_consent(people[1])  # too few now: what there was goes at once
     assert common.make_due() is None
-    assert not CommonTaste.objects.exists()
+    assert common.common_taste("smol@1") is None
+    give_consent(people[1])  # and has to tick anew
+    assert common.standing().lacking == 1
+    services.choose_start(people[1], starts=True, gives=True)
+    assert common.standing().lacking == 0
+    assert common.make_due() is None  # enough again, and the last one is not 30 days old
+    assert AuditEvent.objects.filter(verb="start.made").count() == 2
 
 
 def test_erasing_a_person_takes_them_out_and_who_rated_little_does_not_count(directions):
     people = crowd(FEWEST_PEOPLE, along=1)
     crowd(3, along=2, prompts=common.LEAST_PROMPTS - 1)
-    assert common.standing().lacking == 0
+    assert common.standing().agreed == FEWEST_PEOPLE
     assert common.make_due().people == FEWEST_PEOPLE
     erase(people[0])
-    CommonTaste.objects.update(created_at=timezone.now() - common.EVERY - dt.timedelta(minutes=1))
-    assert common.make_due() is None  # 302 agree, and 299 of them rated enough
-    assert not CommonTaste.objects.exists()  # where the erased person was in the last one
+    assert common.make_due() is None  # 299 are left who rated enough
 
 
-def test_nobody_gives_unless_they_tick_it(person, directions):
+def test_who_leaves_while_it_is_made_is_not_in_it(directions, monkeypatch):
+    people, places = crowd(FEWEST_PEOPLE + 1, along=1), common._places
+
+    def left_meanwhile(revision):
+        found = places(revision)
+        services.choose_start(people[0], starts=True, gives=False)
+        return found
+
+    monkeypatch.setattr(common, "_places", left_meanwhile)
+    assert common.make_due().people == FEWEST_PEOPLE
+
+
+def test_states_of_another_model_or_that_cannot_be_read_make_no_taste(directions, model):
+    people = crowd(FEWEST_PEOPLE, along=1)
+    states = ReplyStates.objects.filter(reply__turn__conversation__person=people[0])
+    states.update(means=b"broken")
+    assert common.make_due() is None
+    KnownModel.objects.update(revision="other@1")
+    assert common.make_due() is None
+    KnownModel.objects.update(revision="smol@1")
+    crowd(1, along=2)
+    assert common.make_due().people == FEWEST_PEOPLE
+
+
+def test_nobody_gives_unless_they_tick_it_and_agree_to_training(person, directions, client_of):
     assert InstantChoice.of(person).gives is False
-    assert common.givers().count() == 0
     services.choose_start(person, starts=True, gives=True)
+    assert not common.givers().exists()  # until eight messages are rated
+    for _ in range(common.LEAST_PROMPTS):
+        rate_one_message(person)
     assert list(common.givers()) == [person]
     assert AuditEvent.objects.filter(verb="start.joined", actor=person).exists()
     withdraw_consent(person)
-    assert common.givers().count() == 0
+    assert InstantChoice.of(person).gives is False
+    assert AuditEvent.objects.filter(verb="start.left", actor=person).exists()
+    answer = client_of(person).post(reverse("instant:start"), {"gives": "on"}, follow=True)
+    assert "Agree to training on your account page first" in answer.content.decode()
+    assert InstantChoice.of(person).gives is False
