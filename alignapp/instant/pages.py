@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alignapp.instant import common, services
-from alignapp.instant.models import InstantChoice, InstantVector
+from alignapp.instant.models import CommonTaste, InstantChoice, InstantVector
 from personalization.steering.instant import BESIDE, LIMIT
-from personalization.steering.shared import guess_bound
+from personalization.steering.shared import FEWEST_PEOPLE, guess_bound
 
 if TYPE_CHECKING:
     from alignapp.accounts.models import Person
     from alignapp.adapters.models import AlignmentVersion
-    from alignapp.instant.common import Standing
 
 
 YEARLY = 12  # common tastes at most
@@ -29,7 +28,8 @@ class InstantView:
     share: int  # the slider
     evidence: int  # how much of the limit the ratings carry
     limit: int  # the limit itself, as a share of the hidden norm
-    common: Standing  # the common taste that it starts from, or what that lacks
+    common: CommonTaste | None  # what people like, from which it starts
+    fewest: int  # people whom that takes
 
     @property
     def acting(self) -> int:
@@ -72,7 +72,7 @@ class InstantView:
 
 
 def instant_view(person: Person, version: AlignmentVersion | None) -> InstantView:
-    """Return what the page shows. Five queries."""
+    """Return what the page shows. Four queries."""
     choice, vector = InstantChoice.of(person), services.current(person)
     return InstantView(
         choice=choice,
@@ -81,5 +81,6 @@ def instant_view(person: Person, version: AlignmentVersion | None) -> InstantVie
         share=round(100 * choice.share),
         evidence=round(100 * vector.strength) if vector else 0,
         limit=round(100 * LIMIT),
-        common=common.standing(),
+        common=common.acting_now(),
+        fewest=FEWEST_PEOPLE,
     )

@@ -146,20 +146,14 @@ def starts(
     for person in people:
         stated = stated_of({KEYS[words]: 1.0 for words in person.stated_values}, directions)
         theirs = strangers[temperament(person)]
-        found[person.description] = dict(
-            zip(
-                ARMS,
-                (
-                    None,
-                    start_of(None, stated),
-                    start_of(theirs, None),
-                    start_of(everybody, None),
-                    start_of(theirs, stated),
-                    start_of(everybody, stated),
-                ),
-                strict=True,
-            )
-        )
+        found[person.description] = {
+            "alone": None,
+            "stated": start_of(None, stated),
+            "strangers": start_of(theirs, None),
+            "everybody": start_of(everybody, None),
+            "stated_and_strangers": start_of(theirs, stated),
+            "stated_and_everybody": start_of(everybody, stated),
+        }
     return found
 
 

@@ -4,8 +4,8 @@ Two sources, each worth PART_PROMPTS rated prompts until the person's own say mo
 
 - *stated*: the value directions that the person's stated values point along. Nobody else is in it.
 - *common*: what people who agreed to it like on average, on a few axes that are the model's own and nobody's
-  (`axes_of`), with Gaussian noise, so that nobody can tell from it whether somebody is in it: it is mu-GDP
-  (Dong, Roth and Su 2022, arXiv:1905.02383) for one person in the place of another,
+  (`axes_of`), with Gaussian noise, so that hardly anything of what one of them likes can be told from it: it
+  is mu-GDP (Dong, Roth and Su 2022, arXiv:1905.02383) for one person's taste in the place of another's,
 
     common = mean(A taste_i) + N(0, s^2 I),     s = 2 / (n mu),     AUC of any attack <= Phi(mu / sqrt(2))
 
