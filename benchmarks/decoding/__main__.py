@@ -4,14 +4,19 @@
 
 The people, prompts and rated answers of `benchmarks.people` (its published texts are reused). The base
 model's eight attempts are shared by everybody; the four with each person's vector are their own, and take
-most of the time: --no-vector leaves them out. Finished cells are kept in --folder.
+most of the time: --no-vector leaves them out. Of the first --searched seeds, after the most rated prompts,
+answers are also written anew token by token (`benchmarks.decoding.searches`), forty minutes on two cores for
+each. Finished cells are kept in --folder.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import time
 
+from benchmarks.decoding import searches
+from benchmarks.decoding.cells import Cells
 from benchmarks.decoding.results import summary, table, write_page
 from benchmarks.decoding.study import Study
 from benchmarks.kept import options_of, publish
@@ -19,6 +24,7 @@ from benchmarks.machine import commit, machine
 from benchmarks.people import arms
 from benchmarks.people.pool import FRESH, RATED
 from benchmarks.people.study import texts_for
+from benchmarks.shares import in_shares
 from personalization.models.base import load
 from personalization.models.precision import half_precision, precision_of
 
@@ -42,7 +48,9 @@ def main() -> None:
                     study.run(seed, prompts, with_vector=options.vector)
         finally:
             study.close()
-    found = summary(list(study.cells.values()))
+    if options.searched:
+        in_shares(searches.compute, options.processes, options, folder, pools)
+    found = summary(list(Cells(folder).found.values()))
     found |= {"machine": machine(), "dtype": dtype, "commit": commit(), "seconds": time.monotonic() - begun}
     publish(options, found, table(found), write_page)
 
@@ -53,12 +61,17 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--prompts", type=int, nargs="+", default=[8, 32])
     parser.add_argument("--vector", action=argparse.BooleanOptionalAction, default=True)
-    parser.add_argument("--quick", action="store_true", help="2 people, 1 seed, 8 rated and 4 fresh prompts")
+    parser.add_argument("--searched", type=int, default=1, help="how many of the seeds")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="people searched for at once")
+    parser.add_argument(
+        "--quick", action="store_true", help="2 people, 1 seed, 8 rated and 4 fresh prompts, no searches"
+    )
     parser.add_argument("--exact", action="store_true", help="float32 even where bfloat16 is faster")
     parser.set_defaults(rated=RATED, fresh=FRESH)
     options = parser.parse_args()
     if options.quick:
         options.rated, options.fresh, options.people, options.seeds, options.prompts = 8, 4, 2, 1, [8]
+        options.searched = 0
     return options
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.decoding.study import Cell
+from benchmarks.decoding.cells import Cell
 from benchmarks.outcomes import gain, mean, won
 
 # Does choosing pay on its own, beside the vector, and eight attempts rather than four?

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 from torch import Tensor
 
 from benchmarks.decoding.candidates import Candidates, candidates_of
-from benchmarks.kept import Kept
+from benchmarks.decoding.cells import Cells
 from benchmarks.people.arms import Rated, Vectors
 from benchmarks.people.pool import CANDIDATES, pool_of, states_of
 from personalization.decoding.objectives import Candidate, Objective, by_reward, choose
 from personalization.engine.local import LocalEngine
 from personalization.models.base import BaseModel
-from personalization.models.relevance import relevance
 from personalization.simulation.people import population
 from personalization.steering.instant import layers_of
 from personalization.steering.reward import RatedPrompt, Reward, learn_reward
@@ -30,28 +27,6 @@ from personalization.values.effects import place
 MOST, WITH_VECTOR = 8, 4  # attempts by the base model, which everybody shares, and with each one's vector
 ROWS = 128
 VALUES = Path("var/values")
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One arm for one person and seed after some rated prompts, on answers to fresh prompts."""
-
-    person: str
-    seed: int
-    prompts: int
-    arm: str
-    wins: list[float]  # 1, 0.5 or 0 for each fresh prompt, against the base model's answer
-    relevance: float  # mean cosine with the prompt
-    base_relevance: float
-    words: float
-    cost: float  # tokens written for one that is shown
-    accuracy: float | None  # of the reward, by its own held-out conversations
-    accuracy_low: float | None
-
-    @property
-    def key(self) -> tuple[str, int, int, str]:
-        """What tells cells apart."""
-        return self.person, self.seed, self.prompts, self.arm
 
 
 class Study:
@@ -63,9 +38,7 @@ class Study:
         self._base, self._folder, self._pools, self._sizes = base, folder, pools, sizes
         self._engine = LocalEngine(base, max_rows=ROWS, queue_limit=1_000_000)
         self._people = population()[:people]
-        self._kept = Kept(folder / "cells.jsonl")
-        self._relevant: dict[tuple[str, str], float] = {}
-        self.cells = {cell.key: cell for cell in (Cell(**row) for row in self._kept.rows)}
+        self.cells = Cells(folder)
 
     def close(self) -> None:
         """Free the engine."""
@@ -80,7 +53,7 @@ class Study:
         for person in self._people:
             rated = Rated.by(person, pool)
             last = "vector_best_of_4" if with_vector else "best_of_8"
-            if (person.description, seed, prompts, last) in self.cells:
+            if (person.description, seed, prompts, last) in self.cells.found:
                 continue
             reward = reward_of(rated, states, prompts)
             self._choose(rated, prompts, reward, plain, {"base": 1, "best_of_4": 4, "best_of_8": 8})
@@ -107,40 +80,14 @@ class Study:
         self, rated: Rated, prompts: int, arm: str, drawn: Candidates, objectives: Sequence[Objective],
         attempts: int, reward: Reward | None,
     ) -> None:  # fmt: skip
-        texts, costs = [], []
+        written = []
         for i, (own, tokens) in enumerate(zip(drawn.texts, drawn.tokens, strict=True)):
             tried = [
                 Candidate(own[j], tokens[j], drawn.states[i, j]) for j in range(attempts if objectives else 1)
             ]
             best = tried[choose(objectives, tried)]
-            texts.append(best.text)
-            costs.append(sum(each.token_count for each in tried) / max(best.token_count, 1))
-        pool, person = rated.pool, rated.person
-        cell = Cell(
-            person.description,
-            pool.seed,
-            prompts,
-            arm,
-            [person.prefers(mine, base) for mine, base in zip(texts, pool.base, strict=True)],
-            self._relevance(pool.fresh, texts),
-            self._relevance(pool.fresh, pool.base),
-            float(np.mean([len(text.split()) for text in texts])),
-            float(np.mean(costs)),
-            reward.accuracy.value if reward else None,
-            reward.accuracy.low if reward else None,
-        )
-        if cell.key not in self.cells:
-            self.cells[cell.key] = cell
-            self._kept.add(asdict(cell))
-
-    def _relevance(self, prompts: Sequence[str], texts: Sequence[str]) -> float:
-        """Return the mean cosine of answers and prompts; many people choose the same answers."""
-        pairs = list(zip(prompts, texts, strict=True))
-        due = [pair for pair in dict.fromkeys(pairs) if pair not in self._relevant]
-        if due:
-            found = relevance([prompt for prompt, _ in due], [text for _, text in due])
-            self._relevant |= dict(zip(due, found, strict=True))
-        return float(np.mean([self._relevant[pair] for pair in pairs]))
+            written.append((best.text, sum(each.token_count for each in tried) / max(best.token_count, 1)))
+        self.cells.add(rated, prompts, arm, written, reward)
 
 
 def rated_prompts(rated: Rated, states: Tensor, count: int) -> list[RatedPrompt]:

@@ -2,17 +2,18 @@
 
 A person of `benchmarks.people` rated four answers to each prompt. A thumb is up above the middle of the
 slider, for the best and the worst answer of a prompt; an edit puts the best answer in the worst one's place,
-so an edit here is no better written than the model writes.
+so an edit here is no better written than the model writes. A critique is what the person states of
+themselves, typed about the worst answer of a prompt: words that no other kind has.
 """
 
 from __future__ import annotations
 
 from benchmarks.people.arms import Rated
-from personalization.records import Edit, RatedGroup, Records, Thumb
+from personalization.records import Critique, Edit, RatedGroup, Records, Thumb
 from personalization.training.examples import examples_of
 from personalization.training.settings import TrainingSettings
 
-KINDS = ("pairs", "choices", "thumbs", "ratings", "edits", "contrasts", "prompts")
+KINDS = ("pairs", "choices", "thumbs", "ratings", "edits", "contrasts", "critiques", "prompts")
 MIDDLE = 50
 MOST_EPOCHS = 4  # a few texts read more often are learned by heart
 
@@ -20,9 +21,14 @@ MOST_EPOCHS = 4  # a few texts read more often are learned by heart
 def records_of(rated: Rated, kind: str, prompts: int) -> Records:
     """Return the first prompts' feedback of this kind, and nothing of the others."""
     groups = rated.groups(prompts)
-    # Choices are a message's pairs together; of prompts, the pairs make the judge of what is written anew.
+    # Choices are a message's pairs together; of prompts, the pairs make the judge of what is written anew;
+    # beside critiques they are learned from, too.
     if kind in ("pairs", "choices", "contrasts", "prompts"):
         return Records(pairs=tuple(rated.pairs(prompts)))
+    if kind == "critiques":
+        words = " ".join(rated.person.stated_values)
+        told = tuple(_critique(group, words) for group in groups if len(set(group.scores)) > 1)
+        return Records(pairs=tuple(rated.pairs(prompts)), critiques=told)
     if kind == "ratings":
         return Records(groups=tuple(groups))
     if kind == "thumbs":
@@ -53,6 +59,11 @@ def _thumbs(group: RatedGroup) -> list[Thumb]:
     return [
         Thumb(group.conversation, (), group.prompt, group.completions[i], scores[i] > MIDDLE) for i in chosen
     ]
+
+
+def _critique(group: RatedGroup, words: str) -> Critique:
+    worst = group.completions[group.scores.index(min(group.scores))]
+    return Critique(group.conversation, (), group.prompt, worst, words)
 
 
 def _edit(group: RatedGroup) -> Edit:

@@ -33,11 +33,12 @@ from personalization.models.interventions import Interventions
 from personalization.models.precision import half_precision, precision_of
 from personalization.models.relevance import relevance
 from personalization.progress import Progress
-from personalization.records import Message
+from personalization.records import Message, Records
 from personalization.registry import Method
 from personalization.simulation.people import SimulatedPerson, population
 from personalization.steering.judge import judge_of
 from personalization.steering.taste import taste_of
+from personalization.training.revise import language_pairs
 from personalization.training.train import TrainingResult, train_adapter
 from personalization.values.effects import place
 
@@ -93,7 +94,7 @@ class Study:
         trained = self._folder / f"cell-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}"
         try:
             found, read, head, seconds = self._train(rated, method, prompts, trained, taught=taught)
-        except NotEnoughData as error:  # an online method, whose judge would be chance
+        except NotEnoughData as error:  # a method that wants a judge, which would be chance
             print(f"{person.description}, seed {seed}: {name}: {error}", file=sys.stderr, flush=True)
             return
         out = trained / "adapter"
@@ -138,6 +139,8 @@ class Study:
         """
         records = records_of(rated, method.data, prompts)
         pairs = records_of(rated, "pairs", prompts)
+        if method.data == "critiques":
+            records = self._revised(records, rated.pool.seed)
         head = system_message(rated).head if method.data == "contrasts" else ()
         message = head[0].content if head else ""
         settings, read = settings_of(records, method.data, pairs, system_message=message, taught=taught)
@@ -167,6 +170,14 @@ class Study:
             judge=judge_of(self._base, pairs.pairs) if method.draws else None,
         )
         return found, read, head, float(spent.read_text())
+
+    def _revised(self, records: Records, seed: int) -> Records:
+        """Add the pairs that critiques taught. Raises NotEnoughData where nobody can judge them."""
+        judge = judge_of(self._base, records.pairs)
+        if judge is None:
+            raise NotEnoughData("the comparisons make no judge", missing=1)
+        revised = language_pairs(self._base, records.critiques, (), judge, seed=seed, report=self._look)
+        return replace(records, revised=revised)
 
     def _answers(self, pool: Pool, head: Chat, out: Path) -> list[str]:
         acting = (Intervention("adapter", out, str(out)),)

@@ -63,9 +63,9 @@ def pool_of(
     seed: int, engine: LocalEngine, folder: Path, *, rated_prompts: int = RATED, fresh_prompts: int = FRESH
 ) -> Pool:
     """Return the seed's texts, made at the first call and kept in `folder`."""
-    file = folder / f"pool-{seed}.json"
+    file = _file(seed, folder)
     if file.exists():
-        return Pool(**json.loads(file.read_text()))
+        return read_pool(seed, folder)
     rated, fresh = draw_prompts(seed, rated=rated_prompts, fresh=fresh_prompts)
     drawn = [
         (
@@ -84,6 +84,11 @@ def pool_of(
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(asdict(found)))
     return found
+
+
+def read_pool(seed: int, folder: Path) -> Pool:
+    """Return the texts of a seed that were drawn. Raises FileNotFoundError where none were."""
+    return Pool(**json.loads(_file(seed, folder).read_text()))
 
 
 def usual_relevance(pool: Pool, engine: LocalEngine, folder: Path, draws: int = DRAWS) -> float:
@@ -112,3 +117,7 @@ def states_of(pool: Pool, base: BaseModel, folder: Path) -> Tensor:
         ]
         save_file({"states": mean_states(base, Completions.encode(base, items))}, file)
     return load_file(file)["states"]
+
+
+def _file(seed: int, folder: Path) -> Path:
+    return folder / f"pool-{seed}.json"

@@ -26,8 +26,9 @@ class Beginning:
     ended: bool = False
 
 
-# (beginning or None, seed, tokens) -> the beginning with up to so many tokens more. Seeds are all different.
-Continue = Callable[[Beginning | None, int, int], Beginning]
+# (beginnings, seeds, tokens) -> each beginning with up to so many tokens more, written together; none that
+# ended is asked for, and None starts anew. Seeds are all different.
+Continue = Callable[[Sequence[Beginning | None], Sequence[int], int], Sequence[Beginning]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +61,13 @@ def search(
     kept: list[Beginning] = []
     written = 0
     for number in range(rounds):
-        seeds = iter(range(seed + number * beams * keep, seed + (number + 1) * beams * keep))
-        fresh: list[Beginning] = []
-        starts: list[Beginning | None] = [*kept] or [None]
-        for start in starts:
-            if start is not None and start.ended:
-                fresh.append(start)
-                continue
-            before = start.candidate.token_count if start is not None else 0
-            for _ in range(beams):
-                longer = go_on(start, next(seeds), segment)
-                written += longer.candidate.token_count - before
-                fresh.append(longer)
+        open_ones: list[Beginning | None] = [each for each in kept if not each.ended] if kept else [None]
+        asked = [each for each in open_ones for _ in range(beams)]
+        first = seed + number * beams * keep
+        longer = go_on(asked, range(first, first + len(asked)), segment)
+        written += sum(each.candidate.token_count for each in longer)
+        written -= sum(each.candidate.token_count for each in asked if each is not None)
+        fresh = [each for each in kept if each.ended] + [*longer]
         scores = together(objectives, [each.candidate for each in fresh])
         order = sorted(range(len(fresh)), key=lambda i: -scores[i])  # stable: the first of equals
         kept = [fresh[i] for i in order[:keep]]

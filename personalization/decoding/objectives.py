@@ -9,7 +9,8 @@ depend on either; together they decide what a weight means.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -62,6 +63,17 @@ def by_length(words: int, weight: float = 1.0) -> Objective:
         return [-abs(len(c.text.split()) - words) / max(words, 1) for c in candidates]
 
     return Objective("length", scores, weight)
+
+
+def by_words(wanted: Collection[str], weight: float = 1.0) -> Objective:
+    """Judge by the share of wanted words that are in the text, whatever their case (DeAL's keywords)."""
+    looked_for = {word.casefold() for word in wanted}
+
+    def scores(candidates: Sequence[Candidate]) -> list[float]:
+        texts = [set(re.findall(r"\w+", c.text.casefold())) for c in candidates]
+        return [len(looked_for & words) / max(len(looked_for), 1) for words in texts]
+
+    return Objective("words", scores, weight)
 
 
 def calibrated(values: Sequence[float], reference: Sequence[float] | None = None) -> Floats:

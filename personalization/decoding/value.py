@@ -6,20 +6,22 @@ mean over the answer is what the reward sees, so one token's part of it is its o
 network with TD(lambda) for that; a linear head on states needs no training, and looks no further than the
 token.
 
-A token's state exists once the model read it: each step reads `top_k` tokens, so a token shown costs
-1 + top_k. Knows nothing of batches or people.
+A token's state exists once the model read it, so one pass reads all `top_k` tokens side by side, each after
+the same text and none of the others; what it left of the one that is drawn is kept, with the logits for what
+follows. A token shown costs `top_k` read, in one pass. Knows nothing of batches or people.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
+from personalization.errors import ModelError
 from personalization.models.base import BaseModel
 from personalization.models.prompts import encode_chat
 from personalization.records import Message
@@ -62,53 +64,86 @@ def write(
     temperature: float = 1.0,
     seed: int = 0,
 ) -> Written:
-    """Return one sampled answer. With beta 0 it is the plain sample of the same seed, at the plain cost."""
+    """Return one sampled answer. With beta 0 it is the plain sample of the same seed, at the plain cost.
+
+    Raises ModelError for a model whose attention does not reach back to every token.
+    """
     generator = torch.Generator().manual_seed(seed)
-    value = _value_of(base, reward)
-    cache = DynamicCache(config=base.model.config)
-    ids = torch.tensor([encode_chat(base, messages)], device=base.device)
+    text = _Text(base, encode_chat(base, messages), reward)
     drawn: list[int] = []
     work = 0
     while len(drawn) < max_new_tokens:
-        output = base.decoder(input_ids=ids, past_key_values=cache, use_cache=True)
-        logits = base.logits(output.last_hidden_state[0, -1]).float()
-        work += 1
+        logits, values = text.logits, None
         if beta != 0:
             tokens = logits.topk(min(top_k, len(logits))).indices
-            logits = tilted(logits, value(cache, tokens).to(logits), tokens, beta)
+            values = text.read(tokens)
             work += len(tokens)
+            logits = tilted(logits, values, tokens, beta)
         token = int(torch.multinomial((logits / temperature).softmax(dim=-1).cpu(), 1, generator=generator))
         if token in base.end_ids:
             break
+        if values is None:
+            text.read(torch.tensor([token], device=base.device))
+            work += 1
+        text.keep(token)
         drawn.append(token)
-        ids = torch.tensor([[token]], device=base.device)
-    text = str(base.tokenizer.decode(drawn, skip_special_tokens=True))
-    return Written(text, len(drawn), work / max(len(drawn), 1))
+    shown = str(base.tokenizer.decode(drawn, skip_special_tokens=True))
+    return Written(shown, len(drawn), work / max(len(drawn), 1))
 
 
-def _value_of(base: BaseModel, reward: Reward) -> Callable[[DynamicCache, Tensor], Tensor]:
-    """Return what reads tokens after what is in a cache, each on its own, and gives their rewards (k,)."""
-    layers = layers_of(len(base.layers))
-    weights = torch.from_numpy(reward.weights).to(base.device)
+class _Text:
+    """What the model read so far, the logits (vocabulary,) for what follows, and tokens that might."""
 
-    def value(cache: DynamicCache, tokens: Tensor) -> Tensor:
-        outputs: dict[int, Tensor] = {}
-        handles = [
-            base.layers[layer].register_forward_hook(
-                lambda _m, _i, out, layer=layer: outputs.__setitem__(
-                    layer, out[0] if isinstance(out, tuple) else out
-                )
-            )
-            for layer in layers
-        ]
-        past = copy.deepcopy(cache)
-        past.batch_repeat_interleave(len(tokens))
+    def __init__(self, base: BaseModel, ids: Sequence[int], reward: Reward) -> None:
+        self._base = base
+        self._layers = layers_of(len(base.layers))
+        self._weights = torch.from_numpy(reward.weights).to(base.device)
+        self._cache = DynamicCache(config=base.model.config)
+        prompt = torch.tensor([list(ids)], device=base.device)
+        output = base.decoder(input_ids=prompt, past_key_values=self._cache, use_cache=True)
+        self.logits = base.logits(output.last_hidden_state[0, -1]).float()
+        self._tokens: list[int] = []
+        self._following = self.logits[None]
+
+    def read(self, tokens: Tensor) -> Tensor:
+        """Read tokens (k,) that might follow, each as if it were the next one; return their rewards (k,)."""
+        past, count = self._cache.get_seq_length(), len(tokens)
+        # Each sees what was kept and itself.
+        hidden = torch.full(
+            (count, past + count), torch.finfo(self._base.model.dtype).min, device=tokens.device
+        )
+        hidden[:, :past] = 0
+        hidden[:, past:].fill_diagonal_(0)
+        outputs: list[Tensor] = []
+
+        def hook(_: nn.Module, __: object, output: object) -> None:
+            held = output[0] if isinstance(output, tuple) else output
+            assert isinstance(held, Tensor)
+            outputs.append(held[0].float())
+
+        handles = [self._base.layers[layer].register_forward_hook(hook) for layer in self._layers]
         try:
-            base.decoder(input_ids=tokens[:, None], past_key_values=past, use_cache=True)
+            output = self._base.decoder(
+                input_ids=tokens[None],
+                attention_mask=hidden[None, None].to(self._base.model.dtype),
+                position_ids=torch.full((1, count), past, device=tokens.device),
+                past_key_values=self._cache,
+                use_cache=True,
+            )
         finally:
             for handle in handles:
                 handle.remove()
-        states = torch.stack([outputs[layer][:, -1].float() for layer in layers], dim=1)
-        return torch.einsum("klh,lh->k", states, weights)
+        self._tokens = tokens.tolist()
+        self._following = self._base.logits(output.last_hidden_state[0]).float()
+        return torch.einsum("lkh,lh->k", torch.stack(outputs), self._weights)
 
-    return value
+    def keep(self, token: int) -> None:
+        """Go on with one of the tokens that were read last, and forget the others."""
+        place, count = self._tokens.index(token), len(self._tokens)
+        self.logits = self._following[place]
+        for layer in self._cache.layers:
+            if type(layer) is not DynamicLayer or layer.keys is None or layer.values is None:
+                raise ModelError(f"{self._base.name} does not keep every token, so none can be taken back.")
+            past = layer.keys.shape[-2] - count
+            kept = [*range(past), past + place]
+            layer.keys, layer.values = layer.keys[..., kept, :], layer.values[..., kept, :]

@@ -72,7 +72,7 @@ class Iterations(Whole):
     Nesterov's step on the change of the weights (He et al. 2024, arXiv:2410.06293): what an epoch ended with
     becomes W + momentum (W - W'), W' what the one before had ended with, before its own step. Every epoch
     only adds its ranks to the ones before, so that W' is among them, and the step scales: ranks of age k
-    stand at 1 + momentum + ... + momentum^k times what they learned.
+    stand at 1 + momentum + ... + momentum^k times what they learned. A method without momentum takes no step.
     """
 
     def reference(self, epoch: int) -> tuple[Adapter, ...]:
@@ -81,7 +81,7 @@ class Iterations(Whole):
 
     def end_epoch(self, epoch: int) -> bool:
         """Extrapolate."""
-        momentum = self._parameters["momentum"]
+        momentum = self._parameters.get("momentum", 0.0)
         for own in range(epoch + 1):
             age = epoch - own
             grown = sum(momentum**k for k in range(age + 2)) / sum(momentum**k for k in range(age + 1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from personalization.decoding.objectives import (
     Objective,
     by_length,
     by_reward,
+    by_words,
     calibrated,
     choose,
     together,
@@ -99,6 +102,13 @@ def test_length_is_nearest_to_the_asked_one():
     assert choose([by_length(3)], texts) == 1
 
 
+def test_keywords_count_once_each_and_as_whole_words():
+    texts = [Candidate("Rainy days", 2), Candidate("Rain, rain and SNOW.", 4), Candidate("", 0)]
+    assert by_words(["rain", "Snow"]).scores(texts) == [0.0, 1.0, 0.0]
+    assert by_words(["rain", "hail"]).scores(texts) == [0.0, 0.5, 0.0]
+    assert choose([by_words(["snow"])], texts) == 1
+
+
 def test_an_answer_without_states_is_the_worst():
     good = Candidate("x", 1, np.ones((1, 2), dtype=np.float32))
     assert by_reward(reward_of(np.asarray([[-5.0, 0.0]]))).scores([good, Candidate("", 0)]) == [-5.0, -6.0]
@@ -120,7 +130,7 @@ def test_what_all_tokens_are_worth_alike_tilts_nothing(level, beta):
 
 
 def test_value_sampling_without_beta_is_the_plain_sample_and_costs_as_much():
-    plain = Writer(tiny.base(), CHAT)(None, 5, 12).candidate
+    plain = Writer(tiny.base(), CHAT)([None], [5], 12)[0].candidate
     found = value.write(tiny.base(), CHAT, tiny_reward(), beta=0.0, max_new_tokens=12, seed=5)
     assert (found.text, found.token_count) == (plain.text, plain.token_count)
     assert found.tokens_per_token == 1
@@ -142,7 +152,7 @@ def test_value_sampling_raises_the_reward_and_states_its_cost():
 
     assert mean_reward(1.0) > mean_reward(0.0)
     told = value.write(tiny.base(), CHAT, reward, beta=1.0, top_k=8, max_new_tokens=8, seed=0)
-    assert told.tokens_per_token >= 9
+    assert told.tokens_per_token >= 8
 
 
 def test_a_seed_writes_the_same_again():
@@ -158,8 +168,12 @@ def test_a_beginning_goes_on_as_if_it_had_never_stopped():
     from personalization.engine.states import read
 
     writer = Writer(tiny.base(), CHAT)
-    first = writer(None, 3, 4)
-    longer = writer(first, 4, 5).candidate
+    first, _ = writer([None, None], [3, 8], 4)
+    other, again = writer([first, first], [9, 4], 5)
+    longer = again.candidate
+    assert other.candidate.text != longer.text
+    with pytest.raises(ValueError, match="one call"):
+        writer([first, again], [1, 2], 5)
     assert longer.text.startswith(first.candidate.text.rstrip("\ufffd"))
     if "\ufffd" not in longer.text:
         np.testing.assert_allclose(
@@ -169,22 +183,24 @@ def test_a_beginning_goes_on_as_if_it_had_never_stopped():
 
 def test_looking_ahead_without_an_objective_is_the_plain_answer():
     writer = Writer(tiny.base(), CHAT)
-    plain = writer(writer(None, 0, 5), 6, 5).candidate
+    plain = writer(writer([None], [0], 5), [6], 5)[0].candidate
     for objectives in ([], [felt(0.0)]):
         found = search(writer, objectives, segment=5, beams=3, keep=2, rounds=2, seed=0)
         assert found.tokens_per_token == 1
         assert found.candidate.text == search(writer, [], segment=5, rounds=2, seed=0).candidate.text
     one = search(writer, [by_length(3)], segment=5, beams=1, keep=1, rounds=1, seed=0)
-    assert one.candidate.text == writer(None, 0, 5).candidate.text
+    assert one.candidate.text == writer([None], [0], 5)[0].candidate.text
     assert plain.token_count == 10
 
 
-def letters(start: Beginning | None, seed: int, tokens: int) -> Beginning:
+def letters(starts: Sequence[Beginning | None], seeds: Sequence[int], tokens: int) -> list[Beginning]:
     """Write random letters; an answer ends after eight."""
-    before = start.candidate.text if start else ""
-    drawn = "".join(np.random.default_rng(seed).choice(list("ab"), size=tokens))
-    text = (before + drawn)[:8]
-    return Beginning(Candidate(text, len(text)), len(text) == 8)
+    found = []
+    for start, seed in zip(starts, seeds, strict=True):
+        drawn = "".join(np.random.default_rng(seed).choice(list("ab"), size=tokens))
+        text = ((start.candidate.text if start else "") + drawn)[:8]
+        found.append(Beginning(Candidate(text, len(text)), len(text) == 8))
+    return found
 
 
 def test_looking_ahead_finds_more_of_what_is_asked_for():
@@ -202,3 +218,22 @@ def test_looking_ahead_finds_more_of_what_is_asked_for():
 def test_a_search_without_beams_is_an_error():
     with pytest.raises(ValueError, match="at least 1"):
         search(letters, [], beams=0)
+
+
+def test_tokens_that_are_read_side_by_side_do_not_see_each_other():
+    """Their rewards, and the logits after the one that is kept, are those of texts that are read alone."""
+    from personalization.models.prompts import encode_chat
+
+    base, reward, prompt = tiny.base(), tiny_reward(), encode_chat(tiny.base(), CHAT)
+    together = value._Text(base, prompt, reward)
+    so_far, tokens = list(prompt), torch.tensor([5, 17, 40])
+    for kept in (17, 5):
+        found = together.read(tokens)
+        for token, its_reward in zip(tokens.tolist(), found.tolist(), strict=True):
+            alone = value._Text(base, so_far, reward)
+            assert alone.read(torch.tensor([token])).item() == pytest.approx(its_reward, rel=1e-4, abs=1e-5)
+        together.keep(kept)
+        so_far.append(kept)
+        torch.testing.assert_close(
+            together.logits, value._Text(base, so_far, reward).logits, rtol=1e-4, atol=1e-5
+        )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.decoding.cells import Cell
 from benchmarks.decoding.results import summary, table, write_page
-from benchmarks.decoding.study import Cell
 
 
 def cell(person: str, arm: str, wins: list[float], cost: float = 1.0) -> Cell:

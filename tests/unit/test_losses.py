@@ -62,6 +62,7 @@ BOTH = (paired(POLICY), paired(REFERENCE))
         ("ipo", "ipo", {"beta": 0.3}, {}, 1),
         ("gpo", "hinge", {"beta": 0.3, "power": 1.0}, {}, 1),
         ("sppo", "sppo_hard", {"beta": 0.04}, {}, 0.04**2),
+        ("sppo_iterated", "sppo_hard", {"beta": 0.04}, {}, 0.04**2),
         ("robust_dpo", "robust", {"beta": 0.3, "flipped": 0.2}, {"label_smoothing": 0.2}, 1),
     ],
 )

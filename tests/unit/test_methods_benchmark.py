@@ -109,8 +109,12 @@ def test_the_same_ratings_are_every_kind_of_feedback_on_about_equal_compute():
     pool = Pool(3, [f"How {i}?" for i in range(6)], ["Why?"], texts, ["Because."])
     rated = Rated.by(population()[0], pool)
     pairs = records_of(rated, "pairs", 6)
+    told = records_of(rated, "critiques", 6)
+    assert told.pairs == pairs.pairs
+    assert {critique.text for critique in told.critiques} == {" ".join(rated.person.stated_values)}
+    assert all(c.completion == min(texts[0], key=rated.person.taste) for c in told.critiques)
     read = {}
-    for kind in KINDS:
+    for kind in set(KINDS) - {"critiques"}:  # what they teach is written by the model first
         given = records_of(rated, kind, 6)
         assert sum(map(bool, (given.pairs, given.thumbs, given.groups, given.edits))) == 1
         settings, read[kind] = settings_of(given, kind, pairs, system_message="Be plain.", taught=False)

@@ -112,6 +112,15 @@ def test_one_iteration_is_dpo_and_its_step_makes_it_larger(tmp_path):
         torch.testing.assert_close(larger[name], value * (1.5 if "lora_B" in name else 1.0))
 
 
+def test_iterations_without_momentum_end_where_they_came_to(tmp_path):
+    plain, same = (trained(tmp_path / name, name, epochs=1) for name in ("sppo", "sppo_iterated"))
+    assert all(torch.equal(same[name], value) for name, value in plain.items())
+    twice = trained(tmp_path / "twice", "sppo_iterated", epochs=2)
+    name = next(name for name in twice if "lora_B" in name)
+    assert twice[name][:, :2].any()
+    assert twice[name][:, 2:].any()
+
+
 def test_what_an_iteration_learned_keeps_its_direction_in_the_next(tmp_path):
     one = trained(tmp_path / "one", "accelerated", epochs=2, momentum=0.5)
     name = next(name for name in one if "lora_B" in name)
