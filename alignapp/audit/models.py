@@ -41,6 +41,11 @@ class AuditEvent(models.Model):
     def __str__(self) -> str:
         return f"{self.verb} by {self.actor_label}"
 
+    @property
+    def receipt(self) -> str:
+        """The event's number and the beginning of its hash, by which anybody finds it in the record."""
+        return f"{self.pk}-{self.hash[:12]}"
+
 
 class ChainHead(models.Model):
     """The end of the chain: one signed row, locked by whoever appends, so that a cut-off end shows."""

@@ -41,15 +41,11 @@ def start(request: PersonRequest) -> HttpResponse:
         return refusal(request, Refused(str(error)), reverse("adapters:alignment"))
     if left is None:
         return _back(request, _("Saved. It applies to the next reply."))
-    told = {"number": left.pk, "hash": left.hash[:12]}
-    return _back(
-        request,
-        _(
-            "Saved: your ratings are in no common taste made from now on. Your receipt: %(number)d-%(hash)s, "
-            "the number and the hash of this in the audit record."
-        )
-        % told,
+    words = _(
+        "Saved: your ratings are in no common taste made from now on. Your receipt: %(receipt)s. "
+        "It stays on your account page."
     )
+    return _back(request, words % {"receipt": left.receipt})
 
 
 @login_required

@@ -8,15 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.decoding.cells import Cell
+from benchmarks.decoding.searches import BETA
 from benchmarks.outcomes import gain, mean, won
+from personalization.decoding import ahead
+from personalization.decoding.nudging import THRESHOLD
+from personalization.decoding.value import TOP_K
 
-# Does choosing pay on its own, beside the vector, and eight attempts rather than four?
+# Does choosing pay on its own, beside the vector, and eight attempts rather than four? Does writing anew?
 COMPARED = (
     ("best_of_4", "base"),
     ("best_of_8", "best_of_4"),
     ("best_of_4", "vector"),
     ("vector_best_of_4", "vector"),
     ("vector_best_of_4", "best_of_8"),
+    ("value_sampling", "best_of_8"),
+    ("value_sampling", "vector"),
+    ("vector_value_sampling", "vector_best_of_4"),
+    ("look_ahead", "best_of_8"),
+    ("greedy_nudged", "greedy"),
+    ("greedy_nudged", "greedy_vector"),
 )
 CONTROLS = ("taste_best_of_8",)  # knows what no method may know
 
@@ -104,7 +114,22 @@ against an answer of the base model of another seed. Intervals (95 %) resample w
 
 *Taste best of 8* chooses by the hidden taste itself, which is what the best reward could reach with eight
 attempts. *Base* is one answer of another seed: it must be near one half. *Tokens per token* is what is
-written for each token that is shown.
+written, or read in its place, for each token that is shown.{_searched(found)}
 
 How often the reward orders two answers of held-out conversations as the person did: {told}.
 """
+
+
+def _searched(found: dict[str, Any]) -> str:
+    """Return what the page says of answers that are written token by token, where there are any."""
+    rows = [row for row in found["grid"] if row["arm"] == "value_sampling"]
+    if not rows:
+        return ""
+    return f"""
+
+*Value sampling* tilts each token by the reward of the state that it would leave ({TOP_K} tokens read for one,
+in one pass, beta {BETA:g}, tuned on other texts); *look ahead* keeps {ahead.KEEP} of {ahead.BEAMS} times as
+many beginnings every {ahead.SEGMENT} tokens. *Greedy* answers are the likeliest ones, *greedy nudged* has
+words of the model with the vector where the base model's next token has a probability below {THRESHOLD:g}:
+both are of one size here, where the paper nudges a large model by a small one.
+Seeds of these: {rows[0]["seeds"]}."""

@@ -74,15 +74,17 @@ class Searches:
 
     def _arms(self, reward: Reward) -> Mapping[str, Writes]:
         return {
-            "value_sampling": lambda prompt, seed: self._valued(prompt, seed, reward),
+            "value_sampling": lambda prompt, seed: self._valued(self.base, prompt, seed, reward),
+            # The vector shifts all states alike, which no difference of values sees.
+            "vector_value_sampling": lambda prompt, seed: self._valued(self.steered, prompt, seed, reward),
             "look_ahead": lambda prompt, seed: self._searched(prompt, seed, reward),
             "greedy": lambda prompt, _: self._nudged(prompt, NEVER),
             "greedy_nudged": lambda prompt, _: self._nudged(prompt, nudging.THRESHOLD),
             "greedy_vector": lambda prompt, _: self._nudged(prompt, ALWAYS),
         }
 
-    def _valued(self, prompt: str, seed: int, reward: Reward) -> Written:
-        found = value.write(self.base, _chat(prompt), reward, beta=BETA, max_new_tokens=NEW_TOKENS, seed=seed)
+    def _valued(self, base: BaseModel, prompt: str, seed: int, reward: Reward) -> Written:
+        found = value.write(base, _chat(prompt), reward, beta=BETA, max_new_tokens=NEW_TOKENS, seed=seed)
         return found.text.strip(), found.tokens_per_token
 
     def _searched(self, prompt: str, seed: int, reward: Reward) -> Written:

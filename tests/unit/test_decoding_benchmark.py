@@ -23,3 +23,9 @@ def test_each_person_is_compared_with_themselves_and_the_cost_is_told(tmp_path):
     assert "| 4.0 |" in table(found)
     write_page(tmp_path, found | {"machine": "m", "dtype": "d", "commit": "c"})
     assert "100 % of the people" in (tmp_path / "decoding.md").read_text()
+    assert "*Value sampling*" not in (tmp_path / "decoding.md").read_text()
+    found = summary([*cells, *(cell(name, "value_sampling", [1.0, 1.0], 20.0) for name in ("anna", "bert"))])
+    write_page(tmp_path, found | {"machine": "m", "dtype": "d", "commit": "c"})
+    page = (tmp_path / "decoding.md").read_text()
+    assert "| 8 | value sampling | 1.00" in page
+    assert "Seeds of these: 1." in page

@@ -201,10 +201,12 @@ def test_whoever_leaves_gets_a_receipt_and_is_in_no_later_one(person, directions
     leaving = people[0]
     answer = client_of(leaving).post(reverse("instant:start"), {"starts": "on"}, follow=True)
     event = AuditEvent.objects.get(verb="start.left")
-    assert f"Your receipt: {event.pk}-{event.hash[:12]}" in answer.content.decode()
+    receipt = f"{event.pk}-{event.hash[:12]}"
+    assert f"Your receipt: {receipt}" in answer.content.decode()
     assert (event.actor, event.subject) == (leaving, leaving)
     account = client_of(leaving).get(reverse("account")).content.decode()
     assert "Ratings left out of the next common taste" in account
+    assert receipt in account
     CommonTaste.objects.update(created_at=timezone.now() - common.EVERY - dt.timedelta(minutes=1))
     assert common.make_due().people == FEWEST_PEOPLE
     withdraw_consent(people[1])  # too few now: what there was goes at once
