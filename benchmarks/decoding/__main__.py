@@ -4,9 +4,9 @@
 
 The people, prompts and rated answers of `benchmarks.people` (its published texts are reused). The base
 model's eight attempts are shared by everybody; the four with each person's vector are their own, and take
-most of the time: --no-vector leaves them out. Of the first --searched seeds, after the most rated prompts,
-answers are also written anew token by token (`benchmarks.decoding.searches`), forty minutes on two cores for
-each. Finished cells are kept in --folder.
+most of the time: --no-vector leaves them out. For the first --searched people, with the first seed and the
+most rated prompts, answers are also written anew token by token (`benchmarks.decoding.searches`), four
+minutes on two cores for each. Finished cells are kept in --folder.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--prompts", type=int, nargs="+", default=[8, 32])
     parser.add_argument("--vector", action=argparse.BooleanOptionalAction, default=True)
-    parser.add_argument("--searched", type=int, default=1, help="how many of the seeds")
+    parser.add_argument("--searched", type=int, default=6, help="how many of the people, of the first seed")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="people searched for at once")
     parser.add_argument(
         "--quick", action="store_true", help="2 people, 1 seed, 8 rated and 4 fresh prompts, no searches"

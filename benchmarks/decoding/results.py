@@ -66,10 +66,14 @@ def _difference(cells: Sequence[Cell], size: int, arm: str, other: str) -> dict[
 
 def table(found: dict[str, Any]) -> str:
     """Return the grid and the differences as Markdown."""
-    lines = ["| rated prompts | arm | wins | relevance | words | tokens per token |", "|---" * 6 + "|"]
+    lines = [
+        "| rated prompts | arm | people | wins | relevance | words | tokens per token |",
+        "|---" * 7 + "|",
+    ]
     for row in found["grid"]:
         lines.append(
-            f"| {row['prompts']} | {row['arm'].replace('_', ' ')} | {row['win_rate']:.2f} [{row['low']:.2f}, "
+            f"| {row['prompts']} | {row['arm'].replace('_', ' ')} | {row['people']} "
+            f"| {row['win_rate']:.2f} [{row['low']:.2f}, "
             f"{row['high']:.2f}] | {row['relevance_change']:+.3f} | {row['words']:.0f} | {row['cost']:.1f} |"
         )
     lines += ["", "| rated prompts | difference | wins |", "|---|---|---|"]
@@ -131,5 +135,5 @@ def _searched(found: dict[str, Any]) -> str:
 in one pass, beta {BETA:g}, tuned on other texts); *look ahead* keeps {ahead.KEEP} of {ahead.BEAMS} times as
 many beginnings every {ahead.SEGMENT} tokens. *Greedy* answers are the likeliest ones, *greedy nudged* has
 words of the model with the vector where the base model's next token has a probability below {THRESHOLD:g}:
-both are of one size here, where the paper nudges a large model by a small one.
-Seeds of these: {rows[0]["seeds"]}."""
+both are of one size here, where the paper nudges a large model by a small one. Seeds of these:
+{rows[0]["seeds"]}."""

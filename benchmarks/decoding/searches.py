@@ -35,6 +35,7 @@ from personalization.simulation.people import population
 from personalization.steering.reward import Reward
 from personalization.values.effects import place
 
+SEED = 0  # of the texts
 FIRST_SEED = 90_000_000  # as those of `candidates`: no answer is compared with itself
 SEEDS_EACH = 10_000  # more than a search uses
 NEVER, ALWAYS = 0.0, 1.1  # thresholds at which one of nudging's models writes everything
@@ -105,13 +106,12 @@ def compute(options: argparse.Namespace, folder: Path, pools: Path, share: int =
     steered = replace(base, model=copy.deepcopy(base.model))
     wanted = not options.exact
     with half_precision(base, wanted=wanted), half_precision(steered, wanted=wanted):
-        for seed in range(options.searched):
-            pool = read_pool(seed, pools)
-            states = states_of(pool, base, pools)
-            vectors = Vectors(states, folder, place(VALUES, base.revision))
-            study = Searches(base, steered, Interventions(steered), Cells(folder), vectors, states)
-            for person in population()[: options.people][share::shares]:
-                study.run(Rated.by(person, pool), max(options.prompts))
+        pool = read_pool(SEED, pools)
+        states = states_of(pool, base, pools)
+        vectors = Vectors(states, folder, place(VALUES, base.revision))
+        study = Searches(base, steered, Interventions(steered), Cells(folder), vectors, states)
+        for person in population()[: options.searched][share::shares]:
+            study.run(Rated.by(person, pool), max(options.prompts))
 
 
 def _chat(prompt: str) -> tuple[Message, ...]:

@@ -1,4 +1,4 @@
-"""What an answer is judged by at decoding time: a person's reward, words, a length, the question itself.
+"""What an answer is judged by at decoding time: a person's reward, words, a length.
 
 Knows nothing of how answers are made. Objectives are in different units, so each is calibrated among the
 candidates of one prompt before a weighted sum (Balashankar et al. 2024, "InfAlign", arXiv:2412.19792): the
