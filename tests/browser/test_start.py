@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from playwright.sync_api import expect
@@ -58,6 +60,10 @@ def test_where_it_starts_and_what_the_model_sees(page):
         assert InstantChoice.of(person).gives is is_ticked
     expect(page.get_by_text("in no common taste made from now on. Your receipt")).to_be_visible()
     look(page, "start-left")
+    page.goto("/account/")
+    left = page.get_by_role("row").filter(has_text="Ratings left out of the next common taste")
+    expect(left.get_by_role("cell").last).to_have_text(re.compile(r"^\d+-[0-9a-f]{12}$"))
+    look(page, "start-receipt")
     page.goto("/feedback/said-and-shown/")
     expect(page.get_by_role("heading", name="What the model sees of it")).to_be_visible()
     expect(page.get_by_text("also look different to the model")).to_be_visible()
