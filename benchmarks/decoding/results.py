@@ -67,12 +67,12 @@ def _difference(cells: Sequence[Cell], size: int, arm: str, other: str) -> dict[
 def table(found: dict[str, Any]) -> str:
     """Return the grid and the differences as Markdown."""
     lines = [
-        "| rated prompts | arm | people | wins | relevance | words | tokens per token |",
+        "| rated prompts | arm | people x seeds | wins | relevance | words | tokens per token |",
         "|---" * 7 + "|",
     ]
     for row in found["grid"]:
         lines.append(
-            f"| {row['prompts']} | {row['arm'].replace('_', ' ')} | {row['people']} "
+            f"| {row['prompts']} | {row['arm'].replace('_', ' ')} | {row['people']} x {row['seeds']} "
             f"| {row['win_rate']:.2f} [{row['low']:.2f}, "
             f"{row['high']:.2f}] | {row['relevance_change']:+.3f} | {row['words']:.0f} | {row['cost']:.1f} |"
         )
@@ -109,9 +109,9 @@ def _words(found: dict[str, Any]) -> str:
     return f"""# Decoding: does choosing among several answers pay?
 
 `python -m benchmarks.decoding --page docs/benchmarks` ({found["machine"]}, {found["dtype"]}, commit
-{found["commit"]}). {row["people"]} simulated people, prompts and judging of [people](people.md), seeds:
-{row["seeds"]}. Each person's reward (`personalization.steering.reward`), learned in closed form from the
-same ratings as the vector, chooses among answers to 24 fresh prompts; the hidden taste judges the choice
+{found["commit"]}). {row["people"]} simulated people, prompts and judging of [people](people.md). Each
+person's reward (`personalization.steering.reward`), learned in closed form from the same ratings as the
+vector, chooses among answers to 24 fresh prompts; the hidden taste judges the choice
 against an answer of the base model of another seed. Intervals (95 %) resample whole people.
 
 {table(found)}
@@ -126,14 +126,13 @@ How often the reward orders two answers of held-out conversations as the person 
 
 def _searched(found: dict[str, Any]) -> str:
     """Return what the page says of answers that are written token by token, where there are any."""
-    rows = [row for row in found["grid"] if row["arm"] == "value_sampling"]
-    if not rows:
+    if not any(row["arm"] == "value_sampling" for row in found["grid"]):
         return ""
     return f"""
 
 *Value sampling* tilts each token by the reward of the state that it would leave ({TOP_K} tokens read for one,
 in one pass, beta {BETA:g}, tuned on other texts); *look ahead* keeps {ahead.KEEP} of {ahead.BEAMS} times as
-many beginnings every {ahead.SEGMENT} tokens. *Greedy* answers are the likeliest ones, *greedy nudged* has
+many beginnings every {ahead.SEGMENT} tokens. With *vector* it is the model with the person's vector that
+writes. *Greedy* answers are the likeliest ones, *greedy nudged* has
 words of the model with the vector where the base model's next token has a probability below {THRESHOLD:g}:
-both are of one size here, where the paper nudges a large model by a small one. Seeds of these:
-{rows[0]["seeds"]}."""
+both are of one size here, where the paper nudges a large model by a small one."""

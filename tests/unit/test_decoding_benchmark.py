@@ -19,7 +19,7 @@ def test_each_person_is_compared_with_themselves_and_the_cost_is_told(tmp_path):
     (difference,) = found["differences"]
     assert (difference["arm"], difference["beside"]) == ("best_of_4", "base")
     assert difference["value"] == pytest.approx(0.5)
-    assert "| 8 | best of 4 | 2 | 0.75" in table(found)
+    assert "| 8 | best of 4 | 2 x 1 | 0.75" in table(found)
     assert "| 4.0 |" in table(found)
     write_page(tmp_path, found | {"machine": "m", "dtype": "d", "commit": "c"})
     assert "100 % of the people" in (tmp_path / "decoding.md").read_text()
@@ -27,5 +27,5 @@ def test_each_person_is_compared_with_themselves_and_the_cost_is_told(tmp_path):
     found = summary([*cells, *(cell(name, "value_sampling", [1.0, 1.0], 20.0) for name in ("anna", "bert"))])
     write_page(tmp_path, found | {"machine": "m", "dtype": "d", "commit": "c"})
     page = (tmp_path / "decoding.md").read_text()
-    assert "| 8 | value sampling | 2 | 1.00" in page
-    assert "Seeds of these:\n1." in page
+    assert "| 8 | value sampling | 2 x 1 | 1.00" in page
+    assert "tilts each token" in page
