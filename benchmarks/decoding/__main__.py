@@ -1,6 +1,6 @@
 """Does it pay to write several answers and keep the one that a person's own reward likes best?
 
-    python -m benchmarks.decoding [--json FILE] [--page docs/benchmarks] [--quick] [--seeds 3]
+    python -m benchmarks.decoding [--json FILE] [--page docs/benchmarks] [--quick] [--seeds 0 1 2 3 4]
 
 The people, prompts and rated answers of `benchmarks.people` (its published texts are reused). The base
 model's eight attempts are shared by everybody; the four with each person's vector are their own, and take
@@ -43,7 +43,7 @@ def main() -> None:
     with half_precision(base, wanted=not options.exact):
         study = Study(base, folder, pools, options.people, sizes=sizes)
         try:
-            for seed in range(options.seeds):
+            for seed in options.seeds:
                 for prompts in options.prompts:
                     study.run(seed, prompts, with_vector=options.vector)
         finally:
@@ -58,7 +58,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = options_of(__doc__, "decoding")
     parser.add_argument("--people", type=int, default=12, help="how many of the twelve, in their order")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--prompts", type=int, nargs="+", default=[8, 32])
     parser.add_argument("--vector", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--searched", type=int, default=6, help="how many of the people, of the first seed")
@@ -70,7 +70,7 @@ def _options() -> argparse.Namespace:
     parser.set_defaults(rated=RATED, fresh=FRESH)
     options = parser.parse_args()
     if options.quick:
-        options.rated, options.fresh, options.people, options.seeds, options.prompts = 8, 4, 2, 1, [8]
+        options.rated, options.fresh, options.people, options.seeds, options.prompts = 8, 4, 2, [3], [8]
         options.searched = 0
     return options
 

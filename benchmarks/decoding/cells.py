@@ -59,8 +59,8 @@ class Cells:
             prompts,
             arm,
             [person.prefers(mine, base) for mine, base in zip(texts, pool.base, strict=True)],
-            self._relevance(pool.fresh, texts),
-            self._relevance(pool.fresh, pool.base),
+            float(np.mean(self.relevance(pool.fresh, texts))),
+            float(np.mean(self.relevance(pool.fresh, pool.base))),
             float(np.mean([len(text.split()) for text in texts])),
             float(np.mean([cost for _, cost in written])),
             reward.accuracy.value if reward else None,
@@ -70,11 +70,11 @@ class Cells:
             self.found[cell.key] = cell
             self._kept.add(asdict(cell))
 
-    def _relevance(self, prompts: Sequence[str], texts: Sequence[str]) -> float:
-        """Return the mean cosine of answers and prompts; many people choose the same answers."""
+    def relevance(self, prompts: Sequence[str], texts: Sequence[str]) -> list[float]:
+        """Return each answer's cosine with its prompt; many people choose the same answers."""
         pairs = list(zip(prompts, texts, strict=True))
         due = [pair for pair in dict.fromkeys(pairs) if pair not in self._relevant]
         if due:
             found = relevance([prompt for prompt, _ in due], [text for _, text in due])
             self._relevant |= dict(zip(due, found, strict=True))
-        return float(np.mean([self._relevant[pair] for pair in pairs]))
+        return [self._relevant[pair] for pair in pairs]

@@ -12,15 +12,20 @@ from benchmarks.decoding.searches import BETA
 from benchmarks.outcomes import gain, mean, won
 from personalization.decoding import ahead
 from personalization.decoding.nudging import THRESHOLD
+from personalization.decoding.objectives import NEARNESS
 from personalization.decoding.value import TOP_K
 
 # Does choosing pay on its own, beside the vector, and eight attempts rather than four? Does writing anew?
 COMPARED = (
     ("best_of_4", "base"),
     ("best_of_8", "best_of_4"),
+    ("best_of_4_on_subject", "best_of_4"),
+    ("best_of_8_on_subject", "best_of_8"),
     ("best_of_4", "vector"),
     ("vector_best_of_4", "vector"),
     ("vector_best_of_4", "best_of_8"),
+    ("vector_best_of_4_on_subject", "vector_best_of_4"),
+    ("vector_best_of_4_on_subject", "vector"),
     ("value_sampling", "best_of_8"),
     ("value_sampling", "vector"),
     ("vector_value_sampling", "vector_best_of_4"),
@@ -59,9 +64,13 @@ def _means(cells: Sequence[Cell]) -> dict[str, Any]:
 
 
 def _difference(cells: Sequence[Cell], size: int, arm: str, other: str) -> dict[str, Any] | None:
-    rates = {(c.arm, c.person, c.seed): mean(c.wins) for c in cells if c.prompts == size}
-    estimate = gain(rates, arm, other)
-    return {"prompts": size, "arm": arm, "beside": other, **estimate.as_dict()} if estimate else None
+    chosen = [c for c in cells if c.prompts == size]
+    estimate = gain({(c.arm, c.person, c.seed): mean(c.wins) for c in chosen}, arm, other)
+    near = gain({(c.arm, c.person, c.seed): c.relevance for c in chosen}, arm, other)
+    if estimate is None or near is None:
+        return None
+    found = {"prompts": size, "arm": arm, "beside": other, **estimate.as_dict()}
+    return found | {"relevance": near.as_dict()}
 
 
 def table(found: dict[str, Any]) -> str:
@@ -76,11 +85,13 @@ def table(found: dict[str, Any]) -> str:
             f"| {row['win_rate']:.2f} [{row['low']:.2f}, "
             f"{row['high']:.2f}] | {row['relevance_change']:+.3f} | {row['words']:.0f} | {row['cost']:.1f} |"
         )
-    lines += ["", "| rated prompts | difference | wins |", "|---|---|---|"]
+    lines += ["", "| rated prompts | difference | wins | relevance |", "|---|---|---|---|"]
     for row in found["differences"]:
         names = f"{row['arm']} - {row['beside']}".replace("_", " ")
+        near = row["relevance"]
         lines.append(
-            f"| {row['prompts']} | {names} | {row['value']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}] |"
+            f"| {row['prompts']} | {names} | {row['value']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}] "
+            f"| {near['value']:+.3f} [{near['low']:+.3f}, {near['high']:+.3f}] |"
         )
     return "\n".join(lines)
 
@@ -118,7 +129,9 @@ against an answer of the base model of another seed. Intervals (95 %) resample w
 
 *Taste best of 8* chooses by the hidden taste itself, which is what the best reward could reach with eight
 attempts. *Base* is one answer of another seed: it must be near one half. *Tokens per token* is what is
-written, or read in its place, for each token that is shown.{_searched(found)}
+written, or read in its place, for each token that is shown. *On subject* chooses by the reward in log-odds
+and {NEARNESS:g} times the cosine with the question, as the chat's "Think longer" does; how much was chosen
+with the first three seeds, so those are left out there.{_searched(found)}
 
 How often the reward orders two answers of held-out conversations as the person did: {told}.
 """

@@ -7,7 +7,7 @@ reward from `personalization.steering.reward`, both from the same first rated pr
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -16,7 +16,7 @@ from benchmarks.decoding.candidates import Candidates, candidates_of
 from benchmarks.decoding.cells import Cells
 from benchmarks.people.arms import Rated, Vectors
 from benchmarks.people.pool import CANDIDATES, pool_of, states_of
-from personalization.decoding.objectives import Candidate, Objective, by_reward, choose
+from personalization.decoding.objectives import Candidate, Objective, by_reward, by_reward_on_subject, choose
 from personalization.engine.local import LocalEngine
 from personalization.models.base import BaseModel
 from personalization.simulation.people import population
@@ -26,6 +26,9 @@ from personalization.values.effects import place
 
 MOST, WITH_VECTOR = 8, 4  # attempts by the base model, which everybody shares, and with each one's vector
 ROWS = 128
+TUNED_ON = range(3)  # seeds by which it was chosen how much the question counts (`NEARNESS`)
+ON_SUBJECT = "_on_subject"
+Objectives = Callable[[str], Sequence[Objective]]  # what to choose by among answers to a question
 VALUES = Path("var/values")
 
 
@@ -53,11 +56,12 @@ class Study:
         for person in self._people:
             rated = Rated.by(person, pool)
             last = "vector_best_of_4" if with_vector else "best_of_8"
+            last += "" if seed in TUNED_ON else ON_SUBJECT
             if (person.description, seed, prompts, last) in self.cells.found:
                 continue
             reward = reward_of(rated, states, prompts)
             self._choose(rated, prompts, reward, plain, {"base": 1, "best_of_4": 4, "best_of_8": 8})
-            self._add(rated, prompts, "taste_best_of_8", plain, [_by_taste(rated)], 8, None)
+            self._add(rated, prompts, "taste_best_of_8", plain, _by_taste(rated), 8, None)
             if with_vector:
                 shape = vectors.own(rated, prompts)
                 name = shape.interventions[0].digest if shape.interventions else f"base4-{seed}"
@@ -73,19 +77,31 @@ class Study:
     ) -> None:
         for arm, attempts in arms.items():
             # Without a reward the plain answer is kept, at the plain cost: nothing is offered then.
-            objectives = [by_reward(reward)] if reward is not None and attempts > 1 else []
-            self._add(rated, prompts, arm, drawn, objectives, attempts, reward)
+            if reward is None or attempts == 1:
+                self._add(rated, prompts, arm, drawn, lambda _: [], 1, reward)
+                continue
+            self._add(rated, prompts, arm, drawn, lambda _: [by_reward(reward)], attempts, reward)
+            if rated.pool.seed not in TUNED_ON:
+                name = arm + ON_SUBJECT
+                self._add(rated, prompts, name, drawn, self._on_subject(reward), attempts, reward)
+
+    def _on_subject(self, reward: Reward) -> Objectives:
+        def objectives(question: str) -> list[Objective]:
+            return [by_reward_on_subject(reward, lambda texts: self._near(question, texts))]
+
+        return objectives
+
+    def _near(self, question: str, texts: Sequence[str]) -> list[float]:
+        return self.cells.relevance([question] * len(texts), texts)
 
     def _add(
-        self, rated: Rated, prompts: int, arm: str, drawn: Candidates, objectives: Sequence[Objective],
+        self, rated: Rated, prompts: int, arm: str, drawn: Candidates, objectives: Objectives,
         attempts: int, reward: Reward | None,
     ) -> None:  # fmt: skip
         written = []
         for i, (own, tokens) in enumerate(zip(drawn.texts, drawn.tokens, strict=True)):
-            tried = [
-                Candidate(own[j], tokens[j], drawn.states[i, j]) for j in range(attempts if objectives else 1)
-            ]
-            best = tried[choose(objectives, tried)]
+            tried = [Candidate(own[j], tokens[j], drawn.states[i, j]) for j in range(attempts)]
+            best = tried[choose(objectives(rated.pool.fresh[i]), tried)]
             written.append((best.text, sum(each.token_count for each in tried) / max(best.token_count, 1)))
         self.cells.add(rated, prompts, arm, written, reward)
 
@@ -104,6 +120,7 @@ def reward_of(rated: Rated, states: Tensor, count: int) -> Reward | None:
     return learn_reward(rated_prompts(rated, states, count))
 
 
-def _by_taste(rated: Rated) -> Objective:
+def _by_taste(rated: Rated) -> Objectives:
     """Choose by the hidden taste itself: what no reward can beat."""
-    return Objective("taste", lambda them: [rated.person.taste(each.text) for each in them])
+    objective = Objective("taste", lambda them: [rated.person.taste(each.text) for each in them])
+    return lambda _: [objective]

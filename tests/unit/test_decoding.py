@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from personalization.decoding import value
 from personalization.decoding.ahead import Beginning, search
 from personalization.decoding.objectives import (
+    NEARNESS,
     Candidate,
     Objective,
     by_length,
     by_reward,
+    by_reward_on_subject,
     by_words,
     calibrated,
     choose,
@@ -100,6 +102,18 @@ def test_nothing_to_choose_from_is_an_error():
 def test_length_is_nearest_to_the_asked_one():
     texts = [Candidate("a", 1), Candidate("a b c", 3), Candidate("a b c d e f", 6)]
     assert choose([by_length(3)], texts) == 1
+
+
+def test_between_answers_that_please_alike_the_one_that_keeps_to_the_question_is_chosen():
+    made = [Candidate(text, 1, np.full((1, 1), value, dtype=np.float32))
+            for text, value in (("off", 1.1), ("on", 1.0), ("disliked", -2.0))]  # fmt: skip
+    judge = Reward(np.ones((1, 1), dtype=np.float32), 2.0, wilson(9, 10), 8, 32)
+    cosines = {"off": 0.2, "on": 0.7, "disliked": 0.9}
+    objective = by_reward_on_subject(judge, lambda texts: [cosines[text] for text in texts])
+    wanted = [2 * value + NEARNESS * cosines[text] for text, value in (("off", 1.1), ("on", 1.0))]
+    assert objective.scores(made)[:2] == pytest.approx(wanted)
+    assert choose([objective], made) == 1
+    assert choose([by_reward(judge)], made) == 0
 
 
 def test_keywords_count_once_each_and_as_whole_words():

@@ -23,7 +23,7 @@ from alignapp.chat.models import Reply
 from alignapp.chat.paths import messages_before
 from alignapp.instant.models import ReplyStates
 from alignapp.instant.services import reward_of
-from personalization.decoding.objectives import by_reward
+from personalization.decoding.objectives import by_reward_on_subject
 from personalization.engine.best_of import BestOf
 from personalization.engine.requests import Engine, Finished, GenerationRequest, Sampling, Stream, Token
 from personalization.errors import AlignError, EngineBusy
@@ -119,7 +119,10 @@ def _begin(engine: Engine, request: GenerationRequest, reply: Reply, revision: s
     if reward is None:
         reply.note_decoding(best_of=1, reason=NO_JUDGE)
         return engine.submit(request)
-    return BestOf(engine, request, reply.attempts, [by_reward(reward)])
+    from personalization.models.relevance import nearness_to
+
+    near = nearness_to(request.messages[-1].content)
+    return BestOf(engine, request, reply.attempts, [by_reward_on_subject(reward, near)])
 
 
 def _own(reply: Reply, revision: str) -> Reward | None:
