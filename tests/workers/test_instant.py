@@ -21,9 +21,11 @@ from alignapp.feedback.models import Feedback
 from alignapp.feedback.services import record_feedback
 from alignapp.instant import services
 from alignapp.instant.models import InstantVector, PersonalReward, ReplyStates
+from personalization.decoding.objectives import NEARNESS
 from personalization.engine.requests import Intervention
 from personalization.models.interventions import Interventions, Row
 from personalization.models.personal import load_vectors
+from personalization.models.relevance import nearness_to
 from personalization.records import Message
 from personalization.safety.gate import COMPLIANCES, REFUSALS, measure
 from personalization.steering.instant import LIMIT, unpack
@@ -305,7 +307,9 @@ def means_of(reply: Reply) -> np.ndarray:
     return unpack(bytes(kept.means), len(kept.layers))
 
 
-def test_thinking_longer_keeps_the_attempt_of_the_highest_reward_and_says_what_it_cost(engine, person):
+def test_thinking_longer_keeps_the_attempt_that_is_liked_best_on_the_question_and_says_what_it_cost(
+    engine, person
+):
     for i in range(4):
         rate(write(asked(person, f"Question {i}")))
     reward = PersonalReward.objects.get(person=person)
@@ -320,8 +324,9 @@ def test_thinking_longer_keeps_the_attempt_of_the_highest_reward_and_says_what_i
     for attempt in attempts:
         generate_reply(str(attempt.id))
         attempt.refresh_from_db()
-    values = [reward.head().of(means_of(attempt)[None])[0] for attempt in attempts]
-    best = int(np.argmax(values))
+    head, near = reward.head(), nearness_to(reply.turn.text)
+    liked = [head.scale * head.of(means_of(attempt)[None])[0] for attempt in attempts]
+    best = int(np.argmax(np.add(liked, NEARNESS * np.array(near([attempt.text for attempt in attempts])))))
     assert reply.text == attempts[best].text
     assert reply.decoding == {"best_of": 3, "chosen": best, "tokens": sum(a.token_count for a in attempts)}
     assert ReplyStates.objects.filter(reply=reply).exists()

@@ -16,8 +16,10 @@ from alignapp.chat.models import Reply
 from alignapp.studies import judges, services, trying
 from alignapp.studies.models import RewardModel, Study
 from personalization.artifacts import path_of
+from personalization.decoding.objectives import NEARNESS
 from personalization.engine.requests import GenerationRequest, Sampling
 from personalization.judging import kept
+from personalization.models.relevance import nearness_to
 from personalization.records import Message
 from tests.web import studied
 from tests.workers.test_merging import parent
@@ -102,7 +104,8 @@ def test_it_chooses_the_best_of_four_and_a_lent_adapter_writes_as_it_does_in_its
         attempts.append(end)
     head = kept.read(store.folder_of(reward), reward.way, reward.results["rewards"][reward.way])
     # Gathered while they were written: a random model's text need not have the tokens that it was.
-    scores = head.of(np.stack([end.states.means for end in attempts]))
+    liked = head.scale * head.of(np.stack([end.states.means for end in attempts]))
+    scores = liked + NEARNESS * np.array(nearness_to("Say hello")([end.text for end in attempts]))
     place = best.composition["decoding"]["chosen"]
     assert place == int(np.argmax(scores))
     assert best.text == attempts[place].text
