@@ -43,9 +43,12 @@ they are rough, and a difference whose interval includes 0 is no difference.**
 
 {table(found)}
 
-Relevance: change of the cosine between prompt and answer. Perplexity: of neutral text. Nats: change of an
-answer's log-probability in the last epoch. Cosine: of the gradients of liked and disliked answers (1: a
-margin loss can hardly tell them apart). Seconds: of the processor, to train.
+Less `dpo`: how much more it wins than DPO of the same ratings' pairs, each person with themselves; critiques
+are words beside those pairs, and methods of prompts have them judge what the model writes. Who has no judge
+after so many prompts has no cells of these. Relevance: change of the cosine between prompt and answer.
+Perplexity: of neutral text. Nats: change of an answer's log-probability in the last epoch. Cosine: of the
+gradients of liked and disliked answers (1: a margin loss can hardly tell them apart). Seconds: of the
+processor, to train.
 {_precision(found)}
 
 ## Gradient entanglement

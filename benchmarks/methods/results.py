@@ -105,9 +105,14 @@ def summary(cells: Sequence[Cell]) -> dict[str, Any]:
     The best of a kind is that at the most prompts, without a teacher.
     """
     found = precision(cells)
-    cells = _complete(without_doubles(cells))
+    every = without_doubles(cells)
+    cells = _complete(every)
     grid = [
-        {**dict(zip(("kind", "prompts", "taught", "method"), place, strict=True)), **_means(chosen)}
+        {
+            **dict(zip(("kind", "prompts", "taught", "method"), place, strict=True)),
+            **_means(chosen),
+            "less_dpo": _less_dpo(chosen, every),
+        }
         for place in sorted(set(map(_place, cells)))
         if (chosen := [c for c in cells if _place(c) == place])
     ]
@@ -144,6 +149,25 @@ def _complete(cells: Sequence[Cell]) -> list[Cell]:
 
 def _place(cell: Cell) -> tuple[str, int, bool, str]:
     return cell.kind, cell.prompts, cell.taught, cell.method
+
+
+def _less_dpo(cells: Sequence[Cell], every: Sequence[Cell]) -> dict[str, Any] | None:
+    """Return how much more a method wins than DPO of the same ratings' pairs, each person with themselves.
+
+    None for DPO itself, and where two people have not both.
+    """
+    first = cells[0]
+    yardstick = {
+        (c.person, c.seed): mean(c.wins)
+        for c in every
+        if _place(c) == ("pairs", first.prompts, first.taught, "dpo")
+    }
+    gaps = [
+        (mean(c.wins) - yardstick[at], c.person) for c in cells if (at := (c.person, c.seed)) in yardstick
+    ]
+    if first.method == "dpo" or len({person for _, person in gaps}) < 2:
+        return None
+    return over_people(gaps).as_dict()
 
 
 def _best(cells: Sequence[Cell]) -> dict[str, Any]:
@@ -208,18 +232,21 @@ def _means(cells: Sequence[Cell]) -> dict[str, Any]:
 def table(found: dict[str, Any]) -> str:
     """Return the grid as a Markdown table, the best of each kind and number of prompts first."""
     lines = [
-        "| learns from | method | prompts | people | wins | relevance | words | perplexity | liked, nats "
-        "| disliked, nats | cosine | seconds |",
-        "|---" * 12 + "|",
+        "| learns from | method | prompts | people | wins | less `dpo` | relevance | words | perplexity "
+        "| liked, nats | disliked, nats | cosine | seconds |",
+        "|---" * 13 + "|",
     ]
     usual = Counter(row["dtype"] for row in found["grid"]).most_common(1)[0][0]
     for row in sorted(found["grid"], key=lambda r: (r["kind"], -r["prompts"], r["taught"], -r["win_rate"])):
         name = f"`{row['method']}`" + (" and the vector" if row["taught"] else "")
         name += "" if row["dtype"] == usual else f" ({row['dtype']})"
+        gap = row["less_dpo"]
+        less = f"{gap['value']:+.2f} [{gap['low']:+.2f}, {gap['high']:+.2f}]" if gap else ""
         cosine = "" if row["gradient_cosine"] is None else f"{row['gradient_cosine']:.2f}"
         lines.append(
             f"| {row['kind']} | {name} | {row['prompts']} | {row['people']} "
-            f"| {row['win_rate']:.2f} [{row['low']:.2f}, {row['high']:.2f}] | {row['relevance_change']:+.3f} "
+            f"| {row['win_rate']:.2f} [{row['low']:.2f}, {row['high']:.2f}] | {less} "
+            f"| {row['relevance_change']:+.3f} "
             f"| {row['words']:.0f} | {100 * (row['perplexity_ratio'] - 1):+.1f} % "
             f"| {row['chosen_change']:+.1f} | {row['rejected_change']:+.1f} | {cosine} "
             f"| {row['seconds']:.0f} |"

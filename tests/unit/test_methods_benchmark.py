@@ -63,6 +63,10 @@ def test_the_best_of_a_kind_is_compared_with_the_next_person_by_person(tmp_path)
     amounts = [(row["kind"], row["prompts"], row["method"]) for row in found["best"]]
     assert amounts == [("edits", 8, "sft"), ("pairs", 4, "dpo"), ("pairs", 8, "dpo")]
     assert "sppo" not in {row["method"] for row in found["grid"]}
+    gaps = {(r["kind"], r["method"], r["prompts"], r["taught"]): r["less_dpo"] for r in found["grid"]}
+    assert gaps["pairs", "dpo", 8, False] is None
+    assert gaps["pairs", "ipo", 8, False]["value"] == pytest.approx(-0.5)
+    assert gaps["edits", "sft", 8, False]["value"] == pytest.approx(0.5 - 0.75)
     found |= {"machine": "m", "commit": "c"}
     write_page(tmp_path, found | adviser_regret(cells))
     page = (tmp_path / "methods.md").read_text()
