@@ -71,9 +71,13 @@ class Given:
         return {
             "ratings": sum(len(set(group.scores)) > 1 for group in records.groups),
             "pairs": compared,
+            "choices": compared,
+            "prompts": compared,  # that judge what the model writes
             "contrasts": compared if self.states_values else 0,
             "thumbs": _messages(records.thumbs),
             "edits": len(records.edits),
+            # Learned from beside comparisons, which must be as many.
+            "critiques": min(compared, _messages((*records.critiques, *records.follow_ups))),
         }
 
 

@@ -12,7 +12,7 @@ from alignapp.accounts.consent import give_consent, withdraw_consent
 from alignapp.accounts.models import Person
 from alignapp.adapters import advice, services
 from alignapp.adapters.models import Job, Judgement, MethodInfo
-from alignapp.chat.models import Conversation
+from alignapp.chat.models import Conversation, Turn
 from alignapp.feedback.models import Feedback
 from alignapp.feedback.services import record_feedback
 from alignapp.instant.models import InstantVector
@@ -153,6 +153,22 @@ def test_what_takes_longer_here_than_is_advised_is_said(owner, client_of, settin
     assert "It would take about 20 minutes, longer than is advised here." in section(client_of(owner))
     settings.ADVICE_SECONDS = 3600
     assert "training takes about 20 minutes" in section(client_of(owner))
+
+
+def test_what_was_said_of_answers_counts_beside_what_was_compared(owner, client_of, monkeypatch):
+    learned.ready(owner)
+    MethodInfo.objects.create(
+        name="ilf", data="critiques", produces="adapter", summary="ilf.", paper="p", parameters={}
+    )
+    rows = (*advice.table(), row("ilf", 0.90, data="critiques"))
+    monkeypatch.setattr(advice, "table", lambda: rows)
+    assert 'value="dpo" required checked' in section(client_of(owner))
+    for turn in Turn.objects.filter(conversation__person=owner):
+        reply = turn.replies.first()
+        record_feedback(owner, turn, Feedback.Kind.CRITIQUE, reply=reply, text="Too long, please shorten it.")
+    shown = section(client_of(owner))
+    assert "8 messages compared and said something of; with as many, " in shown
+    assert 'value="ilf" required checked' in shown
 
 
 def test_what_is_switched_off_is_not_advised(owner, client_of):

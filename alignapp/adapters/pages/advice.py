@@ -35,6 +35,7 @@ KINDS: Mapping[str, StrOrPromise] = {
     "pairs": gettext_lazy("comparisons"),
     "thumbs": gettext_lazy("thumbs"),
     "edits": gettext_lazy("answers that you rewrote"),
+    "critiques": gettext_lazy("words about answers"),
 }
 
 
@@ -205,10 +206,15 @@ def _compared(found: Advised, advice: Advice, titles: Mapping[str, str]) -> str:
 
 def amount_words(kind: str, count: int) -> str:
     """Say how much feedback of a kind there is."""
+    compared = ngettext("%(n)d message compared", "%(n)d messages compared", count)
+    said = ngettext(
+        "%(n)d message compared and said something of", "%(n)d messages compared and said something of", count
+    )
     words = {
         "thumbs": ngettext("%(n)d message with thumbs", "%(n)d messages with thumbs", count),
         "edits": ngettext("%(n)d answer rewritten", "%(n)d answers rewritten", count),
-        "pairs": ngettext("%(n)d message compared", "%(n)d messages compared", count),
+        "critiques": said,
+        **dict.fromkeys(("pairs", "choices", "prompts", "contrasts"), compared),
     }
     rated = ngettext("%(n)d message rated", "%(n)d messages rated", count)
     return words.get(kind, rated) % {"n": count}
