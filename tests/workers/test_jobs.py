@@ -148,6 +148,7 @@ def test_a_cancelled_job_ends_and_leaves_no_file(workers):
 
 
 def test_a_hopeless_job_is_dead_and_the_next_person_is_served(workers):
+    workers.kill_all()  # one that runs would take the job before it is hopeless
     hopeless = start(person_with_pairs("hopeless@example.org"))
     Job.objects.filter(pk=hopeless.pk).update(parameters={"beta": 99.0})
     next_one = start(person_with_pairs("next@example.org"))
