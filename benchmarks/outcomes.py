@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from personalization.statistics import Estimate, clustered_mean
@@ -16,6 +17,24 @@ class Outcome(Protocol):
 
     @property
     def wins(self) -> list[float]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ArmCell:
+    """One arm for one person and seed after some rated prompts, on answers to fresh prompts."""
+
+    person: str
+    seed: int
+    prompts: int
+    arm: str
+    wins: list[float]  # 1, 0.5 or 0 for each fresh prompt, against the base model's answer
+    relevance: float  # mean cosine with the prompt
+    base_relevance: float
+
+    @property
+    def key(self) -> tuple[str, int, int, str]:
+        """What tells cells apart."""
+        return self.person, self.seed, self.prompts, self.arm
 
 
 def over_people(values: Sequence[tuple[float, str]]) -> Estimate:

@@ -9,34 +9,22 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.kept import Kept
+from benchmarks.outcomes import ArmCell
 from benchmarks.people.arms import Rated
 from personalization.models.relevance import relevance
 from personalization.steering.reward import Reward
 
 Written = tuple[str, float]  # an answer, and the tokens that were written for each one that is shown
-Key = tuple[str, int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """One arm for one person and seed after some rated prompts, on answers to fresh prompts."""
+class Cell(ArmCell):
+    """One arm for a person, against the base model's answers of another random seed."""
 
-    person: str
-    seed: int
-    prompts: int
-    arm: str
-    wins: list[float]  # 1, 0.5 or 0 for each fresh prompt, against the base model's answer
-    relevance: float  # mean cosine with the prompt
-    base_relevance: float
     words: float
     cost: float  # tokens written for one that is shown
     accuracy: float | None  # of the reward, by its own held-out conversations
     accuracy_low: float | None
-
-    @property
-    def key(self) -> Key:
-        """What tells cells apart."""
-        return self.person, self.seed, self.prompts, self.arm
 
 
 class Cells:

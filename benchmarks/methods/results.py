@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.kept import Kept
-from benchmarks.outcomes import mean, over_people, won
+from benchmarks.outcomes import gain, mean, over_people, won
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,17 +157,13 @@ def _less_dpo(cells: Sequence[Cell], every: Sequence[Cell]) -> dict[str, Any] | 
     None for DPO itself, and where two people have not both.
     """
     first = cells[0]
-    yardstick = {
-        (c.person, c.seed): mean(c.wins)
-        for c in every
-        if _place(c) == ("pairs", first.prompts, first.taught, "dpo")
-    }
-    gaps = [
-        (mean(c.wins) - yardstick[at], c.person) for c in cells if (at := (c.person, c.seed)) in yardstick
-    ]
-    if first.method == "dpo" or len({person for _, person in gaps}) < 2:
+    dpo = [c for c in every if _place(c) == ("pairs", first.prompts, first.taught, "dpo")]
+    both = {c.person for c in cells} & {c.person for c in dpo}
+    if first.method == "dpo" or len(both) < 2:
         return None
-    return over_people(gaps).as_dict()
+    rates = {(c.method, c.person, c.seed): mean(c.wins) for c in [*cells, *dpo]}
+    found = gain(rates, first.method, "dpo")
+    return found.as_dict() if found else None
 
 
 def _best(cells: Sequence[Cell]) -> dict[str, Any]:

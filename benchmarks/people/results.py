@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.kept import Kept
-from benchmarks.outcomes import gain, mean, over_people, won
+from benchmarks.outcomes import ArmCell, gain, mean, over_people, won
 from personalization.statistics import Estimate, wilson
 
 # Shown beside the methods, never called the best one.
@@ -19,26 +19,14 @@ MOST_RELEVANCE_LOST, MOST_PERPLEXITY_RATIO = 0.02, 1.03
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """One arm for one person and seed after some rated prompts, on answers to fresh prompts."""
+class Cell(ArmCell):
+    """One arm for a person, against the base model's answers of the same random seed."""
 
-    person: str
-    seed: int
-    prompts: int
-    arm: str
-    wins: list[float]  # 1, 0.5 or 0 for each fresh prompt, against the base model with the same seed
-    relevance: float  # mean cosine with the prompt
-    base_relevance: float
     repetition: float
     base_repetition: float
     words: float
     perplexity_ratio: float | None  # on neutral text; None where nothing acts inside the model
     seconds: float  # to learn it
-
-    @property
-    def key(self) -> tuple[str, int, int, str]:
-        """What tells cells apart."""
-        return self.person, self.seed, self.prompts, self.arm
 
 
 class Cells:

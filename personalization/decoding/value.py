@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
@@ -25,6 +25,7 @@ from personalization.errors import ModelError
 from personalization.models.base import BaseModel
 from personalization.models.prompts import encode_chat
 from personalization.records import Message
+from personalization.steering.capture import layer_outputs
 from personalization.steering.instant import layers_of
 from personalization.steering.reward import Reward
 
@@ -114,15 +115,7 @@ class _Text:
         )
         hidden[:, :past] = 0
         hidden[:, past:].fill_diagonal_(0)
-        outputs: list[Tensor] = []
-
-        def hook(_: nn.Module, __: object, output: object) -> None:
-            held = output[0] if isinstance(output, tuple) else output
-            assert isinstance(held, Tensor)
-            outputs.append(held[0].float())
-
-        handles = [self._base.layers[layer].register_forward_hook(hook) for layer in self._layers]
-        try:
+        with layer_outputs(self._base, self._layers) as outputs:
             output = self._base.decoder(
                 input_ids=tokens[None],
                 attention_mask=hidden[None, None].to(self._base.model.dtype),
@@ -130,12 +123,10 @@ class _Text:
                 past_key_values=self._cache,
                 use_cache=True,
             )
-        finally:
-            for handle in handles:
-                handle.remove()
         self._tokens = tokens.tolist()
         self._following = self._base.logits(output.last_hidden_state[0]).float()
-        return torch.einsum("lkh,lh->k", torch.stack(outputs), self._weights)
+        states = torch.stack([outputs[layer][0].float() for layer in self._layers])
+        return torch.einsum("lkh,lh->k", states, self._weights)
 
     def keep(self, token: int) -> None:
         """Go on with one of the tokens that were read last, and forget the others."""

@@ -6,12 +6,11 @@ The beginnings of one prompt in one batch: for measuring, not for serving many p
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import DynamicCache
 
 from personalization.decoding.ahead import Beginning
@@ -19,6 +18,7 @@ from personalization.decoding.objectives import Candidate
 from personalization.models.base import BaseModel
 from personalization.models.prompts import encode_chat
 from personalization.records import Message
+from personalization.steering.capture import layer_outputs
 from personalization.steering.instant import layers_of
 
 
@@ -106,31 +106,15 @@ class Writer:
 
     def _read(self, batch: _Batch, tokens: Tensor, counted: Tensor) -> _Batch:
         """Read tokens (rows, count) after the batch; of `counted` rows the last one's states count."""
-        with self._listening() as outputs:
+        with layer_outputs(self._base, self._layers) as outputs:
             output = self._base.decoder(
                 input_ids=tokens.to(self._base.device), past_key_values=batch.cache, use_cache=True
             )
-        states = torch.stack(outputs, dim=1) * counted[:, None, None]
+        last = torch.stack([outputs[layer][:, -1].float() for layer in self._layers], dim=1)
+        states = last * counted[:, None, None]
         return _Batch(
             batch.cache, self._base.logits(output.last_hidden_state[:, -1]).float(), batch.sums + states
         )
-
-    @contextmanager
-    def _listening(self) -> Iterator[list[Tensor]]:
-        """Collect the last token's states (rows, hidden) at each layer from the pass inside."""
-        outputs: list[Tensor] = []
-
-        def hook(_: nn.Module, __: object, output: object) -> None:
-            held = output[0] if isinstance(output, tuple) else output
-            assert isinstance(held, Tensor)
-            outputs.append(held[:, -1].float())
-
-        handles = [self._base.layers[layer].register_forward_hook(hook) for layer in self._layers]
-        try:
-            yield outputs
-        finally:
-            for handle in handles:
-                handle.remove()
 
 
 def _rows_of(batch: _Batch, rows: Sequence[int]) -> _Batch:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from personalization.models.base import BaseModel
 from personalization.models.logprobs import Completions
 from personalization.records import Message
-from personalization.steering.capture import mean_states
+from personalization.steering.capture import layer_outputs, mean_states
 from personalization.steering.instant import MeanStates, layers_of
 
 
@@ -49,18 +48,9 @@ class RunningStates:
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Add what the forward pass inside, of one token of every row, gives."""
-        outputs: list[Tensor] = []
-
-        def hook(_: nn.Module, __: Any, output: Any) -> None:
-            outputs.append(output[0] if isinstance(output, tuple) else output)
-
-        handles = [self._base.layers[layer].register_forward_hook(hook) for layer in self.layers]
-        try:
+        with layer_outputs(self._base, self.layers) as outputs:
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
-        self.add(outputs)
+        self.add([outputs[layer] for layer in self.layers])
 
     def add(self, outputs: Sequence[Tensor]) -> None:
         """Add what each of `layers` gave for one token of every row, (rows, 1, hidden)."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -14,10 +15,9 @@ from personalization.models.logprobs import Completions
 BATCH_TOKENS = 4096
 
 
-@torch.no_grad()
-def mean_states(base: BaseModel, items: Completions) -> Tensor:
-    """Return the mean over each answer's tokens of every layer's output: (n, layers, hidden), on the CPU."""
-    states = torch.empty(len(items), len(base.layers), base.hidden_size)
+@contextmanager
+def layer_outputs(base: BaseModel, layers: Iterable[int]) -> Iterator[dict[int, Tensor]]:
+    """Hold by layer what the last forward pass inside gave, (batch, tokens, hidden) each."""
     outputs: dict[int, Tensor] = {}
 
     def keep(layer: int) -> Callable[[nn.Module, Any, Any], None]:
@@ -26,8 +26,19 @@ def mean_states(base: BaseModel, items: Completions) -> Tensor:
 
         return hook
 
-    handles = [layer.register_forward_hook(keep(i)) for i, layer in enumerate(base.layers)]
+    handles = [base.layers[layer].register_forward_hook(keep(layer)) for layer in layers]
     try:
+        yield outputs
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@torch.no_grad()
+def mean_states(base: BaseModel, items: Completions) -> Tensor:
+    """Return the mean over each answer's tokens of every layer's output: (n, layers, hidden), on the CPU."""
+    states = torch.empty(len(items), len(base.layers), base.hidden_size)
+    with layer_outputs(base, range(len(base.layers))) as outputs:
         for batch in _batches(items.lengths()):
             part = items.take(batch)
             ids, weights = _padded(part)
@@ -36,9 +47,6 @@ def mean_states(base: BaseModel, items: Completions) -> Tensor:
                 states[batch, layer] = torch.einsum(
                     "bth,bt->bh", hidden.float(), weights.to(base.device)
                 ).cpu()
-    finally:
-        for handle in handles:
-            handle.remove()
     return states
 
 
