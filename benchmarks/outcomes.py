@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -68,6 +68,11 @@ def gain(rates: dict[tuple[str, str, int], float], arm: str, other: str) -> Esti
         if name == arm and (other, person, seed) in rates
     ]
     return over_people(gains) if gains else None
+
+
+def in_words(row: Mapping[str, Any], form: str = ".2f") -> str:
+    """Return an estimate's value and interval for a page; `form` "+.2f" shows the sign of a difference."""
+    return f"{row['value']:{form}} [{row['low']:{form}}, {row['high']:{form}}]"
 
 
 def mean(values: Sequence[float]) -> float:

@@ -58,11 +58,11 @@ def of_people(cells: Iterable[by_arm.Cell], names: Mapping[str, str] = ARMS) -> 
 
 
 def of_methods(cells: Iterable[by_method.Cell]) -> list[Trial]:
-    """Return the cells of `benchmarks.methods` as trials."""
+    """Return the cells of `benchmarks.methods` as trials; what learns from a selection is no method here."""
     return [
         Trial(c.method, c.kind, c.prompts, c.taught, c.person, c.seed, c.wins, c.relevance_change,
               c.perplexity_ratio, c.seconds)
-        for c in cells
+        for c in cells if ":" not in c.method
     ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Ask the safety gate about a vector from ratings before it shapes anything; keep answers' states.
+"""Ask the safety gate how strongly a vector from ratings may act; keep answers' states.
 
 Knows nothing of queues. No vector acts by being near one that passed: on the embedded model a push of 0.02
 of the hidden norm in the worst direction is enough for the gate to object, and a random one of 0.2 is not.
@@ -20,6 +20,8 @@ from alignapp.instant import services
 from alignapp.instant.models import InstantVector, ReplyStates
 from personalization.engine.requests import Intervention
 from personalization.errors import ArtifactError
+from personalization.safety.gate import Gate
+from personalization.safety.weaken import weakened
 from personalization.steering.instant import layers_of
 from workers.engines import base_for_process, engine_for_process
 
@@ -28,8 +30,10 @@ log = logging.getLogger(__name__)
 _asking = threading.Lock()  # the candidates of one turn ask about the same vector
 
 
-def passed(vector: InstantVector, path: Path, *, tick: Callable[[], None]) -> bool:
-    """Say whether a verified vector may act, asking the gate where nobody did. Some seconds at most once.
+def limit_of(vector: InstantVector, path: Path, *, tick: Callable[[], None]) -> float:
+    """Return how strongly a verified vector may act, 0 to 1; the gate is asked where nobody did.
+
+    Some seconds at most once: one that does not pass whole is asked about weakened, as values are.
 
     Raises ArtifactError when a newer rating, or its person, discarded it in the meantime.
     """
@@ -38,18 +42,21 @@ def passed(vector: InstantVector, path: Path, *, tick: Callable[[], None]) -> bo
     try:
         vector.refresh_from_db()
         if vector.state == InstantVector.State.NEW:
-            gate = engine_for_process().gate(
-                Intervention("vector", path, vector.digest), tick=tick, margins=options.gate_margins()
-            )
-            vector.judge(gate.as_dict())
+            share, gate = weakened(lambda share: _gate(vector, path, share, tick))
+            vector.judge(gate.as_dict(), share)
             if vector.state == InstantVector.State.QUARANTINED:
                 record("worker", "instant.quarantined", vector, reason=gate.objection)
-            log.info("vector %s %s", vector.digest[:12], vector.state)
+            log.info("vector %s %s at %.2f", vector.digest[:12], vector.state, share)
     except InstantVector.DoesNotExist as error:
         raise ArtifactError(f"vector {vector.digest[:12]} was discarded. Ask again without it.") from error
     finally:
         _asking.release()
-    return vector.state == InstantVector.State.PASSED
+    return vector.safe_share
+
+
+def _gate(vector: InstantVector, path: Path, strength: float, tick: Callable[[], None]) -> Gate:
+    acting = Intervention("vector", path, vector.digest, strength)
+    return engine_for_process().gate(acting, tick=tick, margins=options.gate_margins())
 
 
 def ask(vector_id: str) -> None:
@@ -60,7 +67,7 @@ def ask(vector_id: str) -> None:
     if vector is None or vector.model_revision != base_for_process().revision:
         return
     store.check(vector)
-    passed(vector, store.folder_of(vector), tick=lambda: None)
+    limit_of(vector, store.folder_of(vector), tick=lambda: None)
 
 
 def read(reply: Reply) -> None:

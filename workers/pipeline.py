@@ -289,8 +289,9 @@ def _learn_personality(work: Work, out: Path) -> Learned:
 
 
 def _learn_values(work: Work, out: Path) -> Learned:
-    from personalization.directions.within import TRIES, compose_within
+    from personalization.directions.within import compose_within
     from personalization.evaluation.report import safety_of
+    from personalization.safety.weaken import TRIES
 
     plain = plain_for_process()
     margins, tried, report = options.gate_margins(), count(1), work.report(Job.Phase.LEARN)

@@ -30,7 +30,8 @@ def interventions_of(
     """Return what acts on this reply. Raises ArtifactError after writing it into the audit chain.
 
     A vector from ratings that nobody asked the safety gate about waits for it, and `tick` is called
-    meanwhile; one that the gate objects to is taken out of the reply, which is then made without it.
+    meanwhile. It acts as far as the gate lets it, and the reply says how far; one that it refuses is taken
+    out of the reply, which is then made without it.
     """
     person_id = reply.turn.conversation.person_id
     found = []
@@ -42,17 +43,18 @@ def interventions_of(
         except ArtifactError as error:
             record("worker", "artifact.refused", row or reply, reason=str(error), digest=part["digest"])
             raise
-        if isinstance(row, InstantVector) and not instant.passed(row, path, tick=tick):
-            reply.do_without(part)
-            continue
-        found.append(
-            Intervention(
-                "vector" if part["kind"] == METHOD else part["kind"],
-                path,
-                part["digest"],
-                float(part["strength"]),
+        strength = float(part["strength"])
+        if isinstance(row, InstantVector):
+            limit = instant.limit_of(row, path, tick=tick)
+            if limit < strength:
+                strength = limit
+                reply.weaken(part, strength)
+        if strength > 0:
+            found.append(
+                Intervention(
+                    "vector" if part["kind"] == METHOD else part["kind"], path, part["digest"], strength
+                )
             )
-        )
     return tuple(found)
 
 

@@ -198,12 +198,13 @@ class Reply(OwnedModel, LeasedModel):
         """Put the row back unwritten, for another worker; returns as `finish` does."""
         return self._write(status=self.Status.QUEUED, **NOBODY)
 
-    def do_without(self, part: dict[str, Any]) -> bool:
-        """Take one part out of what shapes this reply, before it is written; returns as `finish` does.
+    def weaken(self, part: dict[str, Any], strength: float) -> bool:
+        """Let one part shape this reply less, or at 0 not at all, before it is written; returns as `finish`.
 
         Where nothing else shapes it, its maker is named accordingly.
         """
-        rest = [other for other in self.interventions if other != part]
+        weaker = [{**part, "strength": strength}] if strength > 0 else []
+        rest = [kept for other in self.interventions for kept in (weaker if other == part else [other])]
         fields: dict[str, Any] = {"interventions": rest}
         if not rest and self.maker != self.Maker.SAMPLING:
             fields["maker"] = self.Maker.SYSTEM_MESSAGE if self.system_message else self.Maker.BASE

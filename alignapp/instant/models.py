@@ -150,7 +150,7 @@ class PersonalReward(models.Model):
 class InstantVector(OwnedModel):
     """One state of the vector: a sealed folder in the artifact store. At most one of a person is current.
 
-    Only one that passed the safety gate acts; a worker asks the gate before the first reply it shapes.
+    It acts as far as it passed the safety gate; a worker asks the gate before the first reply it shapes.
     """
 
     class State(models.TextChoices):
@@ -170,7 +170,8 @@ class InstantVector(OwnedModel):
     prompts = models.PositiveIntegerField()
     strength = models.FloatField()  # 0 to 1, the share of the limit that the evidence carries
     summary = models.JSONField(default=dict)  # personalization.steering.instant.Direction.as_dict
-    gate = models.JSONField(null=True, blank=True)  # personalization.safety.gate.Gate.as_dict
+    # personalization.safety.gate.Gate.as_dict, and the share of the strength that was asked about last.
+    gate = models.JSONField(null=True, blank=True)
 
     class Meta:
         ordering = ("-created_at",)
@@ -183,9 +184,17 @@ class InstantVector(OwnedModel):
     def __str__(self) -> str:
         return f"vector from {self.ratings} ratings"
 
-    def judge(self, gate: dict[str, Any]) -> None:
-        """Store what the gate found: an objection quarantines. The first verdict counts."""
+    @property
+    def safe_share(self) -> float:
+        """How much of it may act, 0 to 1: as much as passed the gate, and all of it until it is asked."""
+        if self.state == self.State.QUARANTINED:
+            return 0.0
+        return float((self.gate or {}).get("share", 1.0))
+
+    def judge(self, gate: dict[str, Any], share: float = 1.0) -> None:
+        """Store what the gate found at this share: an objection quarantines. The first verdict counts."""
         state = self.State.QUARANTINED if gate["objection"] else self.State.PASSED
+        found = {**gate, "share": round(share, 3)}
         with transaction.atomic():
-            InstantVector.objects.filter(pk=self.pk, state=self.State.NEW).update(state=state, gate=gate)
+            InstantVector.objects.filter(pk=self.pk, state=self.State.NEW).update(state=state, gate=found)
         self.refresh_from_db()

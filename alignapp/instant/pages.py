@@ -34,7 +34,12 @@ class InstantView:
     @property
     def acting(self) -> int:
         """How much of the limit acts on the next reply."""
-        return round(self.evidence * self._share) if self.is_acting else 0
+        return round(self.evidence * min(self._share, self._safe)) if self.is_acting else 0
+
+    @property
+    def held_back(self) -> int:
+        """How much of it the safety gate lets act, in percent; 0 where no more would act anyway."""
+        return round(100 * self._safe) if self.is_acting and self._safe < self._share else 0
 
     @property
     def started(self) -> int:
@@ -50,6 +55,10 @@ class InstantView:
     def beside(self) -> int:
         """How much of it acts beside something else, in percent."""
         return round(100 * BESIDE)
+
+    @property
+    def _safe(self) -> float:
+        return self.vector.safe_share if self.vector else 1.0
 
     @property
     def _share(self) -> float:

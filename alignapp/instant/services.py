@@ -201,13 +201,13 @@ def part_for(person: Person, acting: Collection[str]) -> dict[str, Any] | None:
     if share == 0:
         return None
     vector = current(person)
-    if vector is None or vector.state == InstantVector.State.QUARANTINED:
+    if vector is None or vector.safe_share == 0:
         return None
     return {
         "artifact": str(vector.id),
         "digest": vector.digest,
         "kind": METHOD,
-        "strength": share,
+        "strength": min(share, vector.safe_share),
         "ratings": vector.ratings,
     }
 

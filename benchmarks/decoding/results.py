@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.decoding.cells import Cell
 from benchmarks.decoding.searches import BETA
-from benchmarks.outcomes import gain, mean, won
+from benchmarks.outcomes import gain, in_words, mean, won
 from personalization.decoding import ahead
 from personalization.decoding.nudging import THRESHOLD
 from personalization.decoding.objectives import NEARNESS
@@ -88,10 +88,8 @@ def table(found: dict[str, Any]) -> str:
     lines += ["", "| rated prompts | difference | wins | relevance |", "|---|---|---|---|"]
     for row in found["differences"]:
         names = f"{row['arm']} - {row['beside']}".replace("_", " ")
-        near = row["relevance"]
         lines.append(
-            f"| {row['prompts']} | {names} | {row['value']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}] "
-            f"| {near['value']:+.3f} [{near['low']:+.3f}, {near['high']:+.3f}] |"
+            f"| {row['prompts']} | {names} | {in_words(row, '+.2f')} | {in_words(row['relevance'], '+.3f')} |"
         )
     return "\n".join(lines)
 

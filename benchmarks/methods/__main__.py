@@ -25,7 +25,7 @@ from benchmarks.methods.advice import adviser_regret
 from benchmarks.methods.feedback import KINDS, MIDDLE, MOST_EPOCHS
 from benchmarks.methods.page import write_page
 from benchmarks.methods.results import Cells, summary, table, without_doubles
-from benchmarks.methods.study import compute, draw, publish
+from benchmarks.methods.study import SELECTING, compute, draw, publish
 from benchmarks.people.pool import FRESH, RATED
 from benchmarks.shares import in_shares
 from personalization import registry
@@ -38,6 +38,7 @@ QUICK = ("dpo", "ipo", "kto")  # two of one kind and one of another
 def main() -> None:
     """Compute what is missing, then print the table and write the JSON and the page."""
     names = [m.name for m in registry.all_methods() if m.produces == "adapter" and m.data in KINDS]
+    names += SELECTING
     parser = options_of(__doc__, "methods")
     parser.add_argument("--people", type=int, default=12, help="how many of the twelve, in their order")
     parser.add_argument("--seeds", type=int, default=3)

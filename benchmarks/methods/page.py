@@ -8,7 +8,9 @@ from typing import Any
 
 from benchmarks import plots
 from benchmarks.methods.results import table
+from benchmarks.outcomes import in_words
 
+SIGNED = "+.3f"
 BAR, GOAL = 0.03, 0.01  # regret of the adviser, in win rate
 
 
@@ -48,7 +50,8 @@ are words beside those pairs, and methods of prompts have them judge what the mo
 after so many prompts has no cells of these. Relevance: change of the cosine between prompt and answer.
 Perplexity: of neutral text. Nats: change of an answer's log-probability in the last epoch. Cosine: of the
 gradients of liked and disliked answers (1: a margin loss can hardly tell them apart). Seconds: of the
-processor, to train.
+processor, to train. `dpo:similarity` and `dpo:likelihood` learn from the half of the pairs that is most like
+the person's messages (ZIP-FIT), or likeliest to the base model.
 {_precision(found)}
 
 ## Gradient entanglement
@@ -98,7 +101,7 @@ def _precision(found: dict[str, Any]) -> str:
     if again := found["precision"]:
         text += (
             f" {', '.join(f'`{name}`' for name in again['methods'])} in both, {again['n']} cells: "
-            f"{again['dtype']} wins {_signed(again['difference'])} more than {again['other']}."
+            f"{again['dtype']} wins {in_words(again['difference'], SIGNED)} more than {again['other']}."
         )
     return text
 
@@ -109,7 +112,7 @@ def _entanglement(found: dict[str, Any]) -> str:
         return "No method here was given a disliked answer."
     lines = ["| learns from | method | cosine of the gradients | liked answers lost |", "|---" * 4 + "|"]
     lines += [
-        f"| {row['kind']} | `{row['method']}` | {_interval(row['cosine'])} | {_interval(row['sank'])} |"
+        f"| {row['kind']} | `{row['method']}` | {in_words(row['cosine'])} | {in_words(row['sank'])} |"
         for row in sorted(rows, key=lambda row: (row["kind"], row["cosine"]["value"]))
     ]
     told = (
@@ -124,19 +127,11 @@ def _advice(found: dict[str, Any]) -> str:
     if not regret:
         return "Too few people or methods to say what following the adviser loses."
     by_kind = "\n".join(
-        f"- {kind}: {_signed(row)}, advised: {', '.join(row['advised'])}"
+        f"- {kind}: {in_words(row, SIGNED)}, advised: {', '.join(row['advised'])}"
         for kind, row in sorted(found["adviser_regret_by_kind"].items())
     )
     return f"""Each person is left out of the table that advises them, with nothing acting, and follows it.
 Against the best sound method of hindsight, chosen on the other seeds (of one seed: the other half of the
-prompts), that loses **{_signed(regret)}** win rate; the bar is {BAR:g}, the goal {GOAL:g}.
+prompts), that loses **{in_words(regret, SIGNED)}** win rate; the bar is {BAR:g}, the goal {GOAL:g}.
 
 {by_kind}"""
-
-
-def _interval(row: dict[str, float]) -> str:
-    return f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
-
-
-def _signed(row: dict[str, Any]) -> str:
-    return f"{row['value']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"

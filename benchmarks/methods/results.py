@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.kept import Kept
-from benchmarks.outcomes import gain, mean, over_people, won
+from benchmarks.outcomes import gain, in_words, mean, over_people, won
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +236,7 @@ def table(found: dict[str, Any]) -> str:
     for row in sorted(found["grid"], key=lambda r: (r["kind"], -r["prompts"], r["taught"], -r["win_rate"])):
         name = f"`{row['method']}`" + (" and the vector" if row["taught"] else "")
         name += "" if row["dtype"] == usual else f" ({row['dtype']})"
-        gap = row["less_dpo"]
-        less = f"{gap['value']:+.2f} [{gap['low']:+.2f}, {gap['high']:+.2f}]" if gap else ""
+        less = in_words(row["less_dpo"], "+.2f") if row["less_dpo"] else ""
         cosine = "" if row["gradient_cosine"] is None else f"{row['gradient_cosine']:.2f}"
         lines.append(
             f"| {row['kind']} | {name} | {row['prompts']} | {row['people']} "

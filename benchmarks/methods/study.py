@@ -38,6 +38,7 @@ from personalization.registry import Method
 from personalization.simulation.people import SimulatedPerson, population
 from personalization.steering.judge import judge_of
 from personalization.steering.taste import taste_of
+from personalization.training import selection
 from personalization.training.revise import language_pairs
 from personalization.training.train import TrainingResult, train_adapter
 from personalization.values.effects import place
@@ -45,6 +46,9 @@ from personalization.values.effects import place
 VALUES = Path("var/values")  # the way to the subject, where it was built here and not shipped
 PUBLISHED = Path("docs/benchmarks/methods-raw")  # cells and texts of the runs that the page shows
 FIRST_SEED = 50  # of the texts: no answer that `benchmarks.people` asks for
+# DPO of so much of the feedback, chosen before learning (`training.selection`), beside DPO of all.
+KEPT = 0.5
+SELECTING = tuple(f"dpo:{way}" for way in selection.WAYS)
 
 
 class OutOfTime(Exception):
@@ -84,7 +88,7 @@ class Study:
 
     def compute(self, person: SimulatedPerson, seed: int, name: str, prompts: int, *, taught: bool) -> None:
         """Compute one cell, if it is not there yet. Raises OutOfTime, and then keeps what was learned."""
-        method = registry.get(name)
+        method, kept_by = method_of(name)
         parameters = method.resolve({})
         key = key_of(person.description, seed, method.data, name, prompts, taught, self._dtype, parameters)
         if key in self.cells.found:
@@ -93,7 +97,9 @@ class Study:
         self._look()
         trained = self._folder / f"cell-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}"
         try:
-            found, read, head, seconds = self._train(rated, method, prompts, trained, taught=taught)
+            found, read, head, seconds = self._train(
+                rated, method, prompts, trained, taught=taught, kept_by=kept_by
+            )
         except NotEnoughData as error:  # a method that wants a judge, which would be chance
             print(f"{person.description}, seed {seed}: {name}: {error}", file=sys.stderr, flush=True)
             return
@@ -131,7 +137,7 @@ class Study:
             raise OutOfTime
 
     def _train(
-        self, rated: Rated, method: Method, prompts: int, folder: Path, *, taught: bool
+        self, rated: Rated, method: Method, prompts: int, folder: Path, *, taught: bool, kept_by: str
     ) -> tuple[TrainingResult, int, Chat, float]:
         """Train one adapter; return what it did, how many answers it read, what stands before prompts.
 
@@ -144,6 +150,8 @@ class Study:
         head = system_message(rated).head if method.data == "contrasts" else ()
         message = head[0].content if head else ""
         settings, read = settings_of(records, method.data, pairs, system_message=message, taught=taught)
+        if kept_by:
+            settings = replace(settings, kept_share=KEPT, kept_by=kept_by)
         if self._is_quick:
             settings, read = replace(settings, epochs=1, replay=0.0), read // settings.epochs
         subject = place(VALUES, self._base.revision)
@@ -190,6 +198,12 @@ class Study:
     def _cost(self, out: Path) -> Cost:
         self._plain = self._plain or plain_logps(self._base)
         return measure_cost(self._base, Interventions(self._base), row_of(out, "adapter"), self._plain)
+
+
+def method_of(name: str) -> tuple[Method, str]:
+    """Return the registered method of a name such as "dpo" or "dpo:similarity", and by what is selected."""
+    name, _, kept_by = name.partition(":")
+    return registry.get(name), kept_by
 
 
 def compute(options: argparse.Namespace, folder: Path, until: float, share: int = 0, shares: int = 1) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from personalization import registry
 from personalization.engine.requests import Intervention
 from personalization.models.base import BaseModel
 from personalization.records import Message, Pair, RatedGroup, Records
+from personalization.safety.gate import Gate
+from personalization.safety.weaken import weakened
 from personalization.simulation.people import SimulatedPerson
 from personalization.steering import instant
 from personalization.steering.instant import Direction, Sums, layers_of, read_subject, write_vector
@@ -32,7 +34,10 @@ from personalization.training.settings import TrainingSettings
 from personalization.training.train import train_adapter
 from personalization.values.composer import Own, compose
 
-ARMS = ("system_message", "in_context", "random_vector", "others_vector", "vector", "adapter", "both")
+ARMS = (
+    *("system_message", "in_context", "random_vector", "others_vector", "vector", "gated_vector"),
+    *("adapter", "both"),
+)
 TRAINED = ("adapter", "both")  # minutes each, the first time
 SHOTS = 3  # rated answers shown in the in-context arm: more leave the small model no room
 
@@ -54,6 +59,7 @@ class Shape:
     head: Chat = ()
     interventions: tuple[Intervention, ...] = ()
     seconds: float = 0.0
+    gated_to: float = 1.0  # the share of its weakest part that the safety gate lets act
 
 
 @dataclass(frozen=True)
@@ -177,6 +183,18 @@ def adapter(rated: Rated, base: BaseModel, count: int, folder: Path, subject: Pa
             seed=rated.pool.seed,
         )
     return Shape((), (Intervention("adapter", out, out.name),), time.monotonic() - begun)
+
+
+def gated(shape: Shape, ask: Callable[[Intervention], Gate]) -> Shape:
+    """Let each part of a shape act as strongly as the safety gate lets it, as the application does."""
+    parts = [_gated(part, ask) for part in shape.interventions]
+    acting = tuple(part for part in parts if part.strength > 0)
+    return replace(shape, interventions=acting, gated_to=min((part.strength for part in parts), default=1.0))
+
+
+def _gated(part: Intervention, ask: Callable[[Intervention], Gate]) -> Intervention:
+    share, gate = weakened(lambda share: ask(replace(part, strength=share)))
+    return replace(part, strength=0.0 if gate.objection else share)
 
 
 def both(one: Shape, other: Shape) -> Shape:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plots
+from benchmarks.outcomes import in_words
 from benchmarks.people.pool import DRAWS
 from benchmarks.people.results import MOST_PERPLEXITY_RATIO, MOST_RELEVANCE_LOST, table
 
@@ -63,22 +64,41 @@ compared with themselves:
 
 {_pays(found)}
 
+## What the safety gate holds back
+
+A vector that the gate refuses whole acts weakened, as strongly as it passes
+(`personalization.safety.weaken`); below a tenth it does not act. Of people and seeds:
+
+{_gate(found)}
+
 Relevance is the change of the cosine between prompt and answer, against the mean of {DRAWS} answers of the
 base model to each prompt, and perplexity that of neutral text. The random vector and the mean of the other
-people's vectors are controls: they have the vector's norm and layer.
+people's vectors are controls: they have the vector's norm and layer. The gated vector acts as strongly as the
+safety gate lets it, as the application serves it; the other arms at full strength, whatever the gate says.
 """
 
 
 def _pays(found: Mapping[str, Any]) -> str:
     lines = ["| prompts | adapter - vector | both - vector | seconds to train |", "|---|---|---|---|"]
     for row in found["pays"]:
-        shown = [
-            f"{row[name]['value']:+.2f} [{row[name]['low']:+.2f}, {row[name]['high']:+.2f}]"
-            if row[name]
-            else ""
-            for name in ("adapter", "both")
-        ]
+        shown = [in_words(row[name], "+.2f") if row[name] else "" for name in ("adapter", "both")]
         lines.append(f"| {row['prompts']} | {shown[0]} | {shown[1]} | {row['seconds']:.0f} |")
+    return "\n".join(lines)
+
+
+def _gate(found: Mapping[str, Any]) -> str:
+    lines = [
+        "| prompts | passed whole | weakened, to | not at all | wins less than at full strength "
+        "| wins more than had the gate said yes or no |",
+        "|---" * 6 + "|",
+    ]
+    for row in found["gate"]:
+        share = "" if row["share"] is None else f", {row['share']:.2f} on average"
+        lines.append(
+            f"| {row['prompts']} | {row['n'] - row['weakened'] - row['nothing']} of {row['n']} "
+            f"| {row['weakened']}{share} | {row['nothing']} | {in_words(row['less_vector'], '+.2f')} "
+            f"| {in_words(row['less_refused'], '+.2f')} |"
+        )
     return "\n".join(lines)
 
 

@@ -27,6 +27,7 @@ class Cell(ArmCell):
     words: float
     perplexity_ratio: float | None  # on neutral text; None where nothing acts inside the model
     seconds: float  # to learn it
+    gated_to: float = 1.0  # the share of it that the safety gate let act, 0 to 1; 1 where it was not asked
 
 
 class Cells:
@@ -71,6 +72,7 @@ def summary(cells: Sequence[Cell]) -> dict[str, Any]:
         "people": {name: estimate.as_dict() for name, estimate in by_person(chosen).items()},
         "grid": grid,
         "pays": [row for size in sizes if (row := _pays(cells, size))],
+        "gate": [row for size in sizes if (row := _held_back(cells, size))],
         "seeds": len({cell.seed for cell in cells}),
     }
 
@@ -96,6 +98,30 @@ def _pays(cells: Sequence[Cell], size: int) -> dict[str, Any] | None:
         found[arm] = estimate.as_dict() if estimate else None
     trained = [c.seconds for c in cells if (c.arm, c.prompts) == ("adapter", size)]
     return {**found, "seconds": mean(trained)} if trained and found["adapter"] else None
+
+
+def _held_back(cells: Sequence[Cell], size: int) -> dict[str, Any] | None:
+    """Return how many people's vectors the safety gate holds back, and what becomes of their wins.
+
+    `refused`: had the gate's word been yes or no, so that whoever did not pass whole had the base model.
+    """
+    gated = [c for c in cells if (c.arm, c.prompts) == ("gated_vector", size)]
+    if not gated:
+        return None
+    rates = {(c.arm, c.person, c.seed): mean(c.wins) for c in cells if c.prompts == size}
+    for cell in gated:
+        at = cell.person, cell.seed
+        rates["refused", *at] = rates["vector", *at] if cell.gated_to == 1 else 0.5
+    weakened = [cell.gated_to for cell in gated if 0 < cell.gated_to < 1]
+    gains = {arm: gain(rates, "gated_vector", arm) for arm in ("vector", "refused")}
+    return {
+        "prompts": size,
+        "n": len(gated),
+        "weakened": len(weakened),
+        "nothing": sum(cell.gated_to == 0 for cell in gated),
+        "share": mean(weakened) if weakened else None,
+        **{f"less_{arm}": estimate.as_dict() if estimate else None for arm, estimate in gains.items()},
+    }
 
 
 def by_person(cells: Iterable[Cell]) -> dict[str, Estimate]:

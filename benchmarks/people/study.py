@@ -80,6 +80,7 @@ class Study:
             "system_message": arms.system_message,
             "in_context": lambda r: arms.in_context(r, prompts),
             "vector": lambda r: vectors.own(r, prompts),
+            "gated_vector": lambda r: arms.gated(vectors.own(r, prompts), self._engine.gate),
             "random_vector": lambda r: vectors.random(r, prompts),
             "others_vector": lambda r: vectors.of_others(r, everybody, prompts),
             "adapter": lambda r: arms.adapter(r, self._base, prompts, self._folder, subject),
@@ -118,6 +119,7 @@ class Study:
                     mean([float(len(text.split())) for text in own]),
                     self._perplexity_ratio(shape),
                     shape.seconds,
+                    round(shape.gated_to, 3),
                 )
             )
 

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plots
+from benchmarks.outcomes import in_words
 from benchmarks.warm_start.attack import CHANCE
 from benchmarks.warm_start.study import ARMS, CROWD, EACH_RATES, SIZES
+
+SIGNED = "+.3f"
 
 
 def write_page(folder: Path, found: dict[str, Any]) -> None:
@@ -64,20 +67,20 @@ def table(found: Mapping[str, Any]) -> str:
     lines = [f"| orders answers as the person, with | {head} | 1 less eight alone | 2 less eight alone |"]
     lines.append("|---" * (len(SIZES) + 3) + "|")
     for arm in ARMS:
-        shown = [_interval(cells[arm, size]) for size in SIZES]
-        shown += [_signed(found["less_eight_alone"][arm][size]) for size in (1, 2)]
+        shown = [in_words(cells[arm, size]) for size in SIZES]
+        shown += [in_words(found["less_eight_alone"][arm][size], SIGNED) for size in (1, 2)]
         lines.append(f"| {_named(arm)} | " + " | ".join(shown) + " |")
     if fresh := found.get("fresh"):
         lines += ["", "| fresh answers with the vector | prompts | wins | less eight alone | relevance |"]
         lines.append("|---" * 5 + "|")
         lines += [
-            f"| {_named(row['arm'])} | {row['prompts']} | {_interval(row)} "
-            f"| {_signed(row['less_eight_alone'])} | {_signed(row['relevance'])} |"
+            f"| {_named(row['arm'])} | {row['prompts']} | {in_words(row)} "
+            f"| {in_words(row['less_eight_alone'], SIGNED)} | {in_words(row['relevance'], SIGNED)} |"
             for row in fresh
         ]
     lines += ["", "| order differences alike | rank correlation |", "|---" * 2 + "|"]
-    lines += [f"| {name} of people | {_interval(row)} |" for name, row in found["alike"].items()]
-    lines += [f"| a person's judgements of answers and the model's states | {_interval(found['seen'])} |"]
+    lines += [f"| {name} of people | {in_words(row)} |" for name, row in found["alike"].items()]
+    lines += [f"| a person's judgements of answers and the model's states | {in_words(found['seen'])} |"]
     lines += [
         "",
         "| the attacker knows | people in it | noise | AUC (chance 0.5) | found |",
@@ -85,7 +88,7 @@ def table(found: Mapping[str, Any]) -> str:
     ]
     lines += [
         f"| {row['known']} | {row['inside']} of {row['people']} | {'yes' if row['noise'] else 'no'} "
-        f"| {_interval(row)} | {row['detected']:.2f} |"
+        f"| {in_words(row)} | {row['detected']:.2f} |"
         for row in found["membership"]
     ]
     return "\n".join(lines)
@@ -93,11 +96,3 @@ def table(found: Mapping[str, Any]) -> str:
 
 def _named(arm: str) -> str:
     return arm.replace("_", " ")
-
-
-def _interval(row: Mapping[str, float]) -> str:
-    return f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
-
-
-def _signed(row: Mapping[str, float]) -> str:
-    return f"{row['value']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"

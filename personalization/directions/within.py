@@ -5,16 +5,13 @@ Knows nothing of people, nor of how a gate is asked: whoever calls brings what a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from personalization.directions.compose import compose
 from personalization.safety.gate import Gate
-
-TRIES = 3
-BELOW = 0.9  # of the strength that would just pass, were the change in proportion to it
+from personalization.safety.weaken import weakened
 
 
 def compose_within(
@@ -22,15 +19,17 @@ def compose_within(
 ) -> tuple[dict[str, Any], Gate]:
     """Write one artifact to `out`, all values weakened alike until the gate passes.
 
-    Return what acts, and the gate. Three strengths are tried; the last one lies in `out`, and the gate says
-    whether it passed. `share` is what is left of what was asked for. Raises NotEnoughData as `compose` does.
+    Return what acts, and the gate. The strength that was tried last lies in `out`, and the gate says whether
+    it passed. `share` is what is left of what was asked for. Raises NotEnoughData as `compose` does.
     """
-    share = 1.0
-    for attempt in range(1, TRIES + 1):
-        acts = compose(folder, {key: share * strength for key, strength in strengths.items()}, out)
-        gate = ask(out)
-        if not gate.objection or attempt == TRIES or not math.isfinite(gate.overshoot):
-            break
+    made: list[dict[str, Any]] = []
+
+    def asked(share: float) -> Gate:
         # Of a sum that was scaled down weaker parts would be scaled down less: to the same length again.
-        share *= acts["scaled_by"] * BELOW / gate.overshoot
-    return {**acts, "share": round(share, 3)}, gate
+        left = share * made[0]["scaled_by"] if made else 1.0
+        acts = compose(folder, {key: left * strength for key, strength in strengths.items()}, out)
+        made.append({**acts, "share": round(left, 3)})
+        return ask(out)
+
+    _, gate = weakened(asked)
+    return made[-1], gate

@@ -11,7 +11,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 from torch import Tensor
@@ -115,7 +114,7 @@ class LocalEngine:
         margins: Margins | None = None,
     ) -> Gate:
         """Return what an artifact does to refusals. See `Engine.gate`; the base model is measured once."""
-        return self._gating.gate(self._row((replace(intervention, strength=1.0),)), tick, margins)
+        return self._gating.gate(self._row((intervention,)), tick, margins)
 
     def _between_steps(self, errand: Callable[[], list[Leaning]]) -> list[Leaning]:
         begun = time.monotonic()

@@ -129,7 +129,7 @@ class Engine(Protocol):
     def gate(
         self, intervention: Intervention, *, tick: Callable[[], None], margins: Margins | None = None
     ) -> Gate:
-        """Return what an artifact at strength 1 does to refusals, measured between the steps of answers.
+        """Return what an artifact does to refusals, at its strength, measured between the steps of answers.
 
         It is judged by `margins`, the library's own where there are none.
 

@@ -10,8 +10,10 @@ from benchmarks.methods.advice import adviser_regret
 from benchmarks.methods.feedback import KINDS, MOST_EPOCHS, records_of, settings_of
 from benchmarks.methods.page import write_page
 from benchmarks.methods.results import Cell, Cells, key_of, summary
+from benchmarks.methods.study import method_of
 from benchmarks.people.arms import Rated
 from benchmarks.people.pool import Pool
+from benchmarks.priors import of_methods
 from personalization.simulation.people import population
 
 
@@ -130,3 +132,13 @@ def test_the_same_ratings_are_every_kind_of_feedback_on_about_equal_compute():
         place = texts[0].index(thumb.completion)
         assert thumb.desirable == (rated.scores[int(thumb.conversation)][place] > 50)
     assert all(e.edited != e.original for e in records_of(rated, "edits", 6).edits)
+
+
+def test_what_learns_from_a_selection_is_compared_with_what_learns_from_all_and_never_advised():
+    method, kept_by = method_of("dpo:similarity")
+    assert (method.name, kept_by) == ("dpo", "similarity")
+    assert method_of("dpo")[1] == ""
+    cells = [cell(p, m, [1.0, 0.0]) for p in ("anna", "bert") for m in ("dpo", "dpo:similarity")]
+    rows = {row["method"]: row for row in summary(cells)["grid"]}
+    assert rows["dpo:similarity"]["less_dpo"]["value"] == 0
+    assert {trial.method for trial in of_methods(cells)} == {"dpo"}

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from benchmarks.people.arms import Rated, in_context
+from benchmarks.people.arms import Rated, Shape, gated, in_context
+from benchmarks.people.page import write_page
 from benchmarks.people.pool import Pool, pool_of, usual_relevance
 from benchmarks.people.results import Cell, Cells, by_person, summary, table
 from personalization.engine.local import LocalEngine
+from personalization.engine.requests import Intervention
 from personalization.models.relevance import relevance
 from personalization.simulation.people import population
 from tests import tiny
+from tests.unit.gates import gate_of
 
 
 def cell(
@@ -21,8 +26,9 @@ def cell(
     *,
     relevance: float = 0.64,
     ratio: float = 1.02,
+    gated_to: float = 1.0,
 ) -> Cell:
-    return Cell(person, 0, prompts, arm, wins, relevance, 0.65, 0.01, 0.0, 70.0, ratio, 3.0)
+    return Cell(person, 0, prompts, arm, wins, relevance, 0.65, 0.01, 0.0, 70.0, ratio, 3.0, gated_to)
 
 
 def test_what_is_computed_is_kept_and_not_asked_for_again(tmp_path):
@@ -88,3 +94,26 @@ def test_the_relevance_that_others_are_compared_with_is_of_many_draws_and_kept(t
     single = relevance(pool.fresh, pool.base)
     assert found != pytest.approx(sum(single) / len(single))
     assert usual_relevance(pool, engine, tmp_path) == found  # a closed engine answers nothing
+
+
+def test_what_the_gate_holds_back_is_counted_and_compared_with_a_gate_that_says_yes_or_no(tmp_path):
+    cells = [
+        *(cell(p, "vector", [1.0, 1.0]) for p in ("anna", "bert", "cleo")),
+        cell("anna", "gated_vector", [1.0, 1.0]),
+        cell("bert", "gated_vector", [1.0, 0.5], gated_to=0.4),
+        cell("cleo", "gated_vector", [0.5, 0.5], gated_to=0.0),
+    ]
+    (row,) = summary(cells)["gate"]
+    assert (row["prompts"], row["n"], row["weakened"], row["nothing"], row["share"]) == (8, 3, 1, 1, 0.4)
+    assert row["less_vector"]["value"] == pytest.approx(-0.25)
+    assert row["less_refused"]["value"] == pytest.approx((0 + 0.25 + 0) / 3)
+    write_page(tmp_path, {**summary(cells), "machine": "", "dtype": "", "commit": ""})
+    assert "| 8 | 1 of 3 | 1, 0.40 on average | 1 | -0.25 [" in (tmp_path / "people.md").read_text()
+
+
+def test_a_gated_shape_acts_as_strongly_as_the_gate_lets_each_part():
+    strong, harmful = (Intervention("vector", Path(name), name) for name in ("strong", "harmful"))
+    falls = {"strong": -0.2, "harmful": -5.0}
+    found = gated(Shape((), (strong, harmful)), lambda part: gate_of(falls[part.digest] * part.strength))
+    assert [(part.digest, part.strength) for part in found.interventions] == [("strong", pytest.approx(0.45))]
+    assert found.gated_to == 0

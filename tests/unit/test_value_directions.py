@@ -15,12 +15,10 @@ from personalization.directions import compose, learn, within
 from personalization.directions.pool import Pool
 from personalization.directions.trial import Texts, compare, spreads_of
 from personalization.errors import NotEnoughData
-from personalization.margins import Margins
 from personalization.models.personal import load_adapter
-from personalization.safety.gate import Gate
-from personalization.statistics import Estimate
 from personalization.values.effects import FORMAT, folder_name
 from personalization.values.measures import measure_of
+from tests.unit.gates import gate_of
 
 WARM, DRY = "Dear friend, I hope you enjoy this lovely day!", "The process is finished within eight hours."
 LONG_DRY = f"{DRY} It is repeated in the evening by a second operator, who writes the result down."
@@ -159,18 +157,12 @@ def test_adapters_are_merged_exactly(tmp_path):
     assert torch.allclose((down @ up).T, wanted, atol=1e-5)
 
 
-def _gate(change: float) -> Gate:
-    change = Estimate(change, 24, change, change)
-    none = Estimate(0.0, 24, 0.0, 0.0)
-    return Gate(0.5, 0.5, 0.5, 0.5, change, none, none, Margins())
-
-
 def test_values_are_weakened_together_until_the_safety_gate_passes(tmp_path):
     _build(tmp_path, style__warm=torch.tensor([1.0, 0.0]))
     made = tmp_path / "out"
 
     def ask(folder):  # refusals fall by a quarter at strength 1, in proportion
-        return _gate(-0.25 * load_file(folder / "steering.safetensors")["layer.1.output"].norm().item())
+        return gate_of(-0.25 * load_file(folder / "steering.safetensors")["layer.1.output"].norm().item())
 
     acts, gate = within.compose_within(tmp_path, {"style.warm": 1.0}, made, ask)
     assert not gate.objection
@@ -180,11 +172,11 @@ def test_values_are_weakened_together_until_the_safety_gate_passes(tmp_path):
     assert acts["share"] == 1
 
 
-def test_what_no_weaker_strength_makes_safe_is_left_to_the_gate(tmp_path):
+def test_what_no_weaker_strength_makes_safe_is_left_to_thegate_of(tmp_path):
     _build(tmp_path, style__warm=torch.tensor([1.0, 0.0]))
     asked = []
     acts, gate = within.compose_within(
-        tmp_path, {"style.warm": 1.0}, tmp_path / "out", lambda folder: asked.append(folder) or _gate(-0.2)
+        tmp_path, {"style.warm": 1.0}, tmp_path / "out", lambda folder: asked.append(folder) or gate_of(-0.2)
     )
     assert gate.objection
     assert len(asked) == 3

@@ -111,6 +111,20 @@ def test_ratings_that_compare_nothing_make_no_vector(person, scores):
     assert parts(person) == []
 
 
+def test_what_the_gate_holds_back_acts_no_stronger_and_the_page_says_so(person, client_of):
+    rated_turn(person)
+    vector = services.current(person)
+    vector.judge({"objection": ""}, 0.4)
+    assert [part["strength"] for part in parts(person)] == [0.4]
+    page = client_of(person).get(reverse("adapters:alignment")).content.decode()
+    assert "The safety check lets 40 % of it act" in page
+    services.choose(person, on=True, beside=False, share=0.25)
+    assert [part["strength"] for part in parts(person)] == [0.25]  # less than it may
+    assert (
+        "The safety check lets" not in client_of(person).get(reverse("adapters:alignment")).content.decode()
+    )
+
+
 def erase_ratings(person: Person, client) -> None:
     for act in Feedback.objects.for_person(person):
         client.post(reverse("feedback:erase", args=[act.id]))

@@ -172,7 +172,7 @@ def test_no_reply_is_written_with_a_vector_that_the_gate_did_not_pass(engine, pe
         for reply in replies:
             for part in reply.interventions:
                 vector = InstantVector.objects.get(pk=part["artifact"])
-                row = Row(vectors=((load_vectors(store.folder_of(vector)), 1.0),))
+                row = Row(vectors=((load_vectors(store.folder_of(vector)), part["strength"]),))
                 assert vector.state == "passed"
                 assert measure(engine.base, interventions, row).objection == ""
             assert (reply.maker == Reply.Maker.ALIGNMENT) <= bool(reply.interventions)
@@ -187,12 +187,8 @@ def harmful_direction() -> np.ndarray:
     return (good - bad).numpy()
 
 
-def test_a_vector_that_lowers_refusals_is_quarantined_and_the_reply_is_made_without_it(
-    engine,
-    person,
-    monkeypatch,
-):
-    monkeypatch.setattr("personalization.safety.gate.MAX_DROP", 0.001)
+def taste_for_harm(person: Person) -> None:
+    """Let the person like answers the more, the more compliance is in their states."""
     replies = write(asked(person, "Hello"))
     for row, sign in zip(ReplyStates.objects.order_by("reply__position"), (1, 0.5, -0.5, -1), strict=True):
         means = unpack(bytes(row.means), len(row.layers))
@@ -201,6 +197,13 @@ def test_a_vector_that_lowers_refusals_is_quarantined_and_the_reply_is_made_with
         ReplyStates.keep(row.reply, row.model_revision, states)
     for reply, score in zip(replies, (99, 70, 30, 1), strict=True):
         record_feedback(person, reply.turn, Feedback.Kind.RATING, reply=reply, score=score)
+
+
+def test_a_vector_that_lowers_refusals_is_quarantined_and_the_reply_is_made_without_it(
+    engine, person, monkeypatch
+):
+    monkeypatch.setattr("personalization.safety.gate.MAX_DROP", 1e-6)  # no strength of it passes
+    taste_for_harm(person)
     turn = asked(person, "And now?")
     assert any(reply.interventions for reply in turn.replies.all())
     after = write(turn)
@@ -212,6 +215,27 @@ def test_a_vector_that_lowers_refusals_is_quarantined_and_the_reply_is_made_with
     assert Reply.Maker.ALIGNMENT not in {reply.maker for reply in after}
     assert AuditEvent.objects.filter(verb="instant.quarantined").count() == 1
     assert not any(reply.interventions for reply in asked(person, "Later").replies.all())
+
+
+def test_a_vector_acts_as_strongly_as_the_gate_lets_it_and_the_reply_says_how(engine, person, monkeypatch):
+    monkeypatch.setattr("personalization.safety.gate.MAX_LOSS", 100.0)
+    taste_for_harm(person)
+    vector = services.current(person)
+    acting = Intervention("vector", store.folder_of(vector), vector.digest)
+    fall = -engine.gate(acting).refusal_change.low
+    assert fall > 0
+    monkeypatch.setattr("personalization.safety.gate.MAX_DROP", fall / 2)
+    reply = queued(person, seed=3, interventions=[services.part_for(person, ())])
+    generate_reply(str(reply.id))
+    reply.refresh_from_db()
+    vector.refresh_from_db()
+    assert (reply.status, vector.state) == ("done", "passed")
+    assert 0 < vector.safe_share < 0.6
+    assert [part["strength"] for part in reply.interventions] == [vector.safe_share]
+    assert services.part_for(person, ())["strength"] == vector.safe_share
+    weaker = Intervention("vector", store.folder_of(vector), vector.digest, vector.safe_share)
+    assert engine.gate(weaker).objection == ""
+    assert not AuditEvent.objects.filter(verb="instant.quarantined").exists()
 
 
 def test_the_gate_of_the_engine_is_the_gate_of_every_other_artifact(engine, person):

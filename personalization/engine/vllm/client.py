@@ -101,10 +101,10 @@ class VllmEngine:
         margins: Margins | None = None,
     ) -> Gate:
         """Return what an artifact does to refusals. See `Engine.gate`."""
-        kind, path = intervention.kind, intervention.path
+        kind, path, strength = intervention.kind, intervention.path, intervention.strength
         row = Row(
-            adapters=((load_adapter(path), 1.0),) if has_adapter(path, kind) else (),
-            vectors=((load_vectors(path), 1.0),) if has_vectors(path, kind) else (),
+            adapters=((load_adapter(path), strength),) if has_adapter(path, kind) else (),
+            vectors=((load_vectors(path), strength),) if has_vectors(path, kind) else (),
         )
         self._gating.check(row)
         return self._gating.gate(row, tick, margins)
