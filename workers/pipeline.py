@@ -35,6 +35,7 @@ from workers.engines import base_for_process, plain_for_process
 from workers.judging import judge_for
 from workers.proving import prove
 from workers.revising import came_of_words, learn_from_words
+from workers.weakening import within_gate
 from workers.work import BEGINS, Work
 
 if TYPE_CHECKING:
@@ -141,9 +142,10 @@ def _split(job: Job, records: Records) -> dict[str, Any]:
 
 def _end(learner: Learner, learned: Learned) -> None:
     """Seal, prove and finish."""
-    work = learner.work
+    work, (metrics, sources) = learner.work, learned
     work.check()
-    _prove_and_finish(learner.attempt, work, _seal(work, learner.out, *learned))
+    metrics = {**metrics, **within_gate(work, learner.out)}
+    _prove_and_finish(learner.attempt, work, _seal(work, learner.out, metrics, sources))
 
 
 def _seal(work: Work, folder: Path, metrics: dict[str, Any], sources: list[str]) -> Artifact:

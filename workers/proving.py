@@ -47,12 +47,14 @@ def prove(work: Evidence, artifact: Artifact) -> None:
         report=work.report(Job.Phase.PROVE),
         margins=options.gate_margins(),
         plain=plain_for_process(),
+        safety=work.safety,
     )
     learned = {"pairs": len(work.train.pairs), "conversations": len(work.train.conversations)}
     results = {**card.as_dict(), "learned_from": learned, "ties": work.records.ties}
     results["peak_bytes"] = peak_bytes(work.base.device)
     results["contradictions"] = work.records.contradictions
-    artifact.judge(proven=card.proven, verdict=card.verdict, results=results)
+    verdict = f"{card.verdict}{_held_back(artifact, 'it learned')}"
+    artifact.judge(proven=card.proven, verdict=verdict, results=results)
 
 
 def _prove_values(work: Evidence, artifact: Artifact) -> None:
@@ -61,9 +63,7 @@ def _prove_values(work: Evidence, artifact: Artifact) -> None:
 
     built = effects.read(effects.place(settings.VALUES_DIR, work.base.revision))
     proven, words, rows = verdict(artifact.summary["weights"], built)
-    share = artifact.summary.get("share", 1.0)
-    if share < 1:
-        words = f"{words} They act at {100 * share:.0f} % of what you asked for: more was not safe."
+    words += _held_back(artifact, "you asked for")
     safety = work.safety or _safety_of(work, artifact)
     artifact.judge(
         proven=proven and not safety.objection,
@@ -72,6 +72,12 @@ def _prove_values(work: Evidence, artifact: Artifact) -> None:
     )
     if artifact.state == Artifact.State.PROVEN and not work.job.base_revision:
         switch_on(work.job.person, artifact, by="worker")  # the person asked for it by moving a slider
+
+
+def _held_back(artifact: Artifact, whole: str) -> str:
+    """Return the sentence that says how much of a whole acts, where the gate lets less than all of it."""
+    share = artifact.summary.get("share", 1.0)
+    return f" At {100 * share:.0f} % of what {whole}: more was not safe." if share < 1 else ""
 
 
 def _safety_of(work: Evidence, artifact: Artifact) -> Gate:

@@ -48,10 +48,11 @@ they are rough, and a difference whose interval includes 0 is no difference.**
 Less `dpo`: how much more it wins than DPO of the same ratings' pairs, each person with themselves; critiques
 are words beside those pairs, and methods of prompts have them judge what the model writes. Who has no judge
 after so many prompts has no cells of these. Relevance: change of the cosine between prompt and answer.
-Perplexity: of neutral text. Nats: change of an answer's log-probability in the last epoch. Cosine: of the
-gradients of liked and disliked answers (1: a margin loss can hardly tell them apart). Seconds: of the
-processor, to train. `dpo:similarity` and `dpo:likelihood` learn from the half of the pairs that is most like
-the person's messages (ZIP-FIT), or likeliest to the base model.
+Perplexity: of neutral text. Gate: how many people's adapters the safety gate passes at full strength, where
+it was asked; the application would weaken the others. Nats: change of an answer's log-probability in the
+last epoch. Cosine: of the gradients of liked and disliked answers (1: a margin loss can hardly tell them
+apart). Seconds: of the processor, to train. `dpo:similarity` and `dpo:likelihood` learn from the half of the
+pairs that is most like the person's messages (ZIP-FIT), or likeliest to the base model.
 {_precision(found)}
 
 ## Gradient entanglement

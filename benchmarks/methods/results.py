@@ -34,6 +34,8 @@ class Cell:
     answers_read: int
     seconds: float
     dtype: str  # what it was trained and answered in
+    # How far the safety gate's worst interval reaches, in margins: above 1 it objects. None: not asked.
+    overshoot: float | None = None
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -210,6 +212,7 @@ def _entanglement(cells: Sequence[Cell]) -> list[dict[str, Any]]:
 
 def _means(cells: Sequence[Cell]) -> dict[str, Any]:
     cosines = [cell.gradient_cosine for cell in cells if cell.gradient_cosine is not None]
+    asked = [cell.overshoot <= 1 for cell in cells if cell.overshoot is not None]
     means = {
         name: mean([float(getattr(cell, name)) for cell in cells])
         for name in (
@@ -221,6 +224,7 @@ def _means(cells: Sequence[Cell]) -> dict[str, Any]:
         **won(cells),
         "dtype": " and ".join(sorted({cell.dtype for cell in cells})),
         "gradient_cosine": mean(cosines) if cosines else None,
+        "passed_gate": f"{sum(asked)} of {len(asked)}" if asked else "",
         **means,
     }
 
@@ -229,8 +233,8 @@ def table(found: dict[str, Any]) -> str:
     """Return the grid as a Markdown table, the best of each kind and number of prompts first."""
     lines = [
         "| learns from | method | prompts | people | wins | less `dpo` | relevance | words | perplexity "
-        "| liked, nats | disliked, nats | cosine | seconds |",
-        "|---" * 13 + "|",
+        "| gate | liked, nats | disliked, nats | cosine | seconds |",
+        "|---" * 14 + "|",
     ]
     usual = Counter(row["dtype"] for row in found["grid"]).most_common(1)[0][0]
     for row in sorted(found["grid"], key=lambda r: (r["kind"], -r["prompts"], r["taught"], -r["win_rate"])):
@@ -243,6 +247,7 @@ def table(found: dict[str, Any]) -> str:
             f"| {row['win_rate']:.2f} [{row['low']:.2f}, {row['high']:.2f}] | {less} "
             f"| {row['relevance_change']:+.3f} "
             f"| {row['words']:.0f} | {100 * (row['perplexity_ratio'] - 1):+.1f} % "
+            f"| {row['passed_gate']} "
             f"| {row['chosen_change']:+.1f} | {row['rejected_change']:+.1f} | {cosine} "
             f"| {row['seconds']:.0f} |"
         )

@@ -105,6 +105,7 @@ class Study:
             return
         out = trained / "adapter"
         texts, cost = self._answers(rated.pool, head, out), self._cost(out)
+        safety = self._engine.gate(Intervention("adapter", out, str(out)))
         fresh, before = rated.pool.fresh, rated.pool.base
         cosine = found.entanglement[-1]["cosine"] if found.entanglement else None
         self.cells.add(
@@ -127,6 +128,7 @@ class Study:
                 read,
                 seconds,
                 self._dtype,
+                round(safety.overshoot, 3),
             )
         )
         shutil.rmtree(trained)

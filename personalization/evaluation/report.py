@@ -25,7 +25,7 @@ from personalization.evaluation.robustness import robustness
 from personalization.evaluation.samples import side_by_side
 from personalization.evaluation.split import alike, check_apart
 from personalization.evaluation.toxicity import toxicity
-from personalization.evaluation.tradeoff import TradeOff, measure_tradeoff
+from personalization.evaluation.tradeoff import TradeOff, measure_tradeoff, scaled
 from personalization.evaluation.writing import Writing, measure_writing
 from personalization.margins import Margins
 from personalization.models.ability import Ability, measure_ability
@@ -183,13 +183,15 @@ def prove(
     report: Report = ignore,
     margins: Margins | None = None,
     plain: Plain | None = None,
+    safety: Gate | None = None,
 ) -> ReportCard:
     """Measure an artifact ("adapter", or a vector) on held-out pairs, as it will be served.
 
     Only clear preferences count (`CLEAR_MARGIN`). The artifact acts at strength 1 under the person's
     system message. Conversations that hold the same count as one. What else could be made of the pairs in
-    `learned_from` is compared with it. Who proves several gives one `plain` of the same model. Raises Leak
-    where a pair holds what is in `learned_from`, and NotEnoughData without pairs.
+    `learned_from` is compared with it. Who proves several gives one `plain` of the same model; who asked the
+    safety gate already gives what it said. Raises Leak where a pair holds what is in `learned_from`, and
+    NotEnoughData without pairs.
     """
     check_apart(learned_from, pairs)
     pairs, plain = _clear(pairs), plain or Plain(base)
@@ -212,7 +214,7 @@ def prove(
         )
         report(Progress(5, 7))
         ability = measure_ability(base, interventions, row, plain.right, seed=seed)
-        safety = measure_safety(base, interventions, row, plain.ask, margins)
+        safety = safety or measure_safety(base, interventions, row, plain.ask, margins)
         report(Progress(6, 7))
         written = side_by_side(
             base, interventions, _prompts(pairs), row=row, system_message=system_message, seed=seed
@@ -247,11 +249,19 @@ def _prompts(pairs: Sequence[Pair]) -> list[tuple[Message, ...]]:
     return list(dict.fromkeys([*(pair.prompt for pair in pairs), *usual]))[:WRITTEN]
 
 
-def safety_of(base: BaseModel, artifact: Path, kind: str, margins: Margins | None, plain: Plain) -> Gate:
-    """Return what an artifact at strength 1 does to refusals, beside the same model's `plain` answers."""
-    interventions = Interventions(base)
+def safety_of(
+    base: BaseModel,
+    artifact: Path,
+    kind: str,
+    margins: Margins | None,
+    plain: Plain,
+    *,
+    strength: float = 1.0,
+) -> Gate:
+    """Return what an artifact does to refusals, beside the same model's `plain` answers."""
+    interventions, row = Interventions(base), scaled(row_of(artifact, kind), strength)
     try:
-        return measure_safety(base, interventions, row_of(artifact, kind), plain.ask, margins)
+        return measure_safety(base, interventions, row, plain.ask, margins)
     finally:
         interventions.remove()
 

@@ -24,7 +24,7 @@ from personalization.errors import ArtifactError
 Site = Literal["output", "attention"]
 
 _LORA_KEY = re.compile(r"(?:base_model\.model\.)?(.+)\.lora_(A|B)\.weight")
-VECTORS = "steering.safetensors"
+ADAPTER, VECTORS = "adapter_model.safetensors", "steering.safetensors"
 _VECTOR_KEY = re.compile(r"layer\.(\d+)\.(output|attention)")
 
 
@@ -58,7 +58,7 @@ def load_adapter(path: Path, *, is_short: bool = False) -> LoraWeights:
     """
     try:
         config = json.loads((path / "adapter_config.json").read_text())
-        tensors = load_file(path / "adapter_model.safetensors")
+        tensors = load_file(path / ADAPTER)
     except (OSError, ValueError, SafetensorError) as error:
         raise ArtifactError(f"The adapter in {path.name} cannot be read: {_why(error)}") from error
     refused = ("use_dora", "lora_bias", "fan_in_fan_out", "modules_to_save", "rank_pattern", "alpha_pattern")
@@ -111,6 +111,18 @@ def save_vectors(vectors: SteeringVectors, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     named = {f"layer.{layer}.{site}": tensor.contiguous() for (layer, site), tensor in vectors.sites.items()}
     save_file(named, folder / VECTORS)
+
+
+def scale(folder: Path, share: float) -> None:
+    """Write an artifact's files anew, this many times as strong; a resumed run must begin from whole ones."""
+    for file in (folder / ADAPTER, folder / VECTORS):
+        if file.exists():
+            found = load_file(file)
+            changed = {
+                key: tensor if ".lora_A." in key else (tensor.float() * share).to(tensor.dtype)
+                for key, tensor in found.items()
+            }
+            save_file(changed, file, metadata={"format": "pt"})
 
 
 def has_adapter(folder: Path, kind: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,14 @@ from transformers import LlamaForCausalLM
 
 from personalization.errors import ArtifactError, ModelError
 from personalization.models.interventions import Interventions, Row
-from personalization.models.personal import LoraWeights, SteeringVectors, load_adapter, load_vectors
+from personalization.models.personal import (
+    LoraWeights,
+    SteeringVectors,
+    load_adapter,
+    load_vectors,
+    save_vectors,
+    scale,
+)
 from tests import tiny
 
 IDS = torch.arange(10, 22).repeat(6, 1) + torch.arange(6)[:, None]
@@ -70,6 +78,19 @@ def test_an_adapter_gives_the_logits_that_peft_gives(folders, adapters) -> None:
             ours = logits()
         torch.testing.assert_close(ours, peft_logits(folder), rtol=1e-4, atol=1e-4)
         assert (ours - logits()).abs().max() > 0.1
+
+
+def test_a_scaled_artifact_does_whole_what_the_whole_one_does_at_that_strength(folders, tmp_path) -> None:
+    folder = shutil.copytree(folders[0], tmp_path / "adapter")
+    whole = load_adapter(folder)
+    scale(folder, 0.4)
+    with Interventions(tiny.base()).everywhere(Row(adapters=((whole, 0.4),))):
+        expected = logits()
+    with Interventions(tiny.base()).everywhere(Row(adapters=((load_adapter(folder), 1.0),))):
+        torch.testing.assert_close(logits(), expected, rtol=1e-4, atol=1e-4)
+    save_vectors(SteeringVectors({(1, "output"): torch.ones(4)}), tmp_path / "vector")
+    scale(tmp_path / "vector", 0.4)
+    assert load_vectors(tmp_path / "vector").sites[1, "output"].tolist() == pytest.approx([0.4] * 4)
 
 
 @given(st.data())

@@ -15,7 +15,7 @@ from personalization.engine.requests import Intervention
 from personalization.models.relevance import relevance
 from personalization.simulation.people import population
 from tests import tiny
-from tests.unit.gates import gate_of
+from tests.gates import gate_of
 
 
 def cell(

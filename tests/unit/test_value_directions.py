@@ -18,7 +18,7 @@ from personalization.errors import NotEnoughData
 from personalization.models.personal import load_adapter
 from personalization.values.effects import FORMAT, folder_name
 from personalization.values.measures import measure_of
-from tests.unit.gates import gate_of
+from tests.gates import gate_of
 
 WARM, DRY = "Dear friend, I hope you enjoy this lovely day!", "The process is finished within eight hours."
 LONG_DRY = f"{DRY} It is repeated in the evening by a second operator, who writes the result down."

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from personalization.safety.weaken import BELOW, LEAST, TRIES, weakened
-from tests.unit.gates import gate_of
+from tests.gates import gate_of
 
 
 @given(st.floats(0.0, 0.1))

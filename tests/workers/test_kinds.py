@@ -10,6 +10,7 @@ from alignapp.adapters.services import start_job
 from alignapp.feedback.models import Feedback
 from alignapp.feedback.services import record_feedback
 from personalization import artifacts
+from tests.gates import gate_of
 from tests.web.rows import answered_turn, conversation_of
 from tests.workers.test_jobs import is_sound, person_with_pairs
 from workers.tasks.train import run_job
@@ -95,3 +96,36 @@ def test_a_method_that_needs_a_judge_ends_with_the_reason_where_comparisons_make
     job.refresh_from_db()
     assert not Artifact.objects.filter(job=job).exists()
     assert job.reason.startswith("Your comparisons do not tell yet")
+
+
+def test_an_adapter_that_the_gate_refuses_whole_is_sealed_proven_and_served_weakened(
+    engine, settings, monkeypatch
+):
+    settings.MIN_TRAINING_PAIRS = 4
+
+    def gate(base, folder, kind, margins, plain, *, strength=1.0):
+        return gate_of(-0.15 * strength)
+
+    monkeypatch.setattr("personalization.evaluation.report.safety_of", gate)
+    MethodInfo.objects.create(name="dpo", data="pairs", produces="adapter", summary="", paper="")
+    job = start_job(person_with_pairs("strong@example.org", conversations=12), "dpo")
+    run_job(str(job.id))
+    job.refresh_from_db()
+    assert (job.state, job.reason) == (Job.State.DONE, "")
+    is_sound(job)
+    artifact = Artifact.objects.get(job=job)
+    assert artifact.summary["share"] == 0.6
+    assert artifact.report_card.results["safety"]["objection"] == ""
+    assert artifact.report_card.verdict.endswith("At 60 % of what it learned: more was not safe.")
+
+
+def test_what_the_gate_refuses_at_any_strength_stays_whole_and_is_quarantined(engine, settings, monkeypatch):
+    settings.MIN_TRAINING_PAIRS = 4
+    monkeypatch.setattr("personalization.evaluation.report.safety_of", lambda *_, **__: gate_of(-0.5))
+    monkeypatch.setattr("personalization.evaluation.report.measure_safety", lambda *_: gate_of(-0.5))
+    MethodInfo.objects.create(name="dpo", data="pairs", produces="adapter", summary="", paper="")
+    job = start_job(person_with_pairs("harmful@example.org", conversations=12), "dpo")
+    run_job(str(job.id))
+    artifact = Artifact.objects.get(job=job)
+    assert artifact.state == Artifact.State.QUARANTINED
+    assert "share" not in artifact.summary
