@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -101,27 +101,30 @@ def precision(cells: Sequence[Cell]) -> dict[str, Any] | None:
 def summary(cells: Sequence[Cell]) -> dict[str, Any]:
     """Return the grid (kind, method, prompts), and of each kind and amount the best and the runner-up.
 
-    Compared are the people and seeds that at least half of the methods of a kind and number of prompts have;
-    a method that lacks one of them is left out, for fewer people are other people; so is what one person
-    alone has, for it has no interval.
-    The best of a kind is that at the most prompts, without a teacher.
+    The grid has what two people have, each row with how many; one person alone has no interval. The best are
+    looked for among the people and seeds that most methods of a kind and amount have, and among the methods
+    that lack none of them, for fewer people are other people; of a kind, at the most prompts and without a
+    teacher.
     """
     found = precision(cells)
     every = without_doubles(cells)
-    cells = _complete(every)
+    people: dict[tuple[object, ...], set[str]] = defaultdict(set)
+    for cell in every:
+        people[_place(cell)].add(cell.person)
+    cells = [cell for cell in every if len(people[_place(cell)]) > 1]
     grid = [
         {
             **dict(zip(("kind", "prompts", "taught", "method"), place, strict=True)),
             **_means(chosen),
-            "less_dpo": _less_dpo(chosen, every),
+            "less_dpo": _less_dpo(chosen, cells),
         }
         for place in sorted(set(map(_place, cells)))
         if (chosen := [c for c in cells if _place(c) == place])
     ]
-    amounts = sorted({(c.kind, c.prompts) for c in cells if not c.taught})
+    whole = [cell for cell in _complete(every) if not cell.taught]
     best = [
-        {"kind": kind, **_best([c for c in cells if (c.kind, c.prompts, c.taught) == (kind, prompts, False)])}
-        for kind, prompts in amounts
+        {"kind": kind, **_best([c for c in whole if (c.kind, c.prompts) == (kind, prompts)])}
+        for kind, prompts in sorted({(c.kind, c.prompts) for c in whole})
     ]
     return {
         "best_by_kind": {row["kind"]: {k: v for k, v in row.items() if k != "kind"} for row in best},
@@ -135,13 +138,13 @@ def summary(cells: Sequence[Cell]) -> dict[str, Any]:
 
 
 def _complete(cells: Sequence[Cell]) -> list[Cell]:
-    """Return the cells of people and seeds that half of the methods have, and of methods that have all."""
+    """Return the cells of people and seeds that most methods have, and of methods that have all of them."""
     found = []
     for asked in sorted({_place(c)[:3] for c in cells}):
         here = [c for c in cells if _place(c)[:3] == asked]
         methods = Counter(c.method for c in here)
         have = Counter((c.person, c.seed) for c in here)
-        compared = {who for who, count in have.items() if 2 * count >= len(methods)}
+        compared = {who for who, count in have.items() if 2 * count > len(methods)}
         here = [c for c in here if (c.person, c.seed) in compared]
         whole = Counter(c.method for c in here)
         if len({person for person, _ in compared}) > 1:
