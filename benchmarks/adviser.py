@@ -124,6 +124,7 @@ def main() -> None:
 
 def _followed(cells: Sequence[Cell], current: str | None) -> list[Followed]:
     names = {cell.arm: cell.arm for cell in cells if cell.arm not in CONTROLS}
+    names["gated_vector"] = "vector"  # as it is served
     trials = [trial for trial in priors.of_people(cells, names) if trial.amount == PROMPTS]
     return follow(trials, current=current)
 
