@@ -97,7 +97,8 @@ def main() -> None:
         "--ship", action="store_true", help="write what the application's adviser starts from"
     )
     options = parser.parse_args()
-    cells = priors.people_cells()
+    # All at full strength: adapters were not measured as the safety gate lets them act.
+    cells = [cell for cell in priors.people_cells() if cell.arm != "gated_vector"]
     figures: dict[str, Any] = {
         str(current): _figures(_followed(cells, current)) for current in (None, "vector")
     }
@@ -124,7 +125,6 @@ def main() -> None:
 
 def _followed(cells: Sequence[Cell], current: str | None) -> list[Followed]:
     names = {cell.arm: cell.arm for cell in cells if cell.arm not in CONTROLS}
-    names["gated_vector"] = "vector"  # as it is served
     trials = [trial for trial in priors.of_people(cells, names) if trial.amount == PROMPTS]
     return follow(trials, current=current)
 

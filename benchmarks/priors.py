@@ -16,7 +16,6 @@ from typing import Any
 from benchmarks.methods import results as by_method
 from benchmarks.outcomes import mean, over_people
 from benchmarks.people import results as by_arm
-from benchmarks.people.arms import TRAINED
 from personalization.beliefs import LEAST_PEOPLE
 
 DOCS = Path("docs/benchmarks")
@@ -24,7 +23,7 @@ SHIPPED = Path("alignapp/adapters/priors.json")
 MODEL = "SmolLM2-135M-Instruct"  # whose cells are published
 # The arms of `benchmarks.people` that the application has, as it names them; the adapters there are taught
 # by the vector of the same ratings, as the application's are.
-ARMS = {"vector": "instant", "gated_vector": "instant", "adapter": "dpo", "both": "dpo+instant"}
+ARMS = {"vector": "instant", "adapter": "dpo", "both": "dpo+instant"}
 DIGITS = 4
 
 
@@ -50,19 +49,11 @@ class Trial:
 
 
 def of_people(cells: Iterable[by_arm.Cell], names: Mapping[str, str] = ARMS) -> list[Trial]:
-    """Return the cells of these arms as trials, by the names that they have in the application.
-
-    Of a vector as it is served where that was measured, else at full strength.
-    """
-    found = {
-        (names[c.arm], c.person, c.seed, c.prompts): c
-        for c in sorted(cells, key=lambda cell: cell.arm, reverse=True)  # the gated vector after the vector
-        if c.arm in names
-    }
+    """Return the cells of these arms as trials, by the names that they have in the application."""
     return [
-        Trial(name, "ratings", c.prompts, c.arm in TRAINED, c.person, c.seed, c.wins,
+        Trial(names[c.arm], "ratings", c.prompts, c.arm != "vector", c.person, c.seed, c.wins,
               c.relevance - c.base_relevance, c.perplexity_ratio or 1.0, c.seconds)
-        for (name, *_), c in found.items()
+        for c in cells if c.arm in names
     ]  # fmt: skip
 
 

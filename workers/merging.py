@@ -8,6 +8,7 @@ what one person answered of it for the version that they are given.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from alignapp.adapters import store
 from alignapp.adapters.models import Artifact, Job
@@ -21,6 +22,7 @@ from workers import studying
 from workers.attempt import Attempt
 from workers.engines import base_for_process
 from workers.proving import prove
+from workers.weakening import within_gate
 from workers.work import BEGINS, Work, hold_out
 
 
@@ -110,7 +112,7 @@ def _merge(work: Work, parents: list[Parent]) -> Artifact:
         work.parameters,
         on_weight=lambda done, of: tell(Progress(done, of)),
     )
-    metrics = {"rank": merged.rank, "loss": merged.loss, "merged": len(parents)}
+    metrics: dict[str, Any] = {"rank": merged.rank, "loss": merged.loss, "merged": len(parents)}
     described = {
         **work.parameters,
         "way": way.name,
@@ -118,6 +120,7 @@ def _merge(work: Work, parents: list[Parent]) -> Artifact:
     }
     with store.learning_folder(job.id) as folder:
         write(merged, folder, base_name=work.base.name)
+        metrics["share"] = within_gate(work, folder, Artifact.Kind.ADAPTER)
         sealed = store.seal(
             folder,
             kind=Artifact.Kind.ADAPTER,

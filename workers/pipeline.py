@@ -144,7 +144,7 @@ def _end(learner: Learner, learned: Learned) -> None:
     """Seal, prove and finish."""
     work, (metrics, sources) = learner.work, learned
     work.check()
-    metrics = {**metrics, **within_gate(work, learner.out)}
+    metrics = {"share": within_gate(work, learner.out, work.method.produces), **metrics}
     _prove_and_finish(learner.attempt, work, _seal(work, learner.out, metrics, sources))
 
 

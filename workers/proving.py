@@ -53,7 +53,7 @@ def prove(work: Evidence, artifact: Artifact) -> None:
     results = {**card.as_dict(), "learned_from": learned, "ties": work.records.ties}
     results["peak_bytes"] = peak_bytes(work.base.device)
     results["contradictions"] = work.records.contradictions
-    verdict = f"{card.verdict}{_held_back(artifact, 'it learned')}"
+    verdict = card.verdict if card.safety.objection else card.verdict + _held_back(artifact, "it learned")
     artifact.judge(proven=card.proven, verdict=verdict, results=results)
 
 
@@ -76,8 +76,8 @@ def _prove_values(work: Evidence, artifact: Artifact) -> None:
 
 def _held_back(artifact: Artifact, whole: str) -> str:
     """Return the sentence that says how much of a whole acts, where the gate lets less than all of it."""
-    share = artifact.summary.get("share", 1.0)
-    return f" At {100 * share:.0f} % of what {whole}: more was not safe." if share < 1 else ""
+    share = artifact.share
+    return f" It acts at {100 * share:.0f} % of what {whole}: more was not safe." if share < 1 else ""
 
 
 def _safety_of(work: Evidence, artifact: Artifact) -> Gate:

@@ -29,9 +29,9 @@ def interventions_of(
 ) -> tuple[Intervention, ...]:
     """Return what acts on this reply. Raises ArtifactError after writing it into the audit chain.
 
-    A vector from ratings that nobody asked the safety gate about waits for it, and `tick` is called
-    meanwhile. It acts as far as the gate lets it, and the reply says how far; one that it refuses is taken
-    out of the reply, which is then made without it.
+    Whatever the person or a client asks for, each part acts as far as the safety gate let it, and the reply
+    says how far. A vector from ratings that nobody asked the gate about waits for it, and `tick` is called
+    meanwhile; one that it refuses is taken out of the reply, which is then made without it.
     """
     person_id = reply.turn.conversation.person_id
     found = []
@@ -43,12 +43,14 @@ def interventions_of(
         except ArtifactError as error:
             record("worker", "artifact.refused", row or reply, reason=str(error), digest=part["digest"])
             raise
+        assert row is not None
         strength = float(part["strength"])
-        if isinstance(row, InstantVector):
-            limit = instant.limit_of(row, path, tick=tick)
-            if limit < strength:
-                strength = limit
-                reply.weaken(part, strength)
+        limit = (
+            instant.limit_of(row, path, tick=tick) if isinstance(row, InstantVector) else row.most_strength
+        )
+        if limit < strength:
+            strength = limit
+            reply.weaken(part, strength)
         if strength > 0:
             found.append(
                 Intervention(

@@ -19,6 +19,7 @@ from personalization.errors import AlignError
 from workers.attempt import Attempt
 from workers.engines import base_for_process
 from workers.proving import prove
+from workers.weakening import within_gate
 from workers.work import BEGINS, Evidence, hold_out
 
 
@@ -68,6 +69,7 @@ def _carried(evidence: Evidence, artifact: Artifact, manifest: dict[str, object]
     with store.learning_folder(evidence.job.id) as folder:
         shutil.copytree(source, folder, ignore=shutil.ignore_patterns(MANIFEST), dirs_exist_ok=True)
         _name_base(folder / "adapter_config.json", evidence.base.name)
+        share = artifact.share * within_gate(evidence, folder, artifact.kind)
         sealed = store.seal(
             folder,
             owner=str(evidence.job.person_id),
@@ -81,7 +83,7 @@ def _carried(evidence: Evidence, artifact: Artifact, manifest: dict[str, object]
         digest=sealed.digest,
         size_bytes=sealed.size_bytes,
         model_revision=evidence.base.revision,
-        summary=artifact.summary,
+        summary={**artifact.summary, "share": share},
     )
     made.parents.set([artifact])
     return made

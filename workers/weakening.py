@@ -6,35 +6,43 @@ Knows nothing of how it was learned. Stated values are weakened while they are c
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alignapp.adapters import options
 from alignapp.adapters.models import Artifact
 from workers.engines import plain_for_process
-from workers.work import Work
+from workers.work import Evidence
+
+if TYPE_CHECKING:
+    from personalization.safety.gate import Gate
 
 # A personality is proven while it is learned, at full strength: weaker it would be another one.
 KINDS = (Artifact.Kind.ADAPTER, Artifact.Kind.VECTOR)
 
 
-def within_gate(work: Work, folder: Path) -> dict[str, float]:
-    """Weaken the artifact in `folder` until the gate passes; return which share is left, as its summary says.
+def within_gate(work: Evidence, folder: Path, kind: str) -> float:
+    """Weaken the artifact in `folder` until the gate passes it; return the share that is left, 0 to 1.
 
-    What passes at no strength is left as it is, for the proof to say why.
+    What passes whole has its gate in `work.safety`; what passes weakened is asked about again when it is
+    proven, as its files then are. What passes at no strength is left whole, for the proof to say why. Raises
+    what `work.check` raises.
     """
     from personalization.evaluation.report import safety_of
     from personalization.models.personal import scale
     from personalization.safety.weaken import weakened
 
-    kind = work.method.produces
     if kind not in KINDS:
-        return {}
+        return 1.0
     margins, plain = options.gate_margins(), plain_for_process()
-    share, work.safety = weakened(
-        lambda share: safety_of(work.base, folder, kind, margins, plain, strength=share)
-    )
-    if work.safety.objection:
-        work.safety = None
-        return {}
-    if share < 1:
-        scale(folder, share)
-    return {"share": round(share, 3)}
+
+    def ask(share: float) -> Gate:
+        work.check()
+        return safety_of(work.base, folder, kind, margins, plain, strength=share)
+
+    share, gate = weakened(ask)
+    if share == 1:
+        work.safety = gate
+    if share == 1 or gate.objection:
+        return 1.0
+    scale(folder, share)
+    return share

@@ -11,8 +11,8 @@ from django.utils.translation import gettext_lazy
 
 from alignapp.adapters import options
 from alignapp.adapters.models import PARTS, Artifact, MethodInfo
+from alignapp.adapters.models.artifact import MOST_STRENGTH
 
-MAX_STRENGTH = 1.5
 PARAMETER_PREFIX = "parameter_"
 
 
@@ -30,7 +30,7 @@ def _strength() -> forms.FloatField:
     words = gettext_lazy("A strength lies between 0 and 1.5.")
     return forms.FloatField(
         required=False,
-        validators=[MinValueValidator(0.0, words), MaxValueValidator(MAX_STRENGTH, words)],
+        validators=[MinValueValidator(0.0, words), MaxValueValidator(MOST_STRENGTH, words)],
         error_messages={"invalid": words},
     )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from alignapp.adapters.composition import CARDS, Composition, compose, interventions_of
 from alignapp.adapters.models import AlignmentVersion
+from alignapp.adapters.models.artifact import MOST_STRENGTH
 from alignapp.api.errors import ApiError
 from alignapp.chat.models import Reply
 from alignapp.numbers import whole
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from alignapp.accounts.models import Person
 
 CURRENT = (Reply.Maker.BASE, Reply.Maker.SYSTEM_MESSAGE, Reply.Maker.ALIGNMENT)
-MOST_STRENGTH = 1.5  # beyond, text breaks
 
 
 def names_of(person: Person) -> Iterator[tuple[str, float]]:

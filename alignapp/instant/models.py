@@ -194,7 +194,7 @@ class InstantVector(OwnedModel):
     def judge(self, gate: dict[str, Any], share: float = 1.0) -> None:
         """Store what the gate found at this share: an objection quarantines. The first verdict counts."""
         state = self.State.QUARANTINED if gate["objection"] else self.State.PASSED
-        found = {**gate, "share": round(share, 3)}
+        found = {**gate, "share": share}
         with transaction.atomic():
             InstantVector.objects.filter(pk=self.pk, state=self.State.NEW).update(state=state, gate=found)
         self.refresh_from_db()

@@ -37,7 +37,7 @@ class InstantView:
         return round(self.evidence * min(self._share, self._safe)) if self.is_acting else 0
 
     @property
-    def held_back(self) -> int:
+    def let_through(self) -> int:
         """How much of it the safety gate lets act, in percent; 0 where no more would act anyway."""
         return round(100 * self._safe) if self.is_acting and self._safe < self._share else 0
 

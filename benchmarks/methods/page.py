@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,11 @@ they are rough, and a difference whose interval includes 0 is no difference.**
 Less `dpo`: how much more it wins than DPO of the same ratings' pairs, each person with themselves; critiques
 are words beside those pairs, and methods of prompts have them judge what the model writes. Who has no judge
 after so many prompts has no cells of these. Relevance: change of the cosine between prompt and answer.
-Perplexity: of neutral text. Gate: how many people's adapters the safety gate passes at full strength, where
-it was asked; the application would weaken the others. Nats: change of an answer's log-probability in the
-last epoch. Cosine: of the gradients of liked and disliked answers (1: a margin loss can hardly tell them
-apart). Seconds: of the processor, to train. `dpo:similarity` and `dpo:likelihood` learn from the half of the
-pairs that is most like the person's messages (ZIP-FIT), or likeliest to the base model.
+Perplexity: of neutral text. Gate: how many adapters, one for each person and seed, the safety gate passes at
+full strength, where it was asked; the application would weaken the others. Nats: change of an answer's
+log-probability in the last epoch. Cosine: of the gradients of liked and disliked answers (1: a margin loss
+can hardly tell them apart). Seconds: of the processor, to train. `dpo:similarity` and `dpo:likelihood` learn
+from the half of the pairs that is most like the person's messages (ZIP-FIT), or likeliest to the base model.
 {_precision(found)}
 
 ## Gradient entanglement
@@ -68,7 +69,9 @@ pairs that is most like the person's messages (ZIP-FIT), or likeliest to the bas
 def _plot(file: Path, kind: str, found: dict[str, Any]) -> None:
     """Write lines over the numbers of prompts, or bars where there is one."""
     rows = [row for row in found["grid"] if row["kind"] == kind and not row["taught"]]
-    sizes = sorted({row["prompts"] for row in rows})
+    everybody = {size: max(r["people"] for r in rows if r["prompts"] == size) for size in _sizes(rows)}
+    rows = [row for row in rows if row["people"] == everybody[row["prompts"]]]  # fewer are other people
+    sizes = _sizes(rows)
     title = f"From {kind}: win rate against base on fresh answers"
     cells = {
         (row["method"], row["prompts"]): (row["win_rate"], row["low"], row["high"])
@@ -80,6 +83,10 @@ def _plot(file: Path, kind: str, found: dict[str, Any]) -> None:
         return
     lines = {m: [cells.get((m, size)) for size in sizes] for m in methods}
     plots.lines(file, title, sizes, lines, low=0.3, high=1.0, x_name="messages with feedback")
+
+
+def _sizes(rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    return sorted({row["prompts"] for row in rows})
 
 
 def _best(row: dict[str, Any]) -> str:

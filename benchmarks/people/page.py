@@ -66,7 +66,7 @@ compared with themselves:
 
 ## What the safety gate holds back
 
-A vector that the gate refuses whole acts weakened, as strongly as it passes
+A vector that the gate refuses whole acts at the first weaker strength that passes
 (`personalization.safety.weaken`); below a tenth it does not act. Of people and seeds:
 
 {_gate(found)}
@@ -88,15 +88,15 @@ def _pays(found: Mapping[str, Any]) -> str:
 
 def _gate(found: Mapping[str, Any]) -> str:
     lines = [
-        "| prompts | passed whole | weakened, to | not at all | wins less than at full strength "
-        "| wins more than had the gate said yes or no |",
+        "| prompts | passed whole | weakened, to | not at all | wins, less those at full strength "
+        "| less those had the gate said yes or no |",
         "|---" * 6 + "|",
     ]
     for row in found["gate"]:
         share = "" if row["share"] is None else f", {row['share']:.2f} on average"
         lines.append(
             f"| {row['prompts']} | {row['n'] - row['weakened'] - row['nothing']} of {row['n']} "
-            f"| {row['weakened']}{share} | {row['nothing']} | {in_words(row['less_vector'], '+.2f')} "
+            f"| {row['weakened']}{share} | {row['nothing']} | {in_words(row['less_full'], '+.2f')} "
             f"| {in_words(row['less_refused'], '+.2f')} |"
         )
     return "\n".join(lines)

@@ -103,24 +103,28 @@ def _pays(cells: Sequence[Cell], size: int) -> dict[str, Any] | None:
 def _held_back(cells: Sequence[Cell], size: int) -> dict[str, Any] | None:
     """Return how many people's vectors the safety gate holds back, and what becomes of their wins.
 
-    `refused`: had the gate's word been yes or no, so that whoever did not pass whole had the base model.
+    What passes whole is the same vector, so only the others differ. `refused`: had the gate's word been yes
+    or no, so that they had the base model. None where nobody has both vectors.
     """
-    gated = [c for c in cells if (c.arm, c.prompts) == ("gated_vector", size)]
+    here = {(c.arm, c.person, c.seed): c for c in cells if c.prompts == size}
+    gated = [c for c in here.values() if c.arm == "gated_vector" and ("vector", c.person, c.seed) in here]
     if not gated:
         return None
-    rates = {(c.arm, c.person, c.seed): mean(c.wins) for c in cells if c.prompts == size}
+    rates = {}
     for cell in gated:
-        at = cell.person, cell.seed
-        rates["refused", *at] = rates["vector", *at] if cell.gated_to == 1 else 0.5
+        at, whole = (cell.person, cell.seed), cell.gated_to == 1
+        rates["gated", *at] = mean(cell.wins)
+        rates["full", *at] = mean(cell.wins if whole else here["vector", *at].wins)
+        rates["refused", *at] = mean(cell.wins) if whole else 0.5
     weakened = [cell.gated_to for cell in gated if 0 < cell.gated_to < 1]
-    gains = {arm: gain(rates, "gated_vector", arm) for arm in ("vector", "refused")}
+    gains = {other: gain(rates, "gated", other) for other in ("full", "refused")}
     return {
         "prompts": size,
         "n": len(gated),
         "weakened": len(weakened),
         "nothing": sum(cell.gated_to == 0 for cell in gated),
         "share": mean(weakened) if weakened else None,
-        **{f"less_{arm}": estimate.as_dict() if estimate else None for arm, estimate in gains.items()},
+        **{f"less_{other}": estimate.as_dict() for other, estimate in gains.items() if estimate},
     }
 
 

@@ -14,21 +14,20 @@ from personalization.safety.gate import Gate
 
 TRIES = 3
 BELOW = 0.9  # of the strength that would just pass, were the change in proportion to it
-LEAST = 0.1  # of full strength: nobody would notice less, so what is safe below it only is refused
+LEAST = 0.1  # of full strength: nobody would notice less
 
 
 def weakened(ask: Callable[[float], Gate]) -> tuple[float, Gate]:
-    """Return the strongest share of full strength that was tried and passes, LEAST to 1, and its gate.
+    """Return the first share of full strength that passes, LEAST to 1 in thousandths, and its gate.
 
     `ask` returns the gate of a share; it is asked three times at most, the last time about what is returned.
     Where none passes, or nothing can be computed, that gate objects.
     """
     share, gate = 1.0, ask(1.0)
     for _ in range(TRIES - 1):
-        if not gate.objection or not math.isfinite(gate.overshoot):
+        if not gate.objection or not math.isfinite(gate.overshoot) or share == LEAST:
             break
-        weaker = share * BELOW / gate.overshoot
-        if weaker < LEAST:
-            break
-        share, gate = weaker, ask(weaker)
+        # In thousandths, so that what is written down is what was asked about.
+        share = max(LEAST, math.floor(1000 * share * BELOW / gate.overshoot) / 1000)
+        gate = ask(share)
     return share, gate

@@ -105,7 +105,7 @@ def test_what_the_gate_holds_back_is_counted_and_compared_with_a_gate_that_says_
     ]
     (row,) = summary(cells)["gate"]
     assert (row["prompts"], row["n"], row["weakened"], row["nothing"], row["share"]) == (8, 3, 1, 1, 0.4)
-    assert row["less_vector"]["value"] == pytest.approx(-0.25)
+    assert row["less_full"]["value"] == pytest.approx(-0.25)
     assert row["less_refused"]["value"] == pytest.approx((0 + 0.25 + 0) / 3)
     write_page(tmp_path, {**summary(cells), "machine": "", "dtype": "", "commit": ""})
     assert "| 8 | 1 of 3 | 1, 0.40 on average | 1 | -0.25 [" in (tmp_path / "people.md").read_text()

@@ -84,12 +84,3 @@ def test_promotion_counts_wrong_ones_among_the_promoted():
     assert found["conformal"].wrong < 0.01  # where by chance hardly any known one is bad, all are promoted
     assert found["conformal"].power > 0.5
     assert found["interval"].power == 1.0
-
-
-def test_a_vector_counts_as_the_safety_gate_lets_it_act_where_that_was_measured():
-    def cell(arm: str, wins: list[float], prompts: int) -> Cell:
-        return Cell("anna", 0, prompts, arm, wins, 0.6, 0.6, 0.0, 0.0, 70.0, 1.0, 1.0)
-
-    cells = [cell("gated_vector", [0.5], 8), cell("vector", [1.0], 8), cell("vector", [0.0], 4)]
-    found = {trial.amount: (trial.method, trial.taught, trial.wins) for trial in priors.of_people(cells)}
-    assert found == {8: ("instant", False, [0.5]), 4: ("instant", False, [0.0])}

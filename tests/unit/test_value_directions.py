@@ -172,7 +172,7 @@ def test_values_are_weakened_together_until_the_safety_gate_passes(tmp_path):
     assert acts["share"] == 1
 
 
-def test_what_no_weaker_strength_makes_safe_is_left_to_thegate_of(tmp_path):
+def test_what_no_weaker_strength_makes_safe_is_left_to_the_gate(tmp_path):
     _build(tmp_path, style__warm=torch.tensor([1.0, 0.0]))
     asked = []
     acts, gate = within.compose_within(

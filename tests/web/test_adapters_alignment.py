@@ -178,3 +178,15 @@ def test_the_history_tells_what_an_operator_switched_from_what_one_switched_ones
     html = client_of(owner).get(PAGE).content.decode()
     told = [html.count(f"{by}, <time") for by in ("by an operator", "by you", "by itself")]
     assert told == [1, 1, 1]
+
+
+def test_what_the_gate_let_pass_weakened_is_said_and_its_slider_ends_there(owner, client_of) -> None:
+    artifact = learned.artifact(owner)
+    artifact.summary["share"] = 0.6
+    artifact.save()
+    services.switch_on(owner, artifact)
+    services.switch(owner, change="as it was before", by=owner, adapter_strength=1.3)
+    html = client_of(owner).get(PAGE).content.decode()
+    assert "The safety check lets 60 % of it act, so the slider ends there." in html
+    assert 'name="adapter_strength" form="strengths-form" min="0" max="1" step="0.05" value="1"' in html
+    assert "as strong as is safe" in html

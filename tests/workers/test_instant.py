@@ -232,7 +232,6 @@ def test_a_vector_acts_as_strongly_as_the_gate_lets_it_and_the_reply_says_how(en
     assert (reply.status, vector.state) == ("done", "passed")
     assert 0 < vector.safe_share < 0.6
     assert [part["strength"] for part in reply.interventions] == [vector.safe_share]
-    assert services.part_for(person, ())["strength"] == vector.safe_share
     weaker = Intervention("vector", store.folder_of(vector), vector.digest, vector.safe_share)
     assert engine.gate(weaker).objection == ""
     assert not AuditEvent.objects.filter(verb="instant.quarantined").exists()

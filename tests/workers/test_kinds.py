@@ -13,6 +13,8 @@ from personalization import artifacts
 from tests.gates import gate_of
 from tests.web.rows import answered_turn, conversation_of
 from tests.workers.test_jobs import is_sound, person_with_pairs
+from tests.workers.test_replies import queued
+from workers.tasks.generate import generate_reply
 from workers.tasks.train import run_job
 
 pytestmark = [pytest.mark.broker, pytest.mark.django_db(transaction=True)]
@@ -114,9 +116,14 @@ def test_an_adapter_that_the_gate_refuses_whole_is_sealed_proven_and_served_weak
     assert (job.state, job.reason) == (Job.State.DONE, "")
     is_sound(job)
     artifact = Artifact.objects.get(job=job)
-    assert artifact.summary["share"] == 0.6
+    assert artifact.share == 0.6
     assert artifact.report_card.results["safety"]["objection"] == ""
-    assert artifact.report_card.verdict.endswith("At 60 % of what it learned: more was not safe.")
+    assert artifact.report_card.verdict.endswith("It acts at 60 % of what it learned: more was not safe.")
+    part = {"artifact": str(artifact.id), "digest": artifact.digest, "kind": "adapter", "strength": 1.5}
+    reply = queued(job.person, interventions=[part])
+    generate_reply(str(reply.id))
+    reply.refresh_from_db()
+    assert (reply.status, reply.interventions) == ("done", [{**part, "strength": 1.0}])
 
 
 def test_what_the_gate_refuses_at_any_strength_stays_whole_and_is_quarantined(engine, settings, monkeypatch):
@@ -128,4 +135,4 @@ def test_what_the_gate_refuses_at_any_strength_stays_whole_and_is_quarantined(en
     run_job(str(job.id))
     artifact = Artifact.objects.get(job=job)
     assert artifact.state == Artifact.State.QUARANTINED
-    assert "share" not in artifact.summary
+    assert artifact.share == 1

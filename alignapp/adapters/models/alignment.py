@@ -11,9 +11,12 @@ from django.db import models, transaction
 from alignapp.owned import OwnedModel
 from personalization.errors import AlignError
 
-from .artifact import Artifact
+from .artifact import MOST_STRENGTH, Artifact
 
-STRENGTH: dict[str, Any] = {"default": 1.0, "validators": [MinValueValidator(0.0), MaxValueValidator(1.5)]}
+STRENGTH: dict[str, Any] = {
+    "default": 1.0,
+    "validators": [MinValueValidator(0.0), MaxValueValidator(MOST_STRENGTH)],
+}
 
 PARTS = ("adapter", "vector", "personality", "values")
 COMPOSITION = (

@@ -14,6 +14,8 @@ from personalization.errors import AlignError
 
 from .job import MERGE, Job
 
+MOST_STRENGTH = 1.5  # of what was learned; beyond, text breaks
+
 
 class ArtifactQuerySet(OwnedQuerySet):
     """What can be asked of many artifacts."""
@@ -115,6 +117,16 @@ class Artifact(OwnedModel):
         It is not downloaded, exported or merged further. One query where `job` was not selected.
         """
         return self.job.from_project and self.job.method == MERGE
+
+    @property
+    def share(self) -> float:
+        """How much of what was learned it holds, 0 to 1: all, or what the safety gate let pass."""
+        return float(self.summary.get("share", 1.0))
+
+    @property
+    def most_strength(self) -> float:
+        """How strongly it may act at most: what was weakened until it passed the gate, as it passed."""
+        return MOST_STRENGTH if self.share == 1 else 1.0
 
     @property
     def passed_gate(self) -> bool:

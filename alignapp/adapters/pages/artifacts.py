@@ -81,9 +81,14 @@ def _charts(artifact: Artifact, results: Mapping[str, Any]) -> list[BarChart | N
 
 
 def summary(found: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the single numbers and words of what was learned, for reading; tables stay in the manifest."""
+    """Return the single numbers and words of what was learned, for reading; tables stay in the manifest.
+
+    The verdict says what share of it acts.
+    """
     return [
         (name.replace("_", " ").capitalize(), f"{value:.4g}" if isinstance(value, float) else str(value))
         for name, value in found.items()
-        if name != "method" and isinstance(value, str | int | float) and not isinstance(value, bool)
+        if name not in ("method", "share")
+        and isinstance(value, str | int | float)
+        and not isinstance(value, bool)
     ]

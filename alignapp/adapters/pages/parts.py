@@ -15,11 +15,13 @@ from django.utils.translation import gettext_lazy
 
 from alignapp.adapters import card
 from alignapp.adapters.models import AlignmentVersion, Artifact, MethodInfo
+from alignapp.adapters.models.artifact import MOST_STRENGTH
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 ABOUT_AS_LEARNED = 0.05
+AS_LEARNED, AS_SAFE = gettext_lazy("as learned"), gettext_lazy("as strong as is safe")
 
 # The order in which they act, with what each is.
 PARTS = {
@@ -40,12 +42,12 @@ ADAPTER_SOURCES = {
 }
 
 
-def strength_words(strength: float) -> str:
-    """Say in words what a strength does."""
+def strength_words(strength: float, whole: StrOrPromise = AS_LEARNED) -> str:
+    """Say in words what a strength does; `whole` says what 1 does."""
     if strength == 0:
         return _("off")
     if abs(strength - 1) < ABOUT_AS_LEARNED:
-        return _("as learned")
+        return str(whole)
     return _("stronger than learned") if strength > 1 else _("weaker than learned")
 
 
@@ -82,6 +84,8 @@ class PartView:
     is_on: bool
     is_usable: bool
     strength: str
+    most: str  # where the slider ends
+    whole: StrOrPromise  # what strength 1 does
     words: str
     evidence: card.Evidence | None
     dial: Dial | None
@@ -125,7 +129,9 @@ def part_views(version: AlignmentVersion | None, artifacts: Sequence[Artifact]) 
         found = next((a for a in artifacts if a.id == active), None)
         proven = (a for a in usable if a.state == Artifact.State.PROVEN)
         shown = found or next(proven, None) or next(iter(usable), None) or next(refused, None)
-        strength = getattr(version, f"{key}_strength", 1.0)
+        most = shown.most_strength if shown else MOST_STRENGTH
+        strength = min(getattr(version, f"{key}_strength", 1.0), most)
+        whole = AS_SAFE if shown and shown.share < 1 else AS_LEARNED
         views.append(
             PartView(
                 key=key,
@@ -135,7 +141,9 @@ def part_views(version: AlignmentVersion | None, artifacts: Sequence[Artifact]) 
                 is_on=found is not None,
                 is_usable=shown in usable,
                 strength=f"{strength:g}",
-                words=strength_words(strength),
+                most=f"{most:g}",
+                whole=whole,
+                words=strength_words(strength, whole),
                 evidence=card.evidence(shown) if shown else None,
                 dial=dial(shown, strength),
             )

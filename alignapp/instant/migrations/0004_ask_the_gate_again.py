@@ -7,6 +7,12 @@ def ask_again(apps, schema_editor):
     vectors.filter(state="quarantined").update(state="new", gate=None)
 
 
+def ask_about_all(apps, schema_editor):
+    """Let an earlier program, which knows no share, ask about the whole of what passed weakened."""
+    vectors = apps.get_model("instant", "InstantVector").objects
+    vectors.filter(state="passed", gate__share__lt=1).update(state="new", gate=None)
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -14,5 +20,5 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RunPython(ask_again, migrations.RunPython.noop),
+        migrations.RunPython(ask_again, ask_about_all),
     ]
