@@ -11,7 +11,8 @@ from playwright.sync_api import expect
 from alignapp.accounts.consent import give_consent
 from alignapp.accounts.models import Person
 from alignapp.feedback.services import record_feedback
-from alignapp.instant.models import InstantChoice, ReplyStates
+from alignapp.instant import services
+from alignapp.instant.models import InstantChoice, PersonalReward, ReplyStates
 from alignapp.profiles.services import new_version
 from personalization.steering.instant import MeanStates
 from personalization.values import effects
@@ -79,3 +80,22 @@ def test_an_operator_reads_where_new_people_start(page):
     expect(page.get_by_text("Of the 300 people whom a common taste takes, 0 agree")).to_be_visible()
     look(page, "panel-start")
     assert page.problems == []
+
+
+def test_thinking_longer_can_be_ticked_on_a_phone_and_what_the_gate_lets_act_is_said(page):
+    person = sign_in(page, "longer")
+    give_consent(person)
+    rate_with_states(person, 7)
+    reward = PersonalReward.objects.get(person=person)
+    assert reward.is_useful
+    services.current(person).judge({"objection": ""}, 0.4)
+    page.goto("/alignment/")
+    expect(page.get_by_text("The safety check lets 40 % of it act")).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/chat/")
+    longer = page.get_by_label("Think longer")
+    expect(longer).to_be_visible()
+    longer.focus()
+    page.keyboard.press("Space")
+    expect(longer).to_be_checked()
+    look(page, "longer")
