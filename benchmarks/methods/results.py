@@ -121,7 +121,8 @@ def summary(cells: Sequence[Cell]) -> dict[str, Any]:
         for place in sorted(set(map(_place, cells)))
         if (chosen := [c for c in cells if _place(c) == place])
     ]
-    whole = [cell for cell in _complete(every) if not cell.taught]
+    methods = [cell for cell in every if ":" not in cell.method]  # a selection of records is none
+    whole = [cell for cell in _complete(methods) if not cell.taught]
     best = [
         {"kind": kind, **_best([c for c in whole if (c.kind, c.prompts) == (kind, prompts)])}
         for kind, prompts in sorted({(c.kind, c.prompts) for c in whole})
