@@ -144,6 +144,7 @@ def _end(learner: Learner, learned: Learned) -> None:
     """Seal, prove and finish."""
     work, (metrics, sources) = learner.work, learned
     work.check()
+    # Stated values were weakened while they were composed, and bring their own share.
     metrics = {"share": within_gate(work, learner.out, work.method.produces), **metrics}
     _prove_and_finish(learner.attempt, work, _seal(work, learner.out, metrics, sources))
 
