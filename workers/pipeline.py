@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
-from alignapp.adapters import options, store
+from alignapp.adapters import store
 from alignapp.adapters.models import Artifact, Job
 from alignapp.feedback.records import records_for
 from alignapp.profiles.models import InventoryAnswer
@@ -31,11 +31,11 @@ from personalization.values import effects
 from workers import shutdown, studying
 from workers.attempt import Attempt
 from workers.batch import Batch
-from workers.engines import base_for_process, plain_for_process
+from workers.engines import base_for_process
 from workers.judging import judge_for
 from workers.proving import prove
 from workers.revising import came_of_words, learn_from_words
-from workers.weakening import within_gate
+from workers.weakening import gate_of, within_gate
 from workers.work import BEGINS, Work
 
 if TYPE_CHECKING:
@@ -293,15 +293,13 @@ def _learn_personality(work: Work, out: Path) -> Learned:
 
 def _learn_values(work: Work, out: Path) -> Learned:
     from personalization.directions.within import compose_within
-    from personalization.evaluation.report import safety_of
     from personalization.safety.weaken import TRIES
 
-    plain = plain_for_process()
-    margins, tried, report = options.gate_margins(), count(1), work.report(Job.Phase.LEARN)
+    tried, report = count(1), work.report(Job.Phase.LEARN)
 
     def ask(made: Path) -> Gate:
         report(Progress(next(tried), TRIES + 1))
-        return safety_of(work.base, made, Artifact.Kind.VALUES, margins, plain)
+        return gate_of(work, made, Artifact.Kind.VALUES)
 
     # What is stated when the job runs: sliders may have moved while it waited.
     strengths = strengths_of(current_profile(work.job.person))

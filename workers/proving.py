@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from django.conf import settings
 
 from alignapp.adapters import options, store
@@ -11,10 +9,8 @@ from alignapp.adapters.models import Artifact, Job
 from alignapp.adapters.services import switch_on
 from personalization.values import effects
 from workers.engines import plain_for_process
+from workers.weakening import gate_of
 from workers.work import BEGINS, Evidence
-
-if TYPE_CHECKING:
-    from personalization.safety.gate import Gate
 
 
 def prove(work: Evidence, artifact: Artifact) -> None:
@@ -26,7 +22,7 @@ def prove(work: Evidence, artifact: Artifact) -> None:
     store.check(artifact)
     if artifact.kind == Artifact.Kind.PERSONALITY:
         evidence = artifact.summary["proof"]  # on items that were held out while it was learned
-        safety = _safety_of(work, artifact)
+        safety = gate_of(work, store.folder_of(artifact), artifact.kind)
         verdict = f"Not safe: {safety.objection}." if safety.objection else evidence["verdict"]
         artifact.judge(
             proven=evidence["proven"] and not safety.objection,
@@ -64,7 +60,7 @@ def _prove_values(work: Evidence, artifact: Artifact) -> None:
     built = effects.read(effects.place(settings.VALUES_DIR, work.base.revision))
     proven, words, rows = verdict(artifact.summary["weights"], built)
     words += _held_back(artifact, "you asked for")
-    safety = work.safety or _safety_of(work, artifact)
+    safety = work.safety or gate_of(work, store.folder_of(artifact), artifact.kind)
     artifact.judge(
         proven=proven and not safety.objection,
         verdict=f"Not safe: {safety.objection}." if safety.objection else words,
@@ -78,10 +74,3 @@ def _held_back(artifact: Artifact, whole: str) -> str:
     """Return the sentence that says how much of a whole acts, where the gate lets less than all of it."""
     share = artifact.share
     return f" It acts at {100 * share:.0f} % of what {whole}: more was not safe." if share < 1 else ""
-
-
-def _safety_of(work: Evidence, artifact: Artifact) -> Gate:
-    from personalization.evaluation.report import safety_of
-
-    folder, margins = store.folder_of(artifact), options.gate_margins()
-    return safety_of(work.base, folder, artifact.kind, margins, plain_for_process())

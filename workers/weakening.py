@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 KINDS = (Artifact.Kind.ADAPTER, Artifact.Kind.VECTOR)
 
 
+def gate_of(work: Evidence, folder: Path, kind: str, *, strength: float = 1.0) -> Gate:
+    """Ask the safety gate about an artifact by the operator's margins. Raises what `work.check` raises."""
+    from personalization.evaluation.report import safety_of
+
+    work.check()
+    margins, plain = options.gate_margins(), plain_for_process()
+    return safety_of(work.base, folder, kind, margins, plain, strength=strength)
+
+
 def within_gate(work: Evidence, folder: Path, kind: str) -> float:
     """Weaken the artifact in `folder` until the gate passes it; return the share that is left, 0 to 1.
 
@@ -27,19 +36,12 @@ def within_gate(work: Evidence, folder: Path, kind: str) -> float:
     proven, as its files then are. What passes at no strength is left whole, for the proof to say why. Raises
     what `work.check` raises.
     """
-    from personalization.evaluation.report import safety_of
     from personalization.models.personal import scale
     from personalization.safety.weaken import weakened
 
     if kind not in KINDS:
         return 1.0
-    margins, plain = options.gate_margins(), plain_for_process()
-
-    def ask(share: float) -> Gate:
-        work.check()
-        return safety_of(work.base, folder, kind, margins, plain, strength=share)
-
-    share, gate = weakened(ask)
+    share, gate = weakened(lambda share: gate_of(work, folder, kind, strength=share))
     if share == 1:
         work.safety = gate
     if share == 1 or gate.objection:

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods
 
 from alignapp.adapters import services
 from alignapp.adapters.errors import Refused
+from alignapp.adapters.models.artifact import MOST_STRENGTH
 from alignapp.adapters.pages.values import FIELD, METHOD, values_page
 from alignapp.answers import PersonRequest, refusal, wants_json
 from alignapp.profiles.services import current_profile, set_strengths
@@ -46,7 +47,7 @@ def _given(request: PersonRequest) -> dict[str, float]:
                 strength = float(str(text))
             except ValueError:
                 strength = -1.0
-            if not 0.0 <= strength <= 1.5:
+            if not 0.0 <= strength <= MOST_STRENGTH:
                 raise Refused(_("A strength lies between 0 and 1.5."))
             found[key] = strength
     return found
