@@ -107,7 +107,7 @@ def summary(cells: Sequence[Cell]) -> dict[str, Any]:
     teacher.
     """
     found = precision(cells)
-    every = without_doubles(cells)
+    computed, every = cells, without_doubles(cells)
     people: dict[tuple[object, ...], set[str]] = defaultdict(set)
     for cell in every:
         people[_place(cell)].add(cell.person)
@@ -116,7 +116,7 @@ def summary(cells: Sequence[Cell]) -> dict[str, Any]:
         {
             **dict(zip(("kind", "prompts", "taught", "method"), place, strict=True)),
             **_means(chosen),
-            "less_dpo": _less_dpo(chosen, cells),
+            "less_dpo": _less_dpo(chosen, computed),
         }
         for place in sorted(set(map(_place, cells)))
         if (chosen := [c for c in cells if _place(c) == place])
@@ -160,14 +160,21 @@ def _place(cell: Cell) -> tuple[str, int, bool, str]:
 def _less_dpo(cells: Sequence[Cell], every: Sequence[Cell]) -> dict[str, Any] | None:
     """Return how much more a method wins than DPO of the same ratings' pairs, each person with themselves.
 
-    None for DPO itself, and where two people have not both.
+    In the precision of the method's own cell, where DPO was computed in that too. None for DPO itself, and
+    where two people have not both.
     """
     first = cells[0]
-    dpo = [c for c in every if _place(c) == ("pairs", first.prompts, first.taught, "dpo")]
-    both = {c.person for c in cells} & {c.person for c in dpo}
-    if first.method == "dpo" or len(both) < 2:
+    if first.method == "dpo":
         return None
-    rates = {(c.method, c.person, c.seed): mean(c.wins) for c in [*cells, *dpo]}
+    own = {(c.person, c.seed): c for c in cells}
+    dpo: dict[tuple[str, int], Cell] = {}
+    for cell in every:
+        at = cell.person, cell.seed
+        if _place(cell) == ("pairs", first.prompts, first.taught, "dpo") and at in own:
+            dpo[at] = cell if cell.dtype == own[at].dtype else dpo.get(at, cell)
+    if len({person for person, _ in dpo}) < 2:
+        return None
+    rates = {(c.method, c.person, c.seed): mean(c.wins) for c in [*cells, *dpo.values()]}
     found = gain(rates, first.method, "dpo")
     return found.as_dict() if found else None
 

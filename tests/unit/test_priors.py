@@ -10,7 +10,7 @@ import pytest
 from benchmarks import priors
 from benchmarks.adviser import promotions
 from benchmarks.people.results import Cell
-from benchmarks.priors import Trial, table_of
+from benchmarks.priors import Trial, joined, table_of
 from benchmarks.regret import follow, regret
 from personalization.adviser import Measured
 from personalization.registry import all_methods
@@ -30,6 +30,24 @@ def test_the_shipped_file_is_what_the_command_writes(tmp_path):
     rows = json.loads(priors.SHIPPED.read_text())["rows"]
     known = {method.name for method in all_methods()} | set(priors.ARMS.values())
     assert {Measured.of(row).method for row in rows} <= known
+    places = [(row["method"], row["amount"]) for row in rows]
+    assert len(set(places)) == len(places)  # else the page would say two things of one method
+
+
+def test_two_benchmarks_are_compared_through_what_both_measured():
+    wins = {"dpo": [1.0] * 8, "robust_dpo": [1.0] * 7 + [0.0]}
+    easier = [trial(who, method, won) for who in PEOPLE for method, won in wins.items()]
+    easier += [trial(who, "ipo", [1.0, 0.0], taught=False) for who in PEOPLE]
+    usual = [trial(who, "dpo", [1.0] * 5 + [0.0] * 3, seed=seed) for who in PEOPLE for seed in (1, 2, 3)]
+    usual = [replace(one, relevance_change=one.relevance_change - 0.01) for one in usual]
+    found = {row["method"]: row for row in joined(usual, easier)}
+    assert {name: row["win_rate"]["value"] for name, row in found.items()} == {
+        "dpo": 0.625,
+        "robust_dpo": 0.5,  # 0.125 less than dpo, as where both were measured
+        "ipo": 0.5,  # no dpo without a teacher to compare it through
+    }
+    assert found["dpo"]["win_rate"]["n"] == 8 * 3 * len(PEOPLE)
+    assert found["robust_dpo"]["relevance"]["anna"] == pytest.approx(0.004 - 0.01)
 
 
 def test_what_was_taught_stands_for_a_method_and_what_is_not_complete_for_nothing():

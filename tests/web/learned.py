@@ -15,6 +15,7 @@ from alignapp.adapters.models import Artifact, Job, MethodInfo
 from alignapp.chat.models import Conversation
 from alignapp.feedback.models import Feedback
 from alignapp.feedback.services import record_feedback
+from alignapp.instant.models import InstantVector
 from personalization.artifacts import seal
 from tests.gates import gate
 from tests.web.rows import answered_turn
@@ -108,3 +109,11 @@ def artifact(
         found = {"safety": safety, **(card or {**results(), "safety": safety})}
         made.judge(proven=proven, verdict=verdict, results=found)
     return made
+
+
+def follows_ratings(person: Person) -> None:
+    """Give a person the vector that follows their ratings."""
+    InstantVector.objects.create(
+        person=person, state=InstantVector.State.PASSED, digest="d" * 64, weights="w" * 64,
+        model_revision="smol@1", ratings=24, prompts=8, strength=0.5,
+    )  # fmt: skip

@@ -9,13 +9,11 @@ import pytest
 from django.utils import timezone
 
 from alignapp.accounts.consent import give_consent, withdraw_consent
-from alignapp.accounts.models import Person
 from alignapp.adapters import advice, services
 from alignapp.adapters.models import Job, Judgement, MethodInfo
 from alignapp.chat.models import Conversation, Turn
 from alignapp.feedback.models import Feedback
 from alignapp.feedback.services import record_feedback
-from alignapp.instant.models import InstantVector
 from personalization.adviser import Measured
 from personalization.beliefs import LEAST_PEOPLE
 from personalization.statistics import Estimate
@@ -41,14 +39,6 @@ def measured(monkeypatch, settings, tmp_path) -> None:
     learned.methods()
 
 
-def follows_ratings(person: Person) -> None:
-    """Give a person the vector that follows their ratings."""
-    InstantVector.objects.create(
-        person=person, state=InstantVector.State.PASSED, digest="d" * 64, weights="w" * 64,
-        model_revision="smol@1", ratings=24, prompts=8, strength=0.5,
-    )  # fmt: skip
-
-
 def section(client) -> str:
     html = client.get("/alignment/").content.decode()
     found = re.search(r'id="advice">.*?</details>|id="advice">.*?</div>', html, re.DOTALL)
@@ -66,7 +56,7 @@ def test_somebody_new_reads_no_advice(owner, client_of):
 
 def test_the_choice_is_preselected_and_the_sentence_says_why(owner, client_of):
     learned.ready(owner)
-    follows_ratings(owner)
+    learned.follows_ratings(owner)
     shown = section(client_of(owner))
     assert (
         "8 messages rated; with as many, an adapter from your comparisons won 0.82 of new comparisons with "
@@ -83,7 +73,7 @@ def test_the_choice_is_preselected_and_the_sentence_says_why(owner, client_of):
 
 def test_too_few_messages_are_no_evidence(owner, client_of):
     learned.ready(owner, conversations=6)
-    follows_ratings(owner)
+    learned.follows_ratings(owner)
     shown = section(client_of(owner))
     assert "Too early to tell: an adapter from your comparisons was measured with 8 messages rated" in shown
     assert "at least, you have 6." in shown
@@ -103,7 +93,7 @@ def test_what_was_not_measured_for_a_kind_of_feedback_is_said(owner, client_of):
 
 def test_a_persons_own_results_can_say_that_nothing_beats_what_they_have(owner, client_of):
     learned.ready(owner)
-    follows_ratings(owner)
+    learned.follows_ratings(owner)
     learned.artifact(owner, card=card(0.42), proven=False)
     artifact = learned.artifact(owner, card=card(0.45), proven=False)
     answers = [Judgement.Answer.BASE] * 10 + [Judgement.Answer.ALIKE] * 2
@@ -117,7 +107,7 @@ def test_a_persons_own_results_can_say_that_nothing_beats_what_they_have(owner, 
 
 def test_other_peoples_results_count_from_five_on_and_while_they_agree(owner, client_of, django_user_model):
     learned.ready(owner)
-    follows_ratings(owner)
+    learned.follows_ratings(owner)
     people = [django_user_model.objects.create_user(f"p{i}@example.org") for i in range(LEAST_PEOPLE)]
     for person in people:
         give_consent(person)
@@ -130,7 +120,7 @@ def test_other_peoples_results_count_from_five_on_and_while_they_agree(owner, cl
 
 def test_what_acts_is_compared_with(owner, client_of):
     learned.ready(owner)
-    follows_ratings(owner)
+    learned.follows_ratings(owner)
     services.switch_on(owner, learned.artifact(owner))
     assert advice.acting(owner, services.current_alignment(owner)) == "dpo"
     owner.instant_choice.delete() if hasattr(owner, "instant_choice") else None
@@ -143,7 +133,7 @@ def test_what_acts_is_compared_with(owner, client_of):
 
 def test_what_takes_longer_here_than_is_advised_is_said(owner, client_of, settings):
     learned.ready(owner)
-    follows_ratings(owner)
+    learned.follows_ratings(owner)
     now = timezone.now()
     for _ in range(advice.LEAST_JOBS):
         Job.objects.create(
@@ -173,7 +163,7 @@ def test_what_was_said_of_answers_counts_beside_what_was_compared(owner, client_
 
 def test_what_is_switched_off_is_not_advised(owner, client_of):
     learned.ready(owner)
-    follows_ratings(owner)
+    learned.follows_ratings(owner)
     MethodInfo.objects.filter(name="dpo").update(enabled=False)
     shown = section(client_of(owner))
     assert "No advice" in shown
@@ -182,7 +172,7 @@ def test_what_is_switched_off_is_not_advised(owner, client_of):
 
 def test_operators_read_what_is_known_of_methods_and_what_a_person_is_told(owner, other):
     learned.ready(owner)
-    follows_ratings(owner)
+    learned.follows_ratings(owner)
     learned.artifact(owner, card=card(0.6))
     operator = signed_in_with("operator", other)
     html = operator.get("/operate/methods/").content.decode()

@@ -31,6 +31,14 @@ def test_a_new_person_reads_what_to_do_next(owner, client_of) -> None:
     assert "dpo, p" not in html  # the method's name and paper are for who opens “Advanced”
 
 
+def test_ratings_that_act_at_once_are_among_what_shapes_the_replies(owner, client_of) -> None:
+    assert "Nothing rated yet" in client_of(owner).get(PAGE).content.decode()
+    learned.follows_ratings(owner)
+    html = client_of(owner).get(PAGE).content.decode()
+    assert "Nothing of yours shapes your replies yet" not in html
+    assert "50 % of the most that may act." in html
+
+
 def test_without_methods_the_page_says_that_the_worker_has_not_started(owner, client_of) -> None:
     assert "the learning worker has not started yet" in client_of(owner).get(PAGE).content.decode()
 

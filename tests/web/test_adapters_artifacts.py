@@ -70,6 +70,13 @@ def test_what_the_trainer_saw_of_the_gradients_and_did_is_shown(owner, client_of
     assert "from step 8 on" in html
 
 
+def test_the_strength_that_is_told_is_what_the_gate_lets_act(owner, client_of) -> None:
+    artifact = learned.artifact(owner)
+    artifact.summary |= {"strength": 0.16, "share": 0.5}
+    artifact.save()
+    assert '<dt>Strength</dt><dd class="number">0.08</dd>' in page(client_of(owner), artifact)
+
+
 def test_samples_and_verdicts_are_escaped(owner, client_of) -> None:
     html = page(client_of(owner), learned.artifact(owner, proven=False))
     assert "<script>alert" not in html

@@ -38,13 +38,14 @@ def alignment_page(person: Person) -> dict[str, Any]:
     given = given_by(person)
     learn = learn_views(person, jobs, given)
     names = {view.info.name: view.title for view in learn}
+    instant = instant_view(person, version)
     return {
         "version": version,
         "profile": profile,
         "uses_message": bool(profile and profile.system_message)
         and (version is None or version.use_system_message),
         "parts": part_views(version, artifacts),
-        "instant": instant_view(person, version),
+        "instant": instant,
         "live": live_view(live.live_of(person)),
         "alarms": [(alarm, live.evidence_words(alarm.evidence)) for alarm in live.unread(person)],
         "taken_back": taken_back(person, version),
@@ -55,7 +56,7 @@ def alignment_page(person: Person) -> dict[str, Any]:
         "advice": advice_view(person, given, learn),
         "history": _with_who(person, history[:HISTORY_LENGTH]),
         "consistency": repeats.consistency(person),
-        "is_empty": not artifacts and profile is None and not jobs,
+        "is_empty": not (artifacts or profile or jobs or instant.is_acting),
     }
 
 

@@ -83,8 +83,10 @@ def _charts(artifact: Artifact, results: Mapping[str, Any]) -> list[BarChart | N
 def summary(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the single numbers and words of what was learned, for reading; tables stay in the manifest.
 
-    The verdict says what share of it acts.
+    The verdict says what share of it acts; a steering vector's strength is what acts of it.
     """
+    if "strength" in found:
+        found = {**found, "strength": found["strength"] * found.get("share", 1.0)}
     return [
         (name.replace("_", " ").capitalize(), f"{value:.4g}" if isinstance(value, float) else str(value))
         for name, value in found.items()
