@@ -3,9 +3,10 @@
     python -m benchmarks.adviser [--json FILE] [--level 0.2] [--ship]
 
 Reads the published cells of `benchmarks.people`: every person is left out of the table that advises them
-(`benchmarks.regret`), and has nothing or the vector of their ratings acting. Beside it, what conformal
-selection (`personalization.promotion`) promotes of the same people's artifacts at a stated level, and how
-many of those are wrong. Computes no answers. --ship writes what the application's adviser starts from.
+(`benchmarks.regret`), has nothing or the vector of their ratings acting, and may be told to keep that, or the
+adapter, or both. Beside it, what conformal selection (`personalization.promotion`) promotes of the same
+people's artifacts at a stated level, and how many of those are wrong. Computes no answers. --ship writes what
+the application's adviser starts from.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from typing import Any
 
 from benchmarks import priors
 from benchmarks.outcomes import mean
-from benchmarks.people.results import CONTROLS, Cell
+from benchmarks.people.results import Cell
 from benchmarks.regret import Followed, follow, regret
 from personalization.promotion import promoted
 from personalization.statistics import wilson
 
-PROMPTS = 32
+AMOUNTS = (4, 8, 16, 32)  # rated prompts
 DRAWS = 2000  # of people into known and new ones
 KNOWN_SHARE = 2 / 3
 
@@ -99,11 +100,13 @@ def main() -> None:
     options = parser.parse_args()
     # All at full strength: adapters were not measured as the safety gate lets them act.
     cells = [cell for cell in priors.people_cells() if cell.arm != "gated_vector"]
-    figures: dict[str, Any] = {
-        str(current): _figures(_followed(cells, current)) for current in (None, "vector")
-    }
-    for current, row in figures.items():
-        print(f"with {'nothing' if current == 'None' else current} acting, advised: {row['advised']}")
+    figures = [
+        {"prompts": amount, "acting": current, **_figures(_followed(cells, amount, current))}
+        for amount in AMOUNTS
+        for current in (None, "vector")
+    ]
+    for row in figures:
+        print(f"{row['prompts']} prompts, {row['acting'] or 'nothing'} acting, advised: {row['advised']}")
         for name in ("adviser_regret", "adviser_regret_to_any"):
             print("  {0}: {value:+.3f} [{low:+.3f}, {high:+.3f}]".format(name, **row[name]))
     found = promotions(cells, options.level)
@@ -112,8 +115,8 @@ def main() -> None:
     print(f"(conformal selection is to keep the wrong ones at or below {options.level:g})")
     if options.json:
         told = {
-            **figures["None"],
-            "with_the_vector": figures["vector"],
+            **figures[-2],  # after the most prompts, nothing acting
+            "after": figures,
             "level": options.level,
             "promotion": {name: asdict(one) for name, one in found.items()},
         }
@@ -123,10 +126,10 @@ def main() -> None:
         print(f"{priors.SHIPPED}: {len(shipped['rows'])} rows of {shipped['people']} people")
 
 
-def _followed(cells: Sequence[Cell], current: str | None) -> list[Followed]:
-    names = {cell.arm: cell.arm for cell in cells if cell.arm not in CONTROLS}
-    trials = [trial for trial in priors.of_people(cells, names) if trial.amount == PROMPTS]
-    return follow(trials, current=current)
+def _followed(cells: Sequence[Cell], amount: int, current: str | None) -> list[Followed]:
+    """Let everybody follow it among the arms that the application has."""
+    trials = priors.of_people(cells, {arm: arm for arm in priors.ARMS})
+    return follow([trial for trial in trials if trial.amount == amount], current=current)
 
 
 def _figures(followed: Sequence[Followed]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -100,22 +100,33 @@ class Belief:
 def believe(rows: Sequence[Row], *, own: Iterable[Outcome] = (), others: Iterable[Outcome] = ()) -> Belief:
     """Return what is believed of each row's method for the person whose outcomes are `own`.
 
-    Outcomes of methods without a row are left out; those of `others` count from `LEAST_PEOPLE` people on.
+    Of both those count that `counting` and `of_enough` return.
     """
     names = tuple(row.method for row in rows)
     mean, unsure, between = _prior(rows)
     by_person: dict[str, list[Outcome]] = defaultdict(list)
-    for outcome in others:
-        if outcome.method in names and math.isfinite(outcome.variance):
-            by_person[outcome.person].append(outcome)
-    if len(by_person) >= LEAST_PEOPLE:
-        for outcomes in by_person.values():
-            mean, unsure = _updated(names, mean, unsure, between, outcomes)
-    theirs = [o for o in own if o.method in names and math.isfinite(o.variance)]
+    for outcome in of_enough(counting(others, names)):
+        by_person[outcome.person].append(outcome)
+    for outcomes in by_person.values():
+        mean, unsure = _updated(names, mean, unsure, between, outcomes)
+    theirs = counting(own, names)
     covariance = unsure + between
     if theirs:
         mean, covariance = _updated(names, mean, covariance, 0 * between, theirs)
     return Belief(names, mean, covariance)
+
+
+def counting(outcomes: Iterable[Outcome], methods: Collection[str]) -> list[Outcome]:
+    """Return the outcomes of these methods whose interval could be estimated."""
+    return [o for o in outcomes if o.method in methods and math.isfinite(o.variance)]
+
+
+def of_enough(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Return the outcomes of methods that `LEAST_PEOPLE` people have, so that none tells how one fared."""
+    people: dict[str, set[str]] = defaultdict(set)
+    for outcome in outcomes:
+        people[outcome.method].add(outcome.person)
+    return [outcome for outcome in outcomes if len(people[outcome.method]) >= LEAST_PEOPLE]
 
 
 def _prior(rows: Sequence[Row]) -> tuple[Any, Any, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,8 +26,9 @@ from alignapp.adapters.models import Artifact, Job, Judgement, ReportCard
 from alignapp.adapters.readiness import Given
 from alignapp.instant.services import METHOD as INSTANT
 from alignapp.instant.services import part_for
+from personalization import adviser
 from personalization.adviser import Advice, Measured, advise
-from personalization.beliefs import LEAST_PEOPLE, Outcome
+from personalization.beliefs import Outcome, counting, of_enough
 from personalization.statistics import wilson
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ FILE = Path(__file__).with_name("priors.json")
 LATEST_CARDS, LATEST_JOBS = 100, 100  # that are read; older ones tell of older versions
 LEAST_JOBS = 3  # of a method, before its time here counts instead of the benchmark's
 ACTING = ("adapter", "vector")  # parts that feedback teaches
+# From this strength on a part counts as what was measured, which was at full strength; below it for nothing.
+COUNTS_FROM = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +73,9 @@ def table() -> tuple[Measured, ...]:
 def advised(person: Person, given: Given, methods: Collection[str]) -> Advised:
     """Return what to advise, of these methods. Eight queries, however many people there are."""
     current = acting(person, services.current_alignment(person))
-    own, others = outcomes_of(person), others_outcomes(person)
-    taken = {outcome.person for outcome in others}
+    rows = adviser.reached(given.messages, table())
+    own = counting(outcomes_of(person), rows)
+    others = of_enough(counting(others_outcomes(person), rows))
     seconds = {row.method: row.seconds for row in table()} | seconds_here()
     return Advised(
         advise(
@@ -87,22 +91,27 @@ def advised(person: Person, given: Given, methods: Collection[str]) -> Advised:
         given.messages,
         current,
         len(own),
-        len(taken) if len(taken) >= LEAST_PEOPLE else 0,
+        len({outcome.person for outcome in others}),
         seconds,
     )
 
 
 def acting(person: Person, version: AlignmentVersion | None) -> str | None:
-    """Return what feedback taught and acts now, as the table names it; None for the base model."""
+    """Return what feedback taught and acts now, as the table names it; None for the base model.
+
+    Beside stated values three tenths of the ratings' vector act, as beside an adapter: that is not what was
+    measured, and would let what somebody has look better than it is.
+    """
     chosen = [
         getattr(version, part)
         for part in ACTING
-        if getattr(version, part, None) and getattr(version, f"{part}_strength")
+        if getattr(version, part, None) and getattr(version, f"{part}_strength") >= COUNTS_FROM
     ]
     used = [part for part in chosen if part.passed_gate]
     methods = dict(Job.objects.filter(artifact__in=used).values_list("artifact", "method"))
     names = [methods[part.pk] for part in used]
-    if part_for(person, version.parts if version else ()):
+    instant = part_for(person, version.parts if version else ())
+    if instant and instant["strength"] >= COUNTS_FROM:
         names.append(INSTANT)
     return "+".join(names) or None
 
@@ -160,13 +169,12 @@ def _blind(person: Person) -> Iterable[Outcome]:
         yield Outcome(str(person.pk), row["artifact__job__method"], share)
 
 
-def reached(messages: Mapping[str, int], methods: Sequence[str]) -> list[Measured]:
+def reached(messages: Mapping[str, int], methods: Collection[str]) -> list[Measured]:
     """Return for each of these methods the measured row with the most feedback that the person has.
 
     Of a method that was measured with more only, the one with the least.
     """
-    found: dict[str, Measured] = {}
+    found = adviser.reached(messages, table())
     for row in sorted(table(), key=lambda row: row.amount):
-        if row.method in methods and (row.method not in found or row.amount <= messages.get(row.data, 0)):
-            found[row.method] = row
-    return list(found.values())
+        found.setdefault(row.method, row)
+    return [found[method] for method in sorted(found) if method in methods]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plots
-from benchmarks.methods.results import table
+from benchmarks.methods.results import HELD_OUT, table
 from benchmarks.outcomes import in_words
 
 SIGNED = "+.3f"
@@ -36,7 +36,9 @@ same ratings are given as each kind of feedback (`benchmarks.methods.feedback` s
 method reads about as many answers as two epochs of pairs do, with its default parameters, and no teacher, so
 that what differs is the loss. Their hidden taste then compares fresh answers to 24 other prompts with the
 base model's answers of the same random seed. The intervals (95 %) resample whole people: **of few people
-they are rough, and a difference whose interval includes 0 is no difference.**
+they are rough, and a difference whose interval includes 0 is no difference.** Everybody reads the texts of
+the same draw, which favour or hinder every method alike: compare methods here, and win rates over several
+draws on [people](people.md).
 
 {best}
 
@@ -48,12 +50,14 @@ they are rough, and a difference whose interval includes 0 is no difference.**
 
 Less `dpo`: how much more it wins than DPO of the same ratings' pairs, each person with themselves; critiques
 are words beside those pairs, and methods of prompts have them judge what the model writes. Who has no judge
-after so many prompts has no cells of these. Relevance: change of the cosine between prompt and answer.
-Perplexity: of neutral text. Gate: how many adapters, one for each person and seed, the safety gate passes at
-full strength, where it was asked; the application would weaken the others. Nats: change of an answer's
-log-probability in the last epoch. Cosine: of the gradients of liked and disliked answers (1: a margin loss
-can hardly tell them apart). Seconds: of the processor, to train. `dpo:similarity` and `dpo:likelihood` learn
-from the half of the pairs that is most like the person's messages (ZIP-FIT), or likeliest to the base model.
+after so many prompts has no cells of these. Held out: how often its implicit reward prefers what the person
+preferred, of {HELD_OUT} further rated prompts, where it was asked. Relevance: change of the cosine between
+prompt and answer. Perplexity, and KL to the base model for each token: of neutral text. Gate: how many
+adapters, one for each person and seed, the safety gate passes at full strength, where it was asked; the
+application would weaken the others. Nats: change of an answer's log-probability in the last epoch. Cosine:
+of the gradients of liked and disliked answers (1: a margin loss can hardly tell them apart). Seconds: of
+the processor, to train. `dpo:similarity` and `dpo:likelihood` learn from the half of the pairs that is most
+like the person's messages (ZIP-FIT), or likeliest to the base model.
 {_precision(found)}
 
 ## Gradient entanglement

@@ -11,6 +11,8 @@ from typing import Any
 from benchmarks.kept import Kept
 from benchmarks.outcomes import gain, in_words, mean, over_people, won
 
+HELD_OUT = 8  # further rated prompts on which an adapter is asked what it prefers
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -36,6 +38,8 @@ class Cell:
     dtype: str  # what it was trained and answered in
     # How far the safety gate's worst interval reaches, in margins: above 1 it objects. None: not asked.
     overshoot: float | None = None
+    # How often its implicit reward prefers what the person preferred, of prompts that nothing learned from.
+    held_out: float | None = None
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -224,6 +228,7 @@ def _entanglement(cells: Sequence[Cell]) -> list[dict[str, Any]]:
 def _means(cells: Sequence[Cell]) -> dict[str, Any]:
     cosines = [cell.gradient_cosine for cell in cells if cell.gradient_cosine is not None]
     asked = [cell.overshoot <= 1 for cell in cells if cell.overshoot is not None]
+    held_out = [(cell.held_out, cell.person) for cell in cells if cell.held_out is not None]
     means = {
         name: mean([float(getattr(cell, name)) for cell in cells])
         for name in (
@@ -236,6 +241,7 @@ def _means(cells: Sequence[Cell]) -> dict[str, Any]:
         "dtype": " and ".join(sorted({cell.dtype for cell in cells})),
         "gradient_cosine": mean(cosines) if cosines else None,
         "passed_gate": f"{sum(asked)} of {len(asked)}" if asked else "",
+        "held_out": over_people(held_out).as_dict() if len({who for _, who in held_out}) > 1 else None,
         **means,
     }
 
@@ -243,22 +249,23 @@ def _means(cells: Sequence[Cell]) -> dict[str, Any]:
 def table(found: dict[str, Any]) -> str:
     """Return the grid as a Markdown table, the best of each kind and number of prompts first."""
     lines = [
-        "| learns from | method | prompts | people | wins | less `dpo` | relevance | words | perplexity "
-        "| gate | liked, nats | disliked, nats | cosine | seconds |",
-        "|---" * 14 + "|",
+        "| learns from | method | prompts | people | wins | less `dpo` | held out | relevance | words "
+        "| perplexity | KL, nats | gate | liked, nats | disliked, nats | cosine | seconds |",
+        "|---" * 16 + "|",
     ]
     usual = Counter(row["dtype"] for row in found["grid"]).most_common(1)[0][0]
     for row in sorted(found["grid"], key=lambda r: (r["kind"], -r["prompts"], r["taught"], -r["win_rate"])):
         name = f"`{row['method']}`" + (" and the vector" if row["taught"] else "")
         name += "" if row["dtype"] == usual else f" ({row['dtype']})"
         less = in_words(row["less_dpo"], "+.2f") if row["less_dpo"] else ""
+        held_out = in_words(row["held_out"]) if row["held_out"] else ""
         cosine = "" if row["gradient_cosine"] is None else f"{row['gradient_cosine']:.2f}"
         lines.append(
             f"| {row['kind']} | {name} | {row['prompts']} | {row['people']} "
             f"| {row['win_rate']:.2f} [{row['low']:.2f}, {row['high']:.2f}] | {less} "
-            f"| {row['relevance_change']:+.3f} "
+            f"| {held_out} | {row['relevance_change']:+.3f} "
             f"| {row['words']:.0f} | {100 * (row['perplexity_ratio'] - 1):+.1f} % "
-            f"| {row['passed_gate']} "
+            f"| {row['kl']:.4f} | {row['passed_gate']} "
             f"| {row['chosen_change']:+.1f} | {row['rejected_change']:+.1f} | {cosine} "
             f"| {row['seconds']:.0f} |"
         )

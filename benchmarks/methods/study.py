@@ -18,7 +18,7 @@ from torch import Tensor
 
 from benchmarks.kept import begun
 from benchmarks.methods.feedback import records_of, settings_of
-from benchmarks.methods.results import Cell, Cells, key_of
+from benchmarks.methods.results import HELD_OUT, Cell, Cells, key_of
 from benchmarks.outcomes import mean
 from benchmarks.people.arms import Rated, system_message
 from benchmarks.people.pool import Chat, Pool, answers, pool_of
@@ -29,8 +29,9 @@ from personalization.errors import NotEnoughData
 from personalization.evaluation.report import row_of
 from personalization.models.base import BaseModel, load
 from personalization.models.cost import Cost, measure_cost, plain_logps
-from personalization.models.interventions import Interventions
+from personalization.models.interventions import Interventions, Row
 from personalization.models.precision import half_precision, precision_of
+from personalization.models.preference import score
 from personalization.models.relevance import relevance
 from personalization.progress import Progress
 from personalization.records import Message, Records
@@ -129,6 +130,7 @@ class Study:
                 seconds,
                 self._dtype,
                 round(safety.overshoot, 3),
+                self._held_out(rated, prompts, head, out),
             )
         )
         shutil.rmtree(trained)
@@ -196,6 +198,18 @@ class Study:
             for i, prompt in enumerate(pool.fresh)
         ]
         return answers(self._engine, asked)
+
+    def _held_out(self, rated: Rated, prompts: int, head: Chat, out: Path) -> float | None:
+        """Return how often it prefers what the person did, where it learned nothing; None without more."""
+        pairs = [p for p in rated.pairs(prompts + HELD_OUT) if int(p.conversation) >= prompts]
+        if not pairs:
+            return None
+        message = head[0].content if head else ""
+        base, own = (
+            score(self._base, Interventions(self._base), pairs, row=row, system_message=message)
+            for row in (Row(), row_of(out, "adapter"))
+        )
+        return round(mean(own.implicit_reward(base)), 4)
 
     def _cost(self, out: Path) -> Cost:
         self._plain = self._plain or plain_logps(self._base)

@@ -48,7 +48,7 @@ def test_the_best_that_was_measured_for_so_much_feedback_is_advised():
 
 
 def test_what_is_hardly_better_is_not_advised_over_what_acts():
-    found = advise({"ratings": 32}, [*TABLE[:2], measured("dpo", 0.80, 32)], current="vector")
+    found = advise({"ratings": 32}, [*TABLE[:2], measured("dpo", 0.79, 32)], current="vector")
     assert (found.method, found.why, found.nearest.method) == (None, "nothing_beats", "dpo")
 
 
@@ -122,6 +122,8 @@ def test_without_evidence_it_says_what_is_missing():
 def test_only_what_may_be_chosen_is_advised():
     assert advise({"ratings": 32}, TABLE, candidates=["vector"]).method == "vector"
     assert advise({"ratings": 32}, TABLE, candidates=["kto"]).why == "unmeasured"
+    alone = advise({"ratings": 32}, TABLE, current="vector", candidates=["vector", "kto"])
+    assert (alone.method, alone.why, alone.now) == (None, "nothing_else", TABLE[1])
 
 
 def test_a_row_of_the_shipped_file_is_read_as_it_was_written():

@@ -14,6 +14,7 @@ from alignapp.adapters.models import Job, Judgement, MethodInfo
 from alignapp.chat.models import Conversation, Turn
 from alignapp.feedback.models import Feedback
 from alignapp.feedback.services import record_feedback
+from alignapp.instant.models import InstantChoice
 from personalization.adviser import Measured
 from personalization.beliefs import LEAST_PEOPLE
 from personalization.statistics import Estimate
@@ -25,8 +26,8 @@ pytestmark = pytest.mark.django_db
 
 
 def row(method: str, wins: float, amount: int = 8, seconds: float = 181.0, data: str = "ratings") -> Measured:
-    """People differ by 0.1, alike in every method but for 0.04 of the adapter's: as they were measured to."""
-    own = 0.04 if method == "dpo" else 0.0
+    """People differ by 0.1, alike in every method but for 0.08 of the adapter's: as they were measured to."""
+    own = 0.08 if method == "dpo" else 0.0
     people = {f"p{i}": wins + 0.03 * (i - 5.5) + own * (-1) ** (i // 2) for i in range(12)}
     return Measured(method, data, amount, Estimate(wins, 864, wins - 0.05, wins + 0.05), seconds, people)
 
@@ -115,6 +116,7 @@ def test_other_peoples_results_count_from_five_on_and_while_they_agree(owner, cl
     told = "What 5 other people&#x27;s held-out comparisons showed counts too."
     assert told in section(client_of(owner))
     withdraw_consent(people[0])
+    learned.artifact(people[1], "steer", card=card(0.25, 0.05))
     assert "other people" not in section(client_of(owner))
 
 
@@ -129,6 +131,43 @@ def test_what_acts_is_compared_with(owner, client_of):
     services.switch_on(owner, learned.artifact(owner, "steer"))
     assert advice.acting(owner, services.current_alignment(owner)) == "steer"
     assert "what acts for you now was not measured" in section(client_of(owner))
+
+
+def test_where_the_adapter_acts_and_nothing_else_was_measured_nothing_beats_it(owner, client_of):
+    learned.ready(owner)
+    services.switch_on(owner, learned.artifact(owner))
+    shown = section(client_of(owner))
+    assert (
+        "Nothing beats what you have, as far as was measured: with 8 messages rated, an adapter from your "
+        "comparisons won 0.82 of new comparisons with the base model"
+    ) in shown
+    assert "checked" not in shown
+
+
+def test_what_hardly_acts_does_not_count_as_what_was_measured_at_full_strength(owner):
+    learned.follows_ratings(owner)
+    services.switch_on(owner, learned.artifact(owner))
+    choice = InstantChoice.of(owner)
+    choice.beside = True
+    choice.save()
+    assert advice.acting(owner, services.current_alignment(owner)) == "dpo"  # three tenths beside it
+    services.switch(owner, change="weaker", adapter_strength=0.4)
+    assert advice.acting(owner, services.current_alignment(owner)) is None
+
+
+def test_what_cannot_be_started_yet_is_not_advised(owner, client_of):
+    learned.ready(owner, conversations=1)
+    learned.follows_ratings(owner)
+    shown = section(client_of(owner))
+    assert "Too early to learn. " in shown
+    assert "are needed." in shown
+    assert "checked" not in shown
+
+
+def test_results_of_methods_that_were_not_measured_do_not_count(owner, client_of):
+    learned.ready(owner)
+    learned.artifact(owner, "steer", card=card(0.6))
+    assert "of your own" not in section(client_of(owner))
 
 
 def test_what_takes_longer_here_than_is_advised_is_said(owner, client_of, settings):
@@ -166,7 +205,7 @@ def test_what_is_switched_off_is_not_advised(owner, client_of):
     learned.follows_ratings(owner)
     MethodInfo.objects.filter(name="dpo").update(enabled=False)
     shown = section(client_of(owner))
-    assert "No advice" in shown
+    assert "nothing else that you can choose was measured" in shown
     assert 'value="dpo"' not in shown
 
 

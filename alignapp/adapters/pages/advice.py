@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from alignapp.adapters.advice import ACTING, INSTANT, Advised, advised, priors, reached
-from alignapp.adapters.models import MethodInfo
 from alignapp.adapters.pages.parts import method_title
-from alignapp.adapters.readiness import Given, given_by
+from alignapp.adapters.readiness import Given, Readiness, given_by, readiness
+from alignapp.adapters.readiness import sentence as what_is_missing
 from alignapp.charts import Bar, BarChart, Scale, bar_chart, plain
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def advice_view(person: Person, given: Given, learn: Sequence[LearnView]) -> Adv
         return None
     views = {view.info.name: view for view in learn if view.info.produces in ACTING}
     ready = [view for view in views.values() if view.readiness.is_ready and not view.open_job]
-    found = advised(person, given, [*views])
+    found = advised(person, given, [view.info.name for view in ready])
     rows = reached(found.messages, [*views, *filter(None, [found.current]), INSTANT])
     measured = {row.method: row for row in rows}
     choices = [
@@ -85,7 +85,7 @@ def advice_view(person: Person, given: Given, learn: Sequence[LearnView]) -> Adv
     ]
     titles = {name: _article(view.title) for name, view in views.items()}
     return AdviceView(
-        sentence=sentence(found, titles),
+        sentence=sentence(found, titles) if ready else _not_yet([view.readiness for view in views.values()]),
         beside=_beside(found),
         source=source(),
         choices=sorted(choices, key=lambda choice: not choice.is_advised),
@@ -98,9 +98,12 @@ def advice_words(person: Person) -> str:
     given = given_by(person)
     if not any(given.messages.values()):
         return ""
-    infos = MethodInfo.objects.filter(enabled=True, produces__in=ACTING)
-    titles = {info.name: _article(method_title(info)) for info in infos}
-    found = advised(person, given, [*titles])
+    items = [item for item in readiness(person, given) if item.method.produces in ACTING]
+    ready = [item.method.name for item in items if item.is_ready]
+    if not ready:
+        return _not_yet(items)
+    titles = {item.method.name: _article(method_title(item.method)) for item in items}
+    found = advised(person, given, ready)
     return f"{sentence(found, titles)} {_beside(found)}".strip()
 
 
@@ -114,6 +117,15 @@ def sentence(found: Advised, titles: Mapping[str, str]) -> str:
     advice = found.advice
     words = _SENTENCES[advice.why](found, advice, titles)
     return words[:1].upper() + words[1:]
+
+
+def _not_yet(items: Sequence[Readiness]) -> str:
+    """Say what is missing for the method that is nearest to being possible."""
+    late = [item for item in items if not item.is_ready]
+    if not late:
+        return _("What to learn next is advised when what is being learned now is done.")
+    nearest = min(late, key=lambda item: item.missing / item.needed)
+    return _("Too early to learn. %(missing)s") % {"missing": what_is_missing(nearest)}
 
 
 def _better(found: Advised, advice: Advice, titles: Mapping[str, str]) -> str:
@@ -153,6 +165,20 @@ def _too_few(found: Advised, advice: Advice, titles: Mapping[str, str]) -> str:
     }
 
 
+def _nothing_else(_found: Advised, advice: Advice, titles: Mapping[str, str]) -> str:
+    now = advice.now
+    assert now is not None
+    names = {**NAMES, **titles}
+    return _(
+        "Nothing beats what you have, as far as was measured: with %(amount)s, %(now)s won %(wins)s of new "
+        "comparisons with the base model, and nothing else that you can choose was measured."
+    ) % {
+        "amount": amount_words(now.data, now.amount),
+        "now": names.get(now.method, now.method),
+        "wins": WINS(now.win_rate.value),
+    }
+
+
 def _unmeasured(found: Advised, _advice: Advice, _titles: Mapping[str, str]) -> str:
     kinds = [str(name) for kind, name in KINDS.items() if found.messages.get(kind)]
     return _(
@@ -176,6 +202,7 @@ _SENTENCES: Mapping[str, Callable[[Advised, Advice, Mapping[str, str]], str]] = 
     "unsound": _unsound,
     "too_slow": _too_slow,
     "too_few": _too_few,
+    "nothing_else": _nothing_else,
     "unmeasured": _unmeasured,
     "unmeasured_now": _unmeasured_now,
 }
