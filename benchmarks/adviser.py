@@ -24,7 +24,7 @@ from benchmarks import priors
 from benchmarks.outcomes import mean
 from benchmarks.people.results import Cell
 from benchmarks.regret import Followed, follow, regret
-from personalization.promotion import promoted
+from personalization.promotion import promoted, promoted_by_best
 from personalization.statistics import wilson
 
 AMOUNTS = (4, 8, 16, 32)  # rated prompts
@@ -41,12 +41,12 @@ class Promotion:
 
 
 def promotions(cells: Sequence[Cell], level: float, *, seed: int = 0) -> dict[str, Promotion]:
-    """Return how conformal selection at `level` and a rule of thumb promote people's artifacts.
+    """Return how conformal selection, OptCS and a rule of thumb promote people's artifacts at `level`.
 
     Each person and seed brings one arm, drawn at random, controls included. What is known of it is its wins
     on the first half of its fresh prompts; it is good if it wins more than half of the others. People, not
-    artifacts, are drawn into known and new ones. The rule of thumb promotes where Wilson's interval of the
-    known half lies above one half.
+    artifacts, are drawn into known and new ones. OptCS chooses among three scores by the known ones
+    (`_scores`). The rule of thumb promotes where Wilson's interval of the known half lies above one half.
     """
     rng = random.Random(seed)  # noqa: S311 - a simulation
     by_unit: dict[tuple[str, int], list[Cell]] = defaultdict(list)
@@ -62,9 +62,12 @@ def promotions(cells: Sequence[Cell], level: float, *, seed: int = 0) -> dict[st
         chosen = promoted(
             [_score(c) for c in new], [_score(c) for c in known], [_good(c) for c in known], level=level
         )
+        best = promoted_by_best(
+            [_scores(c) for c in new], [_scores(c) for c in known], [_good(c) for c in known], level=level
+        )
         thumb = [i for i, cell in enumerate(new) if wilson(sum(_half(cell)), len(_half(cell))).low > 0.5]
         good = sum(map(_good, new))
-        for name, some in (("conformal", chosen), ("interval", thumb)):
+        for name, some in (("conformal", chosen), ("optcs", best), ("interval", thumb)):
             counts[name].append((sum(not _good(new[i]) for i in some), len(some), good))
     return {
         name: Promotion(
@@ -81,6 +84,12 @@ def _half(cell: Cell) -> list[float]:
 
 def _score(cell: Cell) -> float:
     return mean(_half(cell))
+
+
+def _scores(cell: Cell) -> list[float]:
+    """Return three kinds of score, of which the best is chosen by the known ones: wins are the first."""
+    relevance = cell.relevance - cell.base_relevance
+    return [_score(cell), _score(cell) + relevance, relevance - (cell.perplexity_ratio or 1.0)]
 
 
 def _good(cell: Cell) -> bool:
@@ -112,7 +121,7 @@ def main() -> None:
     found = promotions(cells, options.level)
     for name, one in found.items():
         print(f"promoted by {name}: {one.wrong:.3f} of them wrong, {one.power:.2f} of the good ones")
-    print(f"(conformal selection is to keep the wrong ones at or below {options.level:g})")
+    print(f"(conformal selection and OptCS are to keep the wrong ones at or below {options.level:g})")
     if options.json:
         told = {
             **figures[-2],  # after the most prompts, nothing acting

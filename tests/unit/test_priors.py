@@ -101,4 +101,5 @@ def test_promotion_counts_wrong_ones_among_the_promoted():
     found = promotions(cells, 0.2)
     assert found["conformal"].wrong < 0.01  # where by chance hardly any known one is bad, all are promoted
     assert found["conformal"].power > 0.5
+    assert found["optcs"].wrong < 0.01
     assert found["interval"].power == 1.0
