@@ -112,8 +112,9 @@ def _precision(found: dict[str, Any]) -> str:
         text = f"Computed in {dtypes[0]}."
     if again := found["precision"]:
         text += (
-            f" {', '.join(f'`{name}`' for name in again['methods'])} in both, {again['n']} cells: "
-            f"{again['dtype']} wins {in_words(again['difference'], SIGNED)} more than {again['other']}."
+            f" {', '.join(f'`{name}`' for name in again['methods'])} in both, {again['n']} cells of "
+            f"{again['people']} people: {again['dtype']} wins {again['difference']:+.3f} more than "
+            f"{again['other']}, and one cell differs by {again['spread']:.2f} (standard deviation)."
         )
     return text
 

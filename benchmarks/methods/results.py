@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import stdev
 from typing import Any
 
 from benchmarks.kept import Kept
@@ -85,19 +86,22 @@ def without_doubles(cells: Sequence[Cell]) -> list[Cell]:
 def precision(cells: Sequence[Cell]) -> dict[str, Any] | None:
     """Return what changed where cells were computed in two precisions, the more used one less the other.
 
-    In win rate, over people; None where nothing was.
+    In win rate: the mean, and the standard deviation of a cell, for rounding differently is another draw of
+    the same training. None where fewer than two cells were.
     """
     kept = {cell.question: cell for cell in without_doubles(cells)}
     again = [cell for cell in cells if cell is not kept[cell.question]]
-    if not again:
+    if len(again) < 2:
         return None
-    gaps = [(mean(kept[c.question].wins) - mean(c.wins), c.person) for c in again]
+    gaps = [mean(kept[cell.question].wins) - mean(cell.wins) for cell in again]
     first = kept[again[0].question]
     return {
         "dtype": first.dtype,
         "other": again[0].dtype,
         "methods": sorted({cell.method for cell in again}),
-        "difference": over_people(gaps).as_dict(),
+        "difference": mean(gaps),
+        "spread": stdev(gaps),
+        "people": len({cell.person for cell in again}),
         "n": len(again),
     }
 

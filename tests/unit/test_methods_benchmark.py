@@ -91,13 +91,13 @@ def test_one_computed_in_two_precisions_counts_once_and_shows_what_they_change(t
     assert {(row["method"], row["dtype"], row["n"]) for row in found["grid"]} == {
         ("dpo", "bfloat16", 4), ("ipo", "bfloat16", 4), ("gpo", "float32", 4), ("kto", "bfloat16", 4),
     }  # fmt: skip
-    assert found["precision"]["difference"]["value"] == pytest.approx(0.5)
+    assert found["precision"]["difference"] == pytest.approx(0.5)
     gaps = {row["method"]: row["less_dpo"]["value"] for row in found["grid"] if row["less_dpo"]}
     assert gaps == {"ipo": 0.0, "gpo": -0.5, "kto": -1.0}  # each beside DPO of its own precision
     write_page(tmp_path, found | adviser_regret(cells) | {"machine": "m", "commit": "c"})
     page = (tmp_path / "methods.md").read_text()
     assert "| pairs | `gpo` (float32) | 8 |" in page
-    assert "`dpo` in both, 2 cells: bfloat16 wins +0.500 [+0.500, +0.500] more than float32" in page
+    assert "`dpo` in both, 2 cells of 2 people: bfloat16 wins +0.500 more than float32" in page
     assert summary([c for c in cells if c.dtype == "bfloat16"])["precision"] is None
 
 
