@@ -1,6 +1,7 @@
 """Alignment fine-tuning with a boundary, for pairs. Wang et al. 2023, arXiv:2309.02144.
 
-The paper's equations were read in secondary sources; what the boundary does is derived below and tested.
+The paper's equations were read in secondary sources, hence no numbers of them; what the boundary does is
+derived below and tested.
 """
 
 from __future__ import annotations

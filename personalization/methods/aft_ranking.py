@@ -1,6 +1,6 @@
 """Alignment fine-tuning with a boundary, for rankings. Wang et al. 2023, arXiv:2309.02144.
 
-The paper's equations were read in secondary sources; with two answers it is `aft`, which is tested.
+The paper's equations were read in secondary sources, hence no numbers of them; with two answers it is `aft`.
 """
 
 from __future__ import annotations

@@ -31,11 +31,12 @@ def loss(
 ) -> Tensor:
     """Learn an adapter from two answers written as it learns: a margin as wide as the better one is surer.
 
-    The expectation of IPO's loss over which of the two is preferred, P (h - 1 / (2 beta))^2 + (1 - P)
-    (h + 1 / (2 beta))^2, times beta^2 and without its constant: (beta h - (P - 1/2))^2, h the first answer's
-    change of summed log-probability over the base model less the second's. Both are drawn from the geometric
-    mixture of policy and base model, of which the latter's share is `mixture`; at 0 it is online IPO. The
-    paper draws which one is preferred, TRL takes the better one. Returns each pair's loss, shape (pairs,).
+    The expectation of IPO's loss (arXiv:2310.12036, equation 17) over which of the two is preferred,
+    P (h - 1 / (2 beta))^2 + (1 - P) (h + 1 / (2 beta))^2, times beta^2 and without its constant:
+    (beta h - (P - 1/2))^2, h the first answer's change of summed log-probability over the base model less the
+    second's, P the probability that the first is preferred. Both are drawn from the geometric mixture of
+    policy and base model, of which the latter's share is `mixture`; at 0 it is online IPO. The paper draws
+    which one is preferred, TRL takes the better one. Returns each pair's loss, shape (pairs,).
     """
     change = policy.sums - reference.sums
     preferred = policy.wanted[0::2].sigmoid()

@@ -16,8 +16,8 @@ from personalization.registry import method
 def loss(policy: PairLogps, _reference: PairLogps) -> Tensor:
     """Learn an adapter from pairs: imitate both answers under controls of their own.
 
-    The negative mean log-probability for each token, of the chosen answer under the liked control and of
-    the rejected one under the disliked control, the mean of both; the liked control is what answers. The
+    -(s(chosen | liked control) + s(rejected | disliked control)) / 2, s an answer's mean log-probability for
+    each token: fine-tuning as in `sft`, under each one's control; the liked control is what answers. The
     controls are low-rank, of the two forms that the paper names, so that what acts in the end is an ordinary
     adapter; they learn alone first. Returns the loss of each pair, shape (batch,).
     """

@@ -31,10 +31,12 @@ def loss(
 ) -> Tensor:
     """Learn an adapter from answers written as it learns: be preferred to yourself, held back.
 
-    -(P - 1/2 - tau d) log p(y), P the probability that the policy's answer y is preferred to one of the
+    The paper's policy gradient, grad log p(y) (P(y before y') - 1/2 - tau log(p(y) / p_ref(y))), as a loss:
+    -(P - 1/2 - tau d) log p(y), P the probability that the policy's answer y is preferred to y' of the
     geometric mixture of policy and base model, of which the latter's share is `mixture`, and d the change of
-    y's summed log-probability over the base model; the factor is a constant. Returns the loss of each answer,
-    shape (answers,).
+    y's summed log-probability over the base model; the factor is a constant. d is the whole answer's, so that
+    its term is in the mean the gradient of the divergence; TRL's trainer charged each token's own. Returns
+    the loss of each answer, shape (answers,).
     """
     change = policy.sums.detach() - reference.sums
     return -(policy.wanted.sigmoid() - 0.5 - tau * change) * policy.sums

@@ -22,10 +22,10 @@ def loss(
 ) -> Tensor:
     """Learn an adapter from edits: find what you wrote likelier than the model that wrote first does.
 
-    -log sigmoid(beta (log p_policy - log p_aligned)), mean log-probabilities for each token of the edited
-    answer, shape (edits,). Departure from the paper: it compares with the mean of several other aligned
-    models; here the aligned model is the base model itself, so an edit counts for less the more of it is
-    learned, where SFT goes on.
+    The paper's -log sigmoid(beta (s - mean over k of s_k)), s the policy's mean log-probability for each
+    token of the edited answer and s_k that of other, aligned models. Departure from the paper: there is one
+    of these, the base model itself, -log sigmoid(beta (s - s_base)), so an edit counts for less the more of
+    it is learned, where SFT goes on. Returns the loss of each edit, shape (edits,).
     """
     gain = policy.sums / policy.tokens - reference.sums / reference.tokens
     return -functional.logsigmoid(beta * gain)

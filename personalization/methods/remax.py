@@ -29,10 +29,12 @@ def loss(
 ) -> Tensor:
     """Learn an adapter from answers written as it learns: more of what is better than its likeliest answer.
 
-    -(r(y) - r(greedy) - beta d) log p(y), the advantage at most 5 either way, d the change of y's summed
-    log-probability over the base model; the factor is a constant. The paper's estimator, which sums over
-    tokens; its code divides by how many there are and charges each token's own d, where d of the whole answer
-    has the same mean (as in TRL's RLOO). Returns the loss of each answer, shape (answers,).
+    The paper's estimator, the sum over y's tokens of grad log p(token) (r(y) - r(greedy)), as a loss that is
+    also charged for drifting: -(r(y) - r(greedy) - beta d) log p(y), the advantage at most 5 either way, d
+    the change of y's summed log-probability over the base model; the factor is a constant. Departure from the
+    authors' code, which divides by how many tokens there are and charges each token's own d alone: d is the
+    whole answer's, as in TRL's RLOO, so that its term is in the mean the gradient of the divergence. Returns
+    the loss of each answer, shape (answers,).
     """
     change = policy.sums.detach() - reference.sums
     return -(policy.wanted.clamp(-MOST, MOST) - beta * change) * policy.sums

@@ -1,4 +1,7 @@
-"""Every loss: TRL's numbers where TRL has it, a value by hand where not, gradients, and what it promises."""
+"""Every loss: TRL's numbers where TRL has it, a value by hand where not, and what it promises.
+
+Their gradients: `test_loss_slopes`.
+"""
 
 from __future__ import annotations
 
@@ -7,50 +10,17 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 from trl.experimental.cpo.cpo_trainer import CPOTrainer
 from trl.experimental.orpo.orpo_trainer import ORPOTrainer
 
-from personalization import registry
 from personalization.models.logprobs import AnswerLogps, PairLogps
-from personalization.training.examples import KINDS, PAIRED
+from personalization.training.examples import KINDS
+from tests.unit.losses import ADAPTERS, PAIR_LOSSES, POLICY, REFERENCE, TOKENS, answers, loss, nats, paired
 from tests.unit.trl_losses import dpo_loss, kto_losses, rloo_loss
 
-ADAPTERS = [m for m in registry.all_methods() if m.produces == "adapter"]
-PAIR_LOSSES = [m for m in ADAPTERS if m.data in PAIRED]
-
-TOKENS = torch.tensor([5.0, 9.0, 3.0, 7.0, 2.0, 8.0])
-POLICY = torch.tensor([-9.0, -30.0, -4.0, -12.0, -3.0, -21.0])  # three chosen, then three rejected
-REFERENCE = torch.tensor([-10.0, -26.0, -5.5, -11.0, -4.0, -17.0])
-nats = st.floats(-60, -0.1)
 counts = st.integers(1, 40)
-
-
-def loss(name: str, *given: object, **parameters: float) -> Tensor:
-    method = registry.get(name)
-    return method.function(*given, **method.resolve(parameters))
-
-
-def paired(sums: Tensor, tokens: Tensor = TOKENS) -> PairLogps:
-    half = len(sums) // 2
-    return PairLogps(sums[:half], sums[half:], tokens[:half], tokens[half:])
-
-
-def answers(
-    sums: Tensor, wanted: list[float], group: list[int] | None = None, weight: list[float] | None = None
-) -> AnswerLogps:
-    n = len(wanted)
-    return AnswerLogps(
-        sums,
-        torch.arange(1, n + 1, dtype=sums.dtype),
-        torch.tensor(wanted, dtype=sums.dtype),
-        torch.tensor(group or list(range(n))),
-        torch.tensor(weight or [1.0] * n, dtype=sums.dtype),
-    )
-
-
 BOTH = (paired(POLICY), paired(REFERENCE))
 
 
@@ -102,6 +72,12 @@ def test_the_generalised_loss_is_convex_falls_and_ends_at_its_margin(power, marg
     assert at(low) >= at(middle) >= at(high) >= 0
     assert at(middle) <= share * at(low) + (1 - share) * at(high) + 1e-9
     assert at(10.0 + abs(high)) == 0
+
+
+def test_the_truncated_quadratic_by_hand():
+    # the three pairs' changes differ by 1 - (-1), -4 - 1 and 1.5 - (-4), the last one past its margin
+    found = loss("gpo", *BOTH, beta=0.2, power=2.0)
+    assert found.tolist() == pytest.approx([(1 - 0.2 * 2) ** 2, (1 + 0.2 * 5) ** 2, 0.0])
 
 
 def test_simpo_and_the_odds_ratio_are_trls():
@@ -179,22 +155,6 @@ def test_meet_imitates_both_answers():
     assert found.tolist() == pytest.approx(expected)
 
 
-@given(st.lists(st.floats(-6, 6), min_size=2, max_size=2), st.floats(-4, 4))
-def test_online_losses_ask_for_more_of_what_is_liked_more(liked, drift):
-    """The more an answer is liked, the more its probability is raised, wherever the policy stands."""
-    low, high = sorted(liked)
-    for name in ("remax", "nash_md", "ipo_md"):
-        slopes = []
-        for value in (low, high):
-            at = torch.tensor([-20.0 + drift, -20.0], dtype=torch.float64, requires_grad=True)
-            before = answers(torch.tensor([-20.0, -20.0], dtype=torch.float64), [value, -value])
-            given = loss(name, answers(at, [value, -value]), before).sum()
-            slopes.append(torch.autograd.grad(given, at)[0][0].item())
-        assert slopes[1] <= slopes[0] + 1e-12
-        if high - low > 0.01 and abs(low) < 4:  # past 5 an advantage is cut
-            assert slopes[1] < slopes[0]
-
-
 def test_dpop_and_cca_by_hand():
     policy, reference = (
         paired(torch.tensor([-12.0, -11.0]), TOKENS[:2]),
@@ -240,6 +200,31 @@ def test_rankings_by_hand():
     assert loss("sppo_soft", found, zero, beta=0.1, sharpness=1.0).item() == pytest.approx(by_hand, rel=1e-5)
 
 
+def test_an_alignment_of_many_answers_by_hand():
+    a, b, c, d = -2.0, -1.0, -3.0, -2.5  # means of one message's answers: the best, two alike, the worst
+    e, f, g = -6.0, -5.0, -5.5  # and of another's, from the best to the worst
+    sums = torch.tensor([a, 2 * b, 3 * c, 4 * d, 5 * e, 6 * f, 7 * g])
+    found = answers(sums, [1.0, 0.5, 0.5, -1.0, 2.0, 0.0, -0.5], [4, 4, 4, 4, 9, 9, 9])
+    # a before b, c and d, then b and c before d; floors half a nat below a, a and c, the least likely above d
+    order = [b - a, c - a, d - a, d - b, d - c]
+    floor = [-2.5 - b, -2.5 - c] + 3 * [-3.5 - d]
+    first = math.log(1 + sum(math.exp(x) for x in order + floor))
+    # e before f and g, f before g; e is the least likely above both
+    order, floor = [f - e, g - e, g - f], [-6.5 - f, -6.5 - g, -6.5 - g]
+    other = math.log(1 + sum(math.exp(x) for x in order + floor))
+    made = loss("aft_ranking", found, found, boundary=0.25)
+    assert made.tolist() == pytest.approx([first, other], rel=1e-6)
+
+
+def test_answers_rated_alike_are_not_ranked():
+    for name in ("aft_ranking", "plackett_luce"):
+        sums = torch.tensor([-2.0, -9.0, -4.0], requires_grad=True)
+        found = loss(name, answers(sums, [0.4] * 3, [0] * 3), answers(sums.detach(), [0.4] * 3, [0] * 3))
+        found.sum().backward()
+        assert found.tolist() == [0.0]
+        assert sums.grad.tolist() == [0.0] * 3
+
+
 def test_bco_by_hand_and_its_shift_over_steps():
     memory: dict[str, float] = {}
     zero, wanted = answers(torch.zeros(3), [1.0, -1.0, 0.0]), [1.0, -1.0, 0.0]
@@ -261,62 +246,6 @@ def test_preference_oriented_fine_tuning_by_hand():
     assert found.tolist() == pytest.approx([math.log1p(math.exp(-2.0 * 1.0)), math.log(2)], rel=1e-6)
 
 
-@given(st.floats(-9, -1), st.floats(0.0, 3.0), st.floats(0.1, 10.0))
-def test_what_is_learned_pulls_less_and_at_the_start_it_is_half_of_fine_tuning(nats, learned, beta):
-    sums = torch.tensor([nats, nats + learned], dtype=torch.float64, requires_grad=True)
-    before = answers(torch.tensor([nats, nats], dtype=torch.float64), [1.0, 1.0])
-    now = answers(sums, [1.0, 1.0])
-    pulls = []
-    for name, parameters in (("poft", {"beta": beta}), ("sft", {})):
-        (slope,) = torch.autograd.grad(loss(name, now, before, **parameters).sum(), sums)
-        pulls.append(slope * now.tokens)
-    assert float(pulls[0][0]) == pytest.approx(beta * float(pulls[1][0]) / 2)
-    assert abs(float(pulls[0][1])) <= abs(float(pulls[0][0])) + 1e-12
-
-
-@pytest.mark.parametrize("method", ADAPTERS, ids=lambda m: m.name)
-def test_gradients_are_those_of_finite_differences(method):
-    policy, reference = (x.double() for x in (POLICY, REFERENCE))
-
-    def of(sums: Tensor) -> Tensor:
-        if method in PAIR_LOSSES:
-            given = (paired(sums, TOKENS.double()), paired(reference, TOKENS.double()))
-            return method.function(*given, **method.resolve({}))
-        wanted = [1.0, 0.2, -1.2, -1.0, 0.3, 0.7] if method.data == "ratings" else [1.0, -1, 0, 1, -1, 0]
-        given = (answers(sums, wanted, [0, 0, 0, 1, 1, 1]), answers(reference, wanted, [0, 0, 0, 1, 1, 1]))
-        # The shift is a constant by definition: after so many answers one more does not move it.
-        memory = ({"seen": 1e9, "mean": 0.1},) if method.remembers else ()
-        return method.function(*given, *memory, **method.resolve({}))
-
-    at = policy.clone().requires_grad_()
-    if method.name in (
-        "aft",
-        "aft_ranking",
-        "kto",
-        "nash_md",
-        "remax",
-    ):  # hold a detached part: only its absence can be checked so
-        (slope,) = torch.autograd.grad(of(at).sum(), at)
-        assert torch.isfinite(slope).all()
-        assert slope.any()
-    else:
-        assert torch.autograd.gradcheck(of, (at,), eps=1e-6, atol=1e-5)
-
-
-@pytest.mark.parametrize("method", [m for m in ADAPTERS if m.name != "cca"], ids=lambda m: m.name)
-def test_a_step_from_the_reference_raises_what_is_wanted_and_lowers_what_is_not(method):
-    wanted = [1.0, -1.0, 1.0, -1.0]
-    sums = torch.tensor([-20.0, -18.0, -9.0, -11.0], requires_grad=True)
-    given = answers(sums, wanted, [0, 0, 1, 1])
-    before = answers(sums.detach(), wanted, [0, 0, 1, 1])
-    both = (given.pairs(), before.pairs()) if method in PAIR_LOSSES else (given, before)
-    memory: tuple[dict[str, float], ...] = ({},) if method.remembers else ()
-    method.function(*both, *memory, **method.resolve({})).sum().backward()
-    assert (sums.grad[[0, 2]] < 0).all()
-    if method.name not in ("sft", "poft", "meet"):  # which imitate
-        assert (sums.grad[[1, 3]] > 0).all() or method.name.startswith("aft")
-
-
 @given(st.lists(st.tuples(nats, nats, counts, counts), min_size=1, max_size=5), st.randoms())
 def test_pairs_are_lossed_one_by_one_in_any_order(rows, rng):
     def of(some: list[tuple[float, float, int, int]]) -> PairLogps:
@@ -330,6 +259,22 @@ def test_pairs_are_lossed_one_by_one_in_any_order(rows, rng):
         assert torch.isfinite(whole).all()
         again = method.function(of([rows[i] for i in shuffled]), reference, **method.resolve({}))
         torch.testing.assert_close(again, whole[torch.tensor(shuffled)])
+
+
+@settings(max_examples=25)
+@given(st.lists(nats, min_size=7, max_size=7))
+def test_messages_are_lossed_one_by_one(sums):
+    wanted, group = [1.2, 0.1, 0.1, -1.4, 0.5, -0.7, 0.2], [2, 2, 2, 2, 5, 5, 5]
+    for method in (m for m in ADAPTERS if m.data in ("ratings", "choices")):
+        made = []
+        for part in (slice(None), slice(4), slice(4, 7)):
+            some = torch.tensor(sums, dtype=torch.float64)[part]
+            now, before = (
+                answers(x, wanted[part], group[part], tokens=torch.full_like(x, 7.0))
+                for x in (some, -torch.ones_like(some))
+            )
+            made.append(method.function(now, before, **method.resolve({})))
+        torch.testing.assert_close(made[0], torch.cat(made[1:]))
 
 
 @given(st.lists(st.tuples(nats, nats), min_size=2, max_size=4))
