@@ -195,7 +195,7 @@ def share_of(choice: InstantChoice, acting: Collection[str]) -> float:
 def part_for(person: Person, acting: Collection[str]) -> dict[str, Any] | None:
     """Return the vector as a part of a composition; None where it does not act.
 
-    `acting`: the other parts that are switched on. At most three queries.
+    `acting`: the other parts that act. At most three queries.
     """
     share = share_of(InstantChoice.of(person), acting)
     if share == 0:
