@@ -16,13 +16,14 @@ from alignapp.adapters import dispatch, store
 from alignapp.audit.models import AuditEvent
 from alignapp.chat import services as chat
 from alignapp.chat import streams
+from alignapp.chat.candidates import DEFAULT
 from alignapp.chat.models import Conversation, Reply, Turn
 from alignapp.feedback.models import Feedback
 from alignapp.feedback.services import record_feedback
 from alignapp.instant import services
 from alignapp.instant.models import InstantVector, PersonalReward, ReplyStates
 from personalization.decoding.objectives import NEARNESS
-from personalization.engine.requests import Intervention
+from personalization.engine.requests import Intervention, Sampling
 from personalization.models.interventions import Interventions, Row
 from personalization.models.personal import load_vectors
 from personalization.models.relevance import nearness_to
@@ -357,10 +358,14 @@ def test_thinking_longer_keeps_the_attempt_that_is_liked_best_on_the_question_an
 
 def test_whose_ratings_went_meanwhile_gets_the_plain_answer_and_reads_why(engine, person):
     reply, plain = queued(person, seed=3), queued(person, seed=3)
+    sampling = {**plain.sampling, **dict(zip(("temperature", "top_p"), DEFAULT, strict=True))}
+    assert sampling != plain.sampling  # attempts are hotter: they must differ
+    Reply.objects.filter(pk=plain.pk).update(sampling=sampling)
     Reply.objects.filter(pk=reply.pk).update(decoding={"best_of": 3})
     for each in (reply, plain):
         generate_reply(str(each.id))
         each.refresh_from_db()
     assert reply.text == plain.text
+    assert Sampling(**reply.sampling) == Sampling(**sampling)
     assert reply.attempts == 1
     assert "no longer" in reply.decoding["reason"]
