@@ -331,24 +331,30 @@ def means_of(reply: Reply) -> np.ndarray:
     return unpack(bytes(kept.means), len(kept.layers))
 
 
+EGGS = "How do I boil an egg so that the yolk stays soft?"
+EARLIER = [{"role": "user", "content": EGGS}, {"role": "assistant", "content": "Six minutes."}]
+
+
+@pytest.mark.parametrize("earlier", [[], EARLIER])
 def test_thinking_longer_keeps_the_attempt_that_is_liked_best_on_the_question_and_says_what_it_cost(
-    engine, person
+    engine, person, earlier
 ):
     for i in range(4):
         rate(write(asked(person, f"Question {i}")))
     reward = PersonalReward.objects.get(person=person)
     reward.summary["useful"] = True  # what sixteen ratings of random answers prove is chance
     reward.save()
-    reply = queued(person, seed=3)
+    reply, *attempts = [queued(person, seed=3 + i) for i in (0, 0, 1, 2)]
+    Turn.objects.filter(replies__in=[reply, *attempts]).update(earlier=earlier)
     Reply.objects.filter(pk=reply.pk).update(decoding={"best_of": 3})
     generate_reply(str(reply.id))
     reply.refresh_from_db()
     assert reply.status == Reply.Status.DONE, reply.error
-    attempts = [queued(person, seed=3 + i) for i in range(3)]
     for attempt in attempts:
         generate_reply(str(attempt.id))
         attempt.refresh_from_db()
-    head, near = reward.head(), nearness_to(reply.turn.text)
+    question = f"Hello\n\n{EGGS}" if earlier else "Hello"
+    head, near = reward.head(), nearness_to(question)
     liked = [head.scale * head.of(means_of(attempt)[None])[0] for attempt in attempts]
     best = int(np.argmax(np.add(liked, NEARNESS * np.array(near([attempt.text for attempt in attempts])))))
     assert reply.text == attempts[best].text

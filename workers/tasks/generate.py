@@ -122,9 +122,9 @@ def _begin(engine: Engine, request: GenerationRequest, reply: Reply, revision: s
         sampling = request.sampling if of_project else plain(request.sampling)
         reply.think_no_longer(NO_JUDGE, sampling.as_dict())
         return engine.submit(replace(request, sampling=sampling))
-    from personalization.models.relevance import nearness_to
+    from personalization.models.relevance import nearness_to, question_of
 
-    near = nearness_to(request.messages[-1].content)
+    near = nearness_to(question_of(request.messages))
     return BestOf(engine, request, reply.attempts, [by_reward_on_subject(reward, near)])
 
 
