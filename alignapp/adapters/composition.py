@@ -60,12 +60,11 @@ def compose(person: Person, *, maker: str) -> Composition:
 
 
 def interventions_of(version: AlignmentVersion) -> list[dict[str, Any]]:
-    """Return the parts that act: the person's own, switched on, with a strength above 0, past the gate."""
+    """Return the version's parts that act, as a reply holds them."""
     found = []
-    for part in PARTS:
-        artifact, strength = getattr(version, part), getattr(version, f"{part}_strength")
-        if artifact is None or strength == 0 or not artifact.may_act_for(version.person_id, part):
-            continue
+    for part in version.parts:
+        artifact = getattr(version, part)
+        strength = getattr(version, f"{part}_strength")
         found.append(
             {"artifact": str(artifact.id), "digest": artifact.digest, "kind": part, "strength": strength}
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -99,6 +99,12 @@ def longer(makers: Sequence[tuple[Reply.Maker, Composition]], generator: random.
     # The attempts have the seeds that follow.
     seed = generator.randrange(2**31 - BEST_OF)
     return [Candidate(maker, composition, _sampling(*ATTEMPTS, seed), BEST_OF)]
+
+
+def plain(sampling: Sampling) -> Sampling:
+    """Return how one answer is sampled in the place of attempts, with the seed of the first."""
+    temperature, top_p = DEFAULT
+    return replace(sampling, temperature=temperature, top_p=top_p)
 
 
 def _sampling(temperature: float, top_p: float, seed: int) -> Sampling:

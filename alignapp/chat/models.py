@@ -178,9 +178,9 @@ class Reply(OwnedModel, LeasedModel):
         """How many answers are written so that one is shown."""
         return int(self.decoding.get("best_of", 1))
 
-    def note_decoding(self, **fields: Any) -> bool:
-        """Write down what thinking longer came to, while the lease is ours; returns as `finish` does."""
-        return self._write(decoding={**self.decoding, **fields})
+    def think_no_longer(self, reason: str, sampling: dict[str, Any]) -> bool:
+        """Write down that it is one answer, so sampled, and why, while the lease is ours; as `finish`."""
+        return self._write(sampling=sampling, decoding={**self.decoding, "best_of": 1, "reason": reason})
 
     def renew(self) -> bool:
         """Keep the lease; False when the row is somebody else's by now, or gone."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.utils import timezone
 
 from alignapp.accounts.models import Consent, Person
@@ -22,7 +22,7 @@ from alignapp.adapters.models import KnownModel
 from alignapp.audit.services import record
 from alignapp.feedback.models import Feedback
 from alignapp.instant.evidence import without_start
-from alignapp.instant.models import CommonTaste, InstantChoice
+from alignapp.instant.models import CommonTaste, InstantChoice, InstantVector
 from alignapp.instant.start import common_taste
 from personalization.steering.shared import (
     FEWEST_PEOPLE,
@@ -124,6 +124,20 @@ def make_due() -> CommonTaste | None:
         )
         record("system", "start.made", None, people=found.people, privacy=PRIVACY)
     return made
+
+
+def behind() -> QuerySet[Person]:
+    """Return whose vector starts from a taste that is gone, or lacks the one that acts now. Two queries.
+
+    To bring one up to date takes its person off this list.
+    """
+    acting = acting_now()
+    wrong = Q(taste__mean=b"")
+    if acting is not None:
+        same_model = Q(model_revision=acting.model_revision, summary__layers=acting.layers)
+        wrong |= same_model & Q(person__instant_choice__starts=True) & ~Q(taste=acting)
+    vectors = InstantVector.objects.filter(wrong, is_current=True)
+    return Person.objects.filter(pk__in=vectors.values("person"))
 
 
 def _let_go() -> None:

@@ -166,6 +166,8 @@ class InstantVector(OwnedModel):
     digest = models.CharField(max_length=64)  # the folder's name in the store
     weights = models.CharField(max_length=64)  # SHA-256 of the tensor's file: the same vector, the same
     model_revision = models.CharField(max_length=80)
+    # What it started from besides the person's own; once that was let go, it acts no more.
+    taste = models.ForeignKey(CommonTaste, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     ratings = models.PositiveIntegerField()
     prompts = models.PositiveIntegerField()
     strength = models.FloatField()  # 0 to 1, the share of the limit that the evidence carries

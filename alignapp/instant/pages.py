@@ -24,7 +24,7 @@ class InstantView:
 
     choice: InstantChoice
     vector: InstantVector | None
-    others: tuple[str, ...]  # the other parts that are switched on
+    others: tuple[str, ...]  # the other parts that act
     share: int  # the slider
     evidence: int  # how much of the limit the ratings carry
     limit: int  # the limit itself, as a share of the hidden norm

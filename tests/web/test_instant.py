@@ -19,7 +19,9 @@ from alignapp.accounts.export import export
 from alignapp.accounts.models import Person
 from alignapp.adapters import services as alignment
 from alignapp.adapters import store
+from alignapp.adapters.advice import acting
 from alignapp.adapters.composition import compose
+from alignapp.adapters.models import Artifact
 from alignapp.chat import candidates
 from alignapp.chat import services as chat
 from alignapp.chat.models import Reply, Turn
@@ -185,6 +187,29 @@ def test_beside_stated_values_it_acts_weakly_without_being_asked(person, client_
     assert [(p["kind"], p["strength"]) for p in parts(person)] == [("values", 1.0), ("instant", BESIDE)]
     page = client_of(person).get(reverse("adapters:alignment")).content.decode()
     assert "Acts on the next reply" in page
+
+
+def quarantine(person: Person, artifact: Artifact) -> None:
+    Artifact.objects.filter(pk=artifact.pk).update(state=Artifact.State.QUARANTINED)
+
+
+SILENT = {
+    "slider at 0": lambda person, a: alignment.switch(person, change="0", **{f"{a.kind}_strength": 0.0}),
+    "refused by the gate": quarantine,
+}
+
+
+@pytest.mark.parametrize("how", SILENT)
+@pytest.mark.parametrize("method", ["steer", "dpo", "values"])
+def test_beside_a_part_that_does_not_act_it_acts_as_it_does_alone(person, client_of, method, how):
+    rated_turn(person)
+    artifact = learned.artifact(person, method)
+    alignment.switch_on(person, artifact)
+    SILENT[how](person, artifact)
+    assert [(part["kind"], part["strength"]) for part in parts(person)] == [("instant", 1.0)]
+    page = client_of(person).get(reverse("adapters:alignment"))
+    assert page.context["instant"].acting == page.context["instant"].evidence > 0
+    assert acting(person, alignment.current_alignment(person)) == "instant"
 
 
 @pytest.mark.parametrize("share", ["", "-1", "101", "x"])

@@ -13,7 +13,8 @@ from django.utils import timezone
 from alignapp.accounts.consent import give_consent, withdraw_consent
 from alignapp.accounts.erase import erase
 from alignapp.accounts.models import Consent, Person
-from alignapp.adapters import store
+from alignapp.adapters import dispatch, store
+from alignapp.adapters.composition import compose
 from alignapp.adapters.models import KnownModel
 from alignapp.audit.models import AuditEvent
 from alignapp.chat.models import Conversation, Reply, Turn
@@ -26,6 +27,8 @@ from personalization.steering.instant import pack
 from personalization.steering.shared import FEWEST_PEOPLE, PART_PROMPTS
 from personalization.steering.vector_file import write_vectors
 from tests.web.rows import answered_turn, conversation_of, states_of
+from workers import queues
+from workers.tasks.instant import common_taste, follow_ratings
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -192,6 +195,46 @@ def test_enough_people_make_a_common_taste_from_which_others_start(person, direc
     page = client_of(person).get(reverse("adapters:alignment")).content.decode()
     assert "The common taste holds 300 people" in page
     assert common.make_due() == made  # not again within a month
+
+
+def follow() -> list[Person]:
+    """Do what the night does, and what comes of its messages."""
+    before = dispatch.messages_by_queue()[queues.HOUSEKEEPING]
+    common_taste()
+    people = list(common.behind())
+    assert dispatch.messages_by_queue()[queues.HOUSEKEEPING] - before == len(people)
+    for each in people:
+        follow_ratings(str(each.pk))
+    return people
+
+
+def parts(person: Person) -> list[str]:
+    return [part["digest"] for part in compose(person, maker="alignment").interventions]
+
+
+def test_vectors_follow_a_taste_that_is_made_and_none_acts_that_starts_from_one_that_is_gone(
+    person, other, directions
+):
+    people = crowd(FEWEST_PEOPLE, along=1)
+    give_consent(other)
+    InstantChoice.objects.create(person=other, starts=False)
+    for each in (person, other):
+        rate_one_message(each)
+        services.refresh(each)
+    alone, unmoved = services.current(person), services.current(other)
+    assert follow() == [person]
+    begun = services.current(person)
+    assert begun.summary["started"] > 0
+    assert (begun.taste, parts(person)) == (CommonTaste.objects.get(), [begun.digest])
+    assert follow() == []
+    withdraw_consent(people[0])  # too few now
+    assert common.make_due() is None
+    assert parts(person) == []
+    assert follow() == [person]
+    assert services.current(person).weights == alone.weights
+    assert len(parts(person)) == 1
+    assert follow() == []
+    assert services.current(other) == unmoved
 
 
 def test_whoever_leaves_gets_a_receipt_and_is_in_no_later_one(person, directions, client_of):

@@ -16,13 +16,14 @@ from alignapp.adapters import dispatch, store
 from alignapp.audit.models import AuditEvent
 from alignapp.chat import services as chat
 from alignapp.chat import streams
+from alignapp.chat.candidates import DEFAULT
 from alignapp.chat.models import Conversation, Reply, Turn
 from alignapp.feedback.models import Feedback
 from alignapp.feedback.services import record_feedback
 from alignapp.instant import services
 from alignapp.instant.models import InstantVector, PersonalReward, ReplyStates
 from personalization.decoding.objectives import NEARNESS
-from personalization.engine.requests import Intervention
+from personalization.engine.requests import Intervention, Sampling
 from personalization.models.interventions import Interventions, Row
 from personalization.models.personal import load_vectors
 from personalization.models.relevance import nearness_to
@@ -330,24 +331,30 @@ def means_of(reply: Reply) -> np.ndarray:
     return unpack(bytes(kept.means), len(kept.layers))
 
 
+EGGS = "How do I boil an egg so that the yolk stays soft?"
+EARLIER = [{"role": "user", "content": EGGS}, {"role": "assistant", "content": "Six minutes."}]
+
+
+@pytest.mark.parametrize("earlier", [[], EARLIER])
 def test_thinking_longer_keeps_the_attempt_that_is_liked_best_on_the_question_and_says_what_it_cost(
-    engine, person
+    engine, person, earlier
 ):
     for i in range(4):
         rate(write(asked(person, f"Question {i}")))
     reward = PersonalReward.objects.get(person=person)
     reward.summary["useful"] = True  # what sixteen ratings of random answers prove is chance
     reward.save()
-    reply = queued(person, seed=3)
+    reply, *attempts = [queued(person, seed=3 + i) for i in (0, 0, 1, 2)]
+    Turn.objects.filter(replies__in=[reply, *attempts]).update(earlier=earlier)
     Reply.objects.filter(pk=reply.pk).update(decoding={"best_of": 3})
     generate_reply(str(reply.id))
     reply.refresh_from_db()
     assert reply.status == Reply.Status.DONE, reply.error
-    attempts = [queued(person, seed=3 + i) for i in range(3)]
     for attempt in attempts:
         generate_reply(str(attempt.id))
         attempt.refresh_from_db()
-    head, near = reward.head(), nearness_to(reply.turn.text)
+    question = f"Hello\n\n{EGGS}" if earlier else "Hello"
+    head, near = reward.head(), nearness_to(question)
     liked = [head.scale * head.of(means_of(attempt)[None])[0] for attempt in attempts]
     best = int(np.argmax(np.add(liked, NEARNESS * np.array(near([attempt.text for attempt in attempts])))))
     assert reply.text == attempts[best].text
@@ -357,10 +364,14 @@ def test_thinking_longer_keeps_the_attempt_that_is_liked_best_on_the_question_an
 
 def test_whose_ratings_went_meanwhile_gets_the_plain_answer_and_reads_why(engine, person):
     reply, plain = queued(person, seed=3), queued(person, seed=3)
+    sampling = {**plain.sampling, **dict(zip(("temperature", "top_p"), DEFAULT, strict=True))}
+    assert sampling != plain.sampling  # attempts are hotter: they must differ
+    Reply.objects.filter(pk=plain.pk).update(sampling=sampling)
     Reply.objects.filter(pk=reply.pk).update(decoding={"best_of": 3})
     for each in (reply, plain):
         generate_reply(str(each.id))
         each.refresh_from_db()
     assert reply.text == plain.text
+    assert Sampling(**reply.sampling) == Sampling(**sampling)
     assert reply.attempts == 1
     assert "no longer" in reply.decoding["reason"]

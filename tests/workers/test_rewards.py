@@ -183,6 +183,7 @@ def test_who_takes_it_back_takes_the_reward_models_along(study):
     generate_reply(str(waiting.id))
     waiting.refresh_from_db()
     assert (waiting.status, waiting.attempts) == ("done", 1)
+    assert waiting.sampling["temperature"] == project.temperature  # the project's own, as for all its writers
     generation.go_on(project)
     assert not Candidate.objects.filter(item__key="bare").exclude(text="").exists()  # written anew by base
     assert [one.key for one in writers.of_project(project)] == ["base"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import redis
@@ -18,6 +18,7 @@ from django.db import transaction
 
 from alignapp.adapters import dispatch
 from alignapp.chat import streams, waiting
+from alignapp.chat.candidates import plain
 from alignapp.chat.events import close_connections
 from alignapp.chat.models import Reply
 from alignapp.chat.paths import messages_before
@@ -117,11 +118,13 @@ def _begin(engine: Engine, request: GenerationRequest, reply: Reply, revision: s
     of_project = reply.decoding.get("reward")
     reward = rewarding.head_for(of_project, revision) if of_project else _own(reply, revision)
     if reward is None:
-        reply.note_decoding(best_of=1, reason=NO_JUDGE)
-        return engine.submit(request)
-    from personalization.models.relevance import nearness_to
+        # Attempts are sampled hotter than one answer should be; a project's are as it samples all of its own.
+        sampling = request.sampling if of_project else plain(request.sampling)
+        reply.think_no_longer(NO_JUDGE, sampling.as_dict())
+        return engine.submit(replace(request, sampling=sampling))
+    from personalization.models.relevance import nearness_to, question_of
 
-    near = nearness_to(request.messages[-1].content)
+    near = nearness_to(question_of(request.messages))
     return BestOf(engine, request, reply.attempts, [by_reward_on_subject(reward, near)])
 
 

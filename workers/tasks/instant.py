@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from alignapp.accounts.models import Person
+from alignapp.adapters import dispatch
 from alignapp.chat.events import close_connections
 from alignapp.chat.models import Reply
 from alignapp.instant import common
@@ -53,8 +54,13 @@ def read_states(reply_id: str) -> None:
 
 @app.task(name="workers.common_taste")
 def common_taste() -> None:
-    """Make the next common taste of those who agreed, where it is due."""
+    """Make the next common taste of those who agreed, where it is due, and have vectors follow it.
+
+    Each has a message of its own, so that one that fails stops no other; what is lost is sent the next night.
+    """
     try:
         common.make_due()
+        for person_id in list(common.behind().values_list("pk", flat=True)):
+            dispatch.wake_for_ratings(person_id)
     finally:
         close_connections()

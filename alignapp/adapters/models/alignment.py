@@ -67,12 +67,21 @@ class AlignmentVersion(OwnedModel):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The parts that an artifact was chosen for."""
-        return tuple(part for part in PARTS if getattr(self, f"{part}_id"))
+        """The parts that act: the person's own, switched on, with a strength above 0, past the gate.
+
+        Up to two queries a part where the artifacts and their report cards were not selected.
+        """
+        return tuple(part for part in PARTS if self._acts(part))
 
     def composition(self) -> dict[str, Any]:
         """Return the fields that a next version starts from."""
         return {name: getattr(self, name) for name in COMPOSITION}
+
+    def _acts(self, part: str) -> bool:
+        artifact: Artifact | None = getattr(self, part)
+        if artifact is None or getattr(self, f"{part}_strength") == 0:
+            return False
+        return artifact.may_act_for(self.person_id, part)
 
 
 class Alignment(models.Model):
