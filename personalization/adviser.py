@@ -55,11 +55,12 @@ class Measured:
     people: Mapping[str, float] = field(default_factory=dict)
     relevance: Mapping[str, float] = field(default_factory=dict)
     perplexity_ratio: float = 1.0
+    taught: bool = True  # with the vector of the same ratings as teacher, as the application trains
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Measured:
         """Return a row of the file that `benchmarks.adviser --ship` writes."""
-        names = ("method", "data", "amount", "seconds", "people", "relevance", "perplexity_ratio")
+        names = ("method", "data", "amount", "seconds", "people", "relevance", "perplexity_ratio", "taught")
         return cls(**{name: row[name] for name in names}, win_rate=Estimate(**row["win_rate"]))
 
 

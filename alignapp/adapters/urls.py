@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from alignapp.adapters.views import alignment, artifacts, duels, jobs, live, values
+from alignapp.adapters.views import alignment, artifacts, duels, jobs, live, methods, values
 
 app_name = "adapters"
 urlpatterns = [
@@ -13,6 +13,7 @@ urlpatterns = [
     path("alarms/<uuid:alarm_id>/undo", live.undo, name="undo_alarm"),
     path("alarms/<uuid:alarm_id>/read", live.put_away, name="read_alarm"),
     path("values/", values.values, name="values"),
+    path("methods/", methods.methods, name="methods"),
     path("jobs/", jobs.overview, name="jobs"),
     path("jobs/start", jobs.start, name="start_job"),
     path("jobs/<uuid:job_id>/", jobs.page, name="job"),

@@ -180,6 +180,7 @@ ROUTES = [
     _private("adapters:go_back", "POST"),
     _owned("adapters:undo_alarm", "POST", ALARM),
     _owned("adapters:read_alarm", "POST", ALARM),
+    _private("adapters:methods"),
     _private("adapters:jobs"),
     _private("adapters:start_job", "POST"),
     _owned("adapters:job", "GET", JOB),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,7 @@ KINDS: Mapping[str, StrOrPromise] = {
     "edits": gettext_lazy("answers that you rewrote"),
     "critiques": gettext_lazy("words about answers"),
 }
+UNSOUND = gettext_lazy("But its answers left the question, or spoiled other text, clearly more often.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ def _nothing_beats(found: Advised, advice: Advice, titles: Mapping[str, str]) ->
 
 def _unsound(found: Advised, advice: Advice, titles: Mapping[str, str]) -> str:
     said = _("Nothing beats what you have: %(compared)s.") % {"compared": _compared(found, advice, titles)}
-    return f"{said} {_('But its answers left the question, or spoiled other text, clearly more often.')}"
+    return f"{said} {UNSOUND}"
 
 
 def _too_slow(found: Advised, advice: Advice, titles: Mapping[str, str]) -> str:
@@ -255,16 +256,24 @@ def minutes_words(seconds: float) -> str:
     return ngettext("about %(n)d minute", "about %(n)d minutes", count) % {"n": count}
 
 
+def wins_words(row: Measured) -> str:
+    """Write the share that a method won, with its interval."""
+    return f"{WINS(row.win_rate.value)} [{WINS(row.win_rate.low)}, {WINS(row.win_rate.high)}]"
+
+
+def measured_words(row: Measured, seconds: float) -> str:
+    """Say what a method won with how much feedback, and that learning takes so many seconds."""
+    return _("Won %(wins)s with %(amount)s; %(minutes)s to learn.") % {
+        "wins": wins_words(row),
+        "amount": amount_words(row.data, row.amount),
+        "minutes": minutes_words(seconds),
+    }
+
+
 def _measured(row: Measured | None, found: Advised) -> str:
     if row is None:
         return _("Not measured yet.")
-    return _("Won %(wins)s [%(low)s, %(high)s] with %(amount)s; %(minutes)s to learn.") % {
-        "wins": WINS(row.win_rate.value),
-        "low": WINS(row.win_rate.low),
-        "high": WINS(row.win_rate.high),
-        "amount": amount_words(row.data, row.amount),
-        "minutes": minutes_words(found.seconds.get(row.method, row.seconds)),
-    }
+    return measured_words(row, found.seconds.get(row.method, row.seconds))
 
 
 def _beside(found: Advised) -> str:
@@ -284,23 +293,24 @@ def _beside(found: Advised) -> str:
     return " ".join(said)
 
 
+def wins_chart(title: str, labelled: Iterable[tuple[str, Measured]]) -> BarChart:
+    """Draw what was won, the most last, beside a coin."""
+    bars = [
+        Bar(label, row.win_rate.value, row.win_rate.low, row.win_rate.high, row.win_rate.n)
+        for label, row in sorted(labelled, key=lambda one: one[1].win_rate.value)
+    ]
+    note = _("The line is a coin: no better than the base model.")
+    return bar_chart(title, bars, scale=Scale(reference=0.5), note=note)
+
+
 def _chart(rows: Sequence[Measured], titles: Mapping[str, str]) -> BarChart | None:
     if not rows:
         return None
     names = {**NAMES, **titles}
-    bars = [
-        Bar(
-            f"{amount_words(row.data, row.amount)}: {names.get(row.method, row.method)}",
-            row.win_rate.value,
-            row.win_rate.low,
-            row.win_rate.high,
-            row.win_rate.n,
-        )
-        for row in sorted(rows, key=lambda row: row.win_rate.value)
-    ]
-    note = _("The line is a coin: no better than the base model.")
-    title = _("Fresh answers that win against the base model")
-    return bar_chart(title, bars, scale=Scale(reference=0.5), note=note)
+    return wins_chart(
+        _("Fresh answers that win against the base model"),
+        [(f"{amount_words(row.data, row.amount)}: {names.get(row.method, row.method)}", row) for row in rows],
+    )
 
 
 def _article(title: str) -> str:

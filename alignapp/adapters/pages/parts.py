@@ -66,11 +66,19 @@ def applied(change: str) -> str:
 
 
 def method_title(info: MethodInfo) -> str:
-    """Return what a method makes, in the words of the page."""
-    label, source = PARTS.get(info.produces, (info.produces, ""))
-    if info.produces == "adapter":
-        source = ADAPTER_SOURCES.get(info.data, source)
-    return f"{label} {source}".strip()
+    """Return what a method makes, and from what, in the words of the page."""
+    return f"{method_label(info)} {method_source(info)}".strip()
+
+
+def method_label(info: MethodInfo) -> str:
+    """Return what a method makes: "Adapter"."""
+    return str(PARTS[info.produces][0]) if info.produces in PARTS else info.produces
+
+
+def method_source(info: MethodInfo) -> str:
+    """Return from what a method makes it: "from your ratings"; empty where the page has no word for it."""
+    source = PARTS[info.produces][1] if info.produces in PARTS else ""
+    return str(ADAPTER_SOURCES.get(info.data, source) if info.produces == "adapter" else source)
 
 
 @dataclass(frozen=True, slots=True)

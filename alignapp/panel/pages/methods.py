@@ -16,7 +16,7 @@ from django.conf import settings
 from alignapp.adapters import advice
 from alignapp.adapters.advice import ACTING, INSTANT
 from alignapp.adapters.models import MethodInfo
-from alignapp.adapters.pages.advice import NAMES, amount_words, minutes_words
+from alignapp.adapters.pages.advice import NAMES, amount_words, minutes_words, wins_words
 from alignapp.adapters.pages.parts import method_title
 from alignapp.instant import common
 from personalization.adviser import Measured, is_sound
@@ -89,7 +89,7 @@ def _known(
         title=method_title(info) if info else str(NAMES[name]),
         enabled=info.enabled if info else None,
         amount=amount_words(row.data, row.amount) if row else "",
-        measured=f"{row.win_rate.value:.2f} [{row.win_rate.low:.2f}, {row.win_rate.high:.2f}]" if row else "",
+        measured=wins_words(row) if row else "",
         is_sound=row is None or is_sound(row, rows.get(INSTANT)),
         people=people,
         seen=f"{fmean(outcome.win_rate.value for outcome in seen):.2f}" if people else "",
