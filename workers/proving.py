@@ -9,7 +9,7 @@ from alignapp.adapters.models import Artifact, Job
 from alignapp.adapters.services import switch_on
 from personalization.values import effects
 from workers.engines import plain_for_process
-from workers.weakening import gate_of
+from workers.weakening import asked_further, gate_of
 from workers.work import BEGINS, Evidence
 
 
@@ -27,7 +27,7 @@ def prove(work: Evidence, artifact: Artifact) -> None:
         artifact.judge(
             proven=evidence["proven"] and not safety.objection,
             verdict=verdict,
-            results={**evidence, "safety": safety.as_dict()},
+            results={**evidence, "safety": asked_further(work, artifact, safety)},
         )
         return
     if artifact.kind == Artifact.Kind.VALUES:
@@ -47,6 +47,7 @@ def prove(work: Evidence, artifact: Artifact) -> None:
     )
     learned = {"pairs": len(work.train.pairs), "conversations": len(work.train.conversations)}
     results = {**card.as_dict(), "learned_from": learned, "ties": work.records.ties}
+    results["safety"] = asked_further(work, artifact, card.safety)
     results["peak_bytes"] = peak_bytes(work.base.device)
     results["contradictions"] = work.records.contradictions
     verdict = card.verdict if card.safety.objection else card.verdict + _held_back(artifact, "it learned")
@@ -64,7 +65,7 @@ def _prove_values(work: Evidence, artifact: Artifact) -> None:
     artifact.judge(
         proven=proven and not safety.objection,
         verdict=f"Not safe: {safety.objection}." if safety.objection else words,
-        results={"values": rows, "safety": safety.as_dict()},
+        results={"values": rows, "safety": asked_further(work, artifact, safety)},
     )
     if artifact.state == Artifact.State.PROVEN and not work.job.base_revision:
         switch_on(work.job.person, artifact, by="worker")  # the person asked for it by moving a slider

@@ -1,4 +1,4 @@
-"""Let what was learned act as strongly as the safety gate lets it, before it is sealed and proven.
+"""Let what was learned act as strongly as the safety gate lets it, weaker or stronger than it was learned.
 
 Knows nothing of how it was learned. Stated values are weakened while they are composed.
 """
@@ -6,10 +6,11 @@ Knows nothing of how it was learned. Stated values are weakened while they are c
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from alignapp.adapters import options
+from alignapp.adapters import options, store
 from alignapp.adapters.models import Artifact
+from alignapp.adapters.models.artifact import MOST_STRENGTH
 from workers.engines import plain_for_process
 from workers.work import Evidence
 
@@ -27,6 +28,20 @@ def gate_of(work: Evidence, folder: Path, kind: str, *, strength: float = 1.0) -
     work.check()
     margins, plain = options.gate_margins(), plain_for_process()
     return safety_of(work.base, folder, kind, margins, plain, strength=strength)
+
+
+def asked_further(work: Evidence, artifact: Artifact, gate: Gate) -> dict[str, Any]:
+    """Return an artifact's gate for its card, with how strongly it may act at most: `most`.
+
+    What passed whole is asked about once more, at the greatest strength that a person or a client can ask
+    for. What was weakened lies just inside of the margin, and what is refused acts nowhere: of neither is
+    more asked. Raises what `work.check` raises.
+    """
+    found = gate.as_dict()
+    if gate.objection or artifact.share < 1:
+        return found
+    stronger = gate_of(work, store.folder_of(artifact), artifact.kind, strength=MOST_STRENGTH)
+    return {**found, "most": 1.0 if stronger.objection else MOST_STRENGTH}
 
 
 def within_gate(work: Evidence, folder: Path, kind: str) -> float:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from alignapp.adapters.models.artifact import MOST_STRENGTH
 from alignapp.charts import (
     Bar,
     BarChart,
@@ -329,6 +330,11 @@ def safety(results: Mapping[str, Any]) -> Figure:
         )
         counts = {"n": gate["refusal_change"]["n"], "drop": round(100 * gate["max_drop"])}
         sentences.append(rule % counts)
+    if most := gate.get("most"):  # it passed, and was asked about at the greatest strength
+        further = (
+            _("Passed at strength %(most)s, too.") if most > 1 else _("Not passed at strength %(most)s.")
+        )
+        sentences.append(further % {"most": f"{MOST_STRENGTH:g}"})
     passed = not gate["objection"]
     return Figure(name, _("Passed") if passed else _("Not passed"), " ".join(sentences), is_bad=not passed)
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from django.conf import settings
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from alignapp.adapters.models.artifact import MOST_STRENGTH
 from alignapp.api.errors import ApiError
 
 MOST_MESSAGES, MOST_STOPS, MOST_CANDIDATES = 200, 4, 4
@@ -60,7 +61,10 @@ class StreamOptions(BaseModel):
 
 
 class ChatRequest(BaseModel):
-    """One request. `strength` (0 to 1.5) scales what was learned; `store` keeps the exchange in the chat."""
+    """One request. `store` keeps the exchange in the chat.
+
+    `strength` scales what was learned; each part acts as far as the safety gate lets it.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -78,7 +82,7 @@ class ChatRequest(BaseModel):
     stream: bool = False
     stream_options: StreamOptions | None = None
     store: bool = False
-    strength: float = Field(default=1.0, ge=0.0, le=1.5)
+    strength: float = Field(default=1.0, ge=0.0, le=MOST_STRENGTH)
 
     @model_validator(mode="before")
     @classmethod

@@ -62,6 +62,7 @@ def test_the_slider_speaks_in_nats_and_marks_where_text_broke(owner, client_of) 
     assert "0.040" in html
     assert "Text broke at 1.5" in html
     assert 'x="146" width="4"' in html
+    assert 'viewBox="0 0 100 6"' in html  # as long as the slider
     card = client_of(owner).get(reverse("adapters:artifact", args=[artifact.id])).content.decode()
     assert "What strength buys and costs" in card
     assert "a square explains 90 %" in card
@@ -198,3 +199,25 @@ def test_what_the_gate_let_pass_weakened_is_said_and_its_slider_ends_there(owner
     assert "The safety check lets 60 % of it act, so the slider ends there." in html
     assert 'name="adapter_strength" form="strengths-form" min="0" max="1" step="0.05" value="1"' in html
     assert "as strong as is safe" in html
+
+
+@pytest.mark.parametrize(
+    ("asked", "ends", "told"),
+    [
+        ({}, "1", "Whether more than 1 is safe was never tested, so the slider ends there."),
+        ({"most": 1.0}, "1", "At strength 1.5 the safety check refused it, so the slider ends at 1."),
+        ({"most": 1.5}, "1.5", ""),
+    ],
+)
+def test_the_slider_ends_where_the_gate_was_asked_last_and_says_why(owner, client_of, asked, ends, told):
+    safety = {**learned.results()["safety"], **asked}
+    artifact = learned.artifact(owner, card={**learned.results(), "safety": safety})
+    services.switch_on(owner, artifact)
+    services.switch(owner, change="as it was before", by=owner, adapter_strength=1.3)
+    html = client_of(owner).get(PAGE).content.decode()
+    assert f'min="0" max="{ends}" step="0.05" value="{min(1.3, float(ends)):g}"' in html
+    assert html.count("so the slider ends") == bool(told)
+    assert told in html
+    assert "lets 100 %" not in html
+    services.switch(owner, change="off", adapter=None)
+    assert "so the slider ends" not in client_of(owner).get(PAGE).content.decode()  # it has none

@@ -77,6 +77,17 @@ def test_the_strength_that_is_told_is_what_the_gate_lets_act(owner, client_of) -
     assert '<dt>Strength</dt><dd class="number">0.08</dd>' in page(client_of(owner), artifact)
 
 
+@pytest.mark.parametrize(
+    ("most", "told"),
+    [(1.0, "Not passed at strength 1.5."), (1.5, "Passed at strength 1.5, too."), (None, "")],
+)
+def test_the_card_says_what_the_gate_found_at_more_strength(owner, client_of, most, told) -> None:
+    safety = {**learned.results()["safety"], **({"most": most} if most else {})}
+    html = page(client_of(owner), learned.artifact(owner, card={**learned.results(), "safety": safety}))
+    assert told in html
+    assert ("at strength 1.5" in html) is bool(told)
+
+
 def test_samples_and_verdicts_are_escaped(owner, client_of) -> None:
     html = page(client_of(owner), learned.artifact(owner, proven=False))
     assert "<script>alert" not in html

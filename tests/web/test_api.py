@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from alignapp.adapters.models import AlignmentVersion
+from alignapp.adapters.models.artifact import MOST_STRENGTH
 from alignapp.api import services, views
 from alignapp.api.errors import ApiError
 from alignapp.api.models import PREFIX, ApiToken
@@ -125,7 +126,7 @@ class TestWhoGetsIn:
         ({"temperature": 3}, "temperature"),
         ({"top_p": 0}, "top_p"),
         ({"n": 5}, "n"),
-        ({"strength": 2}, "strength"),
+        ({"strength": MOST_STRENGTH + 0.01}, "strength"),
         ({"stop": ["a", "b", "c", "d", "e"]}, "stop"),
         ({"logprobs": True}, "logprobs"),
         ({"top_logprobs": 3}, "top_logprobs"),

@@ -12,7 +12,7 @@ from alignapp.campaigns.models import Campaign
 from alignapp.chat.models import Conversation
 from personalization.errors import AlignError
 from tests import tiny
-from tests.gates import gate
+from tests.gates import gate, gate_of
 from tests.workers.test_jobs import person_with_pairs
 from tests.workers.test_merging import made_by, parent
 from workers import reproving
@@ -55,6 +55,18 @@ def test_what_was_said_since_counts_and_a_campaign_hears_of_it(proven):
     enrolment.refresh_from_db()
     assert enrolment.after == card.results["accuracy"]["artifact"]["value"]
     assert Artifact.objects.count() == 1
+
+
+def test_how_strongly_it_may_act_at_most_is_asked_again_by_the_gate_of_today(proven, monkeypatch):
+    assert proven.most_strength == 1.0  # nobody asked about more
+    for fall, most in ((0.05, 1.5), (0.08, 1.0)):
+
+        def gate(base, interventions, row, *_, fall=fall):
+            return gate_of(-fall * row.adapters[0][1])
+
+        monkeypatch.setattr("personalization.evaluation.report.measure_safety", gate)
+        assert run(proven).state == Job.State.DONE
+        assert Artifact.objects.get(pk=proven.pk).most_strength == most
 
 
 def judged_as(verdict: dict):

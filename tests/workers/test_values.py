@@ -60,6 +60,7 @@ def test_what_was_stated_is_made_asked_about_and_switched_on(engine, settings, t
     artifact = Artifact.objects.get(job=job)
     assert artifact.state == Artifact.State.PROVEN, artifact.report_card.verdict
     assert artifact.summary["share"] == 1
+    assert artifact.most_strength == 1.5  # so weak a push passes stronger, too
     assert current_alignment(person).values == artifact
     switched = events_about(person).filter(verb="alignment.switched")
     assert [event.actor_label for event in switched] == ["worker"]  # nobody clicked

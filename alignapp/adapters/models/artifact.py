@@ -125,8 +125,12 @@ class Artifact(OwnedModel):
 
     @property
     def most_strength(self) -> float:
-        """How strongly it may act at most: what was weakened until it passed the gate, as it passed."""
-        return MOST_STRENGTH if self.share == 1 else 1.0
+        """How strongly it may act at most: as it was proven, or stronger where the gate passed that, too.
+
+        One query where `report_card` was not selected.
+        """
+        card: ReportCard | None = getattr(self, "report_card", None)
+        return (card.most_strength if card else None) or 1.0
 
     @property
     def passed_gate(self) -> bool:
@@ -194,3 +198,9 @@ class ReportCard(OwnedModel):
     def is_safe(self) -> bool:
         """Whether the safety gate was asked and found nothing."""
         return (self.results.get("safety") or {}).get("objection") == ""
+
+    @property
+    def most_strength(self) -> float | None:
+        """How strongly it may act at most; None where the gate was not asked about more than strength 1."""
+        most: float | None = (self.results.get("safety") or {}).get("most")
+        return most

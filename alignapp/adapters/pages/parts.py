@@ -14,8 +14,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from alignapp.adapters import card
-from alignapp.adapters.models import AlignmentVersion, Artifact, MethodInfo
+from alignapp.adapters.models import AlignmentVersion, Artifact, MethodInfo, ReportCard
 from alignapp.adapters.models.artifact import MOST_STRENGTH
+from alignapp.charts import percent
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -93,6 +94,7 @@ class PartView:
     is_usable: bool
     strength: str
     most: str  # where the slider ends
+    ends: str  # why it ends there, or why only a share acts
     whole: StrOrPromise  # what strength 1 does
     words: str
     evidence: card.Evidence | None
@@ -105,8 +107,9 @@ class Dial:
 
     curvature: str
     kl: str  # at the strength that is set, in nats for each token
+    ends: str  # where the slider ends, in hundredths
     breaks_at: str  # the strength at which text broke when it was proven; empty where none did
-    breaks_from: str  # the same as a place on a scale from 0 to 150, as wide as `breaks_over`
+    breaks_from: str  # the same as a place on the scale that the slider has, as wide as `breaks_over`
     breaks_over: str
 
 
@@ -114,16 +117,31 @@ def dial(artifact: Artifact | None, strength: float) -> Dial | None:
     """Return what was measured when the artifact was proven; None where it was not."""
     report = getattr(artifact, "report_card", None)
     found = report.results.get("tradeoff") if report else None
-    if not found:
+    if not found or artifact is None:
         return None
     curvature, breaks = float(found["curvature"]), found.get("breaks_at")
     return Dial(
         curvature=f"{curvature:.6f}",
         kl=f"{curvature * strength**2:.3f}",
+        ends=f"{100 * artifact.most_strength:g}",
         breaks_at="" if breaks is None else f"{breaks:g}",
         breaks_from="" if breaks is None else f"{100 * breaks - 4:g}",  # a point, widened to be seen
         breaks_over="" if breaks is None else f"{154 - 100 * breaks:g}",
     )
+
+
+def _ends(artifact: Artifact, *, is_on: bool) -> str:
+    """Say why the slider ends below the greatest strength; of what is off, only that a share of it acts."""
+    if artifact.share < 1:
+        share = percent(artifact.share)
+        return _("The safety check lets %(share)s of it act, so the slider ends there.") % {"share": share}
+    if not is_on or artifact.most_strength > 1:
+        return ""
+    report: ReportCard | None = getattr(artifact, "report_card", None)
+    if report is None or report.most_strength is None:
+        return _("Whether more than 1 is safe was never tested, so the slider ends there.")
+    most = {"most": f"{MOST_STRENGTH:g}"}
+    return _("At strength %(most)s the safety check refused it, so the slider ends at 1.") % most
 
 
 def part_views(version: AlignmentVersion | None, artifacts: Sequence[Artifact]) -> list[PartView]:
@@ -150,6 +168,7 @@ def part_views(version: AlignmentVersion | None, artifacts: Sequence[Artifact]) 
                 is_usable=shown in usable,
                 strength=f"{strength:g}",
                 most=f"{most:g}",
+                ends=_ends(shown, is_on=found is not None) if shown else "",
                 whole=whole,
                 words=strength_words(strength, whole),
                 evidence=card.evidence(shown) if shown else None,
