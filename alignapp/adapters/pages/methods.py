@@ -91,11 +91,10 @@ def _yours(data: str, given: Given) -> str:
 
 def _words(row: Measured) -> str:
     """Say what was measured with one amount of feedback, on how many people."""
-    people = ngettext("On %(n)d person.", "On %(n)d people.", len(row.people)) % {"n": len(row.people)}
-    said = [measured_words(row, row.seconds), people]
-    if not row.taught:
-        said.append(_("Measured without the vector of the ratings as its teacher, so it may win more here."))
-    return " ".join(said if is_sound(row, None) else [*said, str(UNSOUND)])
+    people = ngettext("%(n)d person", "%(n)d people", len(row.people)) % {"n": len(row.people)}
+    words = _("On %(people)s.") if row.taught else _("On %(people)s, without a teacher.")
+    said = f"{measured_words(row, row.seconds)} {words % {'people': people}}"
+    return said if is_sound(row, None) else f"{said} {UNSOUND}"
 
 
 def _chart(rows: Sequence[Measured]) -> BarChart | None:
