@@ -102,15 +102,15 @@ def acting(person: Person, version: AlignmentVersion | None) -> str | None:
     Beside stated values three tenths of the ratings' vector act, as beside an adapter: that is not what was
     measured, and would let what somebody has look better than it is.
     """
-    chosen = [
+    parts = version.parts if version else ()
+    learned = [
         getattr(version, part)
         for part in ACTING
-        if getattr(version, part, None) and getattr(version, f"{part}_strength") >= COUNTS_FROM
+        if part in parts and getattr(version, f"{part}_strength") >= COUNTS_FROM
     ]
-    used = [part for part in chosen if part.passed_gate]
-    methods = dict(Job.objects.filter(artifact__in=used).values_list("artifact", "method"))
-    names = [methods[part.pk] for part in used]
-    instant = part_for(person, version.parts if version else ())
+    methods = dict(Job.objects.filter(artifact__in=learned).values_list("artifact", "method"))
+    names = [methods[artifact.pk] for artifact in learned]
+    instant = part_for(person, parts)
     if instant and instant["strength"] >= COUNTS_FROM:
         names.append(INSTANT)
     return "+".join(names) or None
