@@ -3,6 +3,9 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+# pip would compile what it installs with one processor; compileall takes all of them.
+PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
+COMPILE := $(BIN)/python -m compileall -q -j 0 .venv > /dev/null || true
 export HF_HUB_OFFLINE ?= 1
 # Threads that wait must sleep: on two cores, spinning ones slow every other process down tenfold.
 export OMP_WAIT_POLICY ?= passive
@@ -68,16 +71,19 @@ format:                      ## rewrite the code in the project's format
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || \
 		{ echo "alignapp needs Python 3.11 with venv: install it, or name one: make PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || { echo "Making .venv (once, about two minutes)"; $(PYTHON) -m venv .venv; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' requirements.lock)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	@$(PIP) $$(grep '^torch==' requirements.lock)
+	@$(PIP) --no-deps -r requirements.lock
+	@$(COMPILE)
 	@touch $@
 
 .venv/.dev: requirements-dev.lock .venv/.run
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-dev.lock
+	@$(PIP) --no-deps -r requirements-dev.lock
+	@$(COMPILE)
 	@touch $@
 
 .venv/.bench: requirements-bench.lock .venv/.dev
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-bench.lock
+	@$(PIP) --no-deps -r requirements-bench.lock
+	@$(COMPILE)
 	@touch $@
 
 lock:                        ## resolve requirements*.in anew into requirements*.lock
