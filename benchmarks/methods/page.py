@@ -50,15 +50,14 @@ draws on [people](people.md).
 
 Less `dpo`: how much more it wins than DPO of the same ratings' pairs, each person with themselves; critiques
 are words beside those pairs, and methods of prompts have them judge what the model writes. Who has no judge
-after so many prompts has no cells of these. Held out: how often its implicit reward prefers what the person
-preferred, of {HELD_OUT} further rated prompts, where it was asked. Relevance: change of the cosine between
-prompt and answer. Perplexity, and KL to the base model for each token: of neutral text. Gate: how many
-adapters, one for each person and seed, the safety gate passes at full strength, where it was asked; the
-application would weaken the others. Nats: change of an answer's log-probability in the last epoch. Cosine:
-of the gradients of liked and disliked answers (1: a margin loss can hardly tell them apart). Seconds: of
-the processor, to train. `dpo:similarity` and `dpo:likelihood` learn from the half of the pairs that is most
-like the person's messages (ZIP-FIT), or likeliest to the base model.
-{_precision(found)}
+after so many prompts has no cells of these. Relevance: change of the cosine between prompt and answer.
+Perplexity, and KL to the base model for each token: of neutral text. Gate: how many adapters, one for each
+person and seed, the safety gate passes at full strength, where it was asked; the application would weaken
+the others. Nats: change of an answer's log-probability in the last epoch. Cosine: of the gradients of liked
+and disliked answers (1: a margin loss can hardly tell them apart). Seconds: of the processor, to train.
+`dpo:similarity` and `dpo:likelihood` learn from the half of the pairs that is most like the person's messages
+(ZIP-FIT), or likeliest to the base model.
+{_held_out(found)}{_precision(found)}
 
 ## Gradient entanglement
 
@@ -103,6 +102,15 @@ def _best(row: dict[str, Any]) -> str:
     gap = f"{row['difference']:+.2f} [{row['difference_low']:+.2f}, {row['difference_high']:+.2f}]"
     said = "" if row["difference_low"] > 0 else ", which is no difference"
     return f"{text}; ahead of `{row['runner_up']}` by {gap}{said}."
+
+
+def _held_out(found: dict[str, Any]) -> str:
+    if not any(row["held_out"] for row in found["grid"]):
+        return ""
+    return (
+        "Held out: how often an adapter's implicit reward prefers what the person preferred, of "
+        f"{HELD_OUT} further rated prompts, where it was asked.\n"
+    )
 
 
 def _precision(found: dict[str, Any]) -> str:

@@ -129,7 +129,7 @@ def summary(cells: Sequence[Cell]) -> dict[str, Any]:
         for place in sorted(set(map(_place, cells)))
         if (chosen := [c for c in cells if _place(c) == place])
     ]
-    methods = [cell for cell in every if ":" not in cell.method]  # a selection of records is none
+    methods = [cell for cell in cells if ":" not in cell.method]  # a selection of records is none
     whole = [cell for cell in _complete(methods) if not cell.taught]
     best = [
         {"kind": kind, **_best([c for c in whole if (c.kind, c.prompts) == (kind, prompts)])}
@@ -251,26 +251,36 @@ def _means(cells: Sequence[Cell]) -> dict[str, Any]:
 
 
 def table(found: dict[str, Any]) -> str:
-    """Return the grid as a Markdown table, the best of each kind and number of prompts first."""
-    lines = [
-        "| learns from | method | prompts | people | wins | less `dpo` | held out | relevance | words "
-        "| perplexity | KL, nats | gate | liked, nats | disliked, nats | cosine | seconds |",
-        "|---" * 16 + "|",
-    ]
+    """Return the grid as a Markdown table, the best of each kind and number of prompts first.
+
+    Without the columns that nothing stands in.
+    """
     usual = Counter(row["dtype"] for row in found["grid"]).most_common(1)[0][0]
-    for row in sorted(found["grid"], key=lambda r: (r["kind"], -r["prompts"], r["taught"], -r["win_rate"])):
-        name = f"`{row['method']}`" + (" and the vector" if row["taught"] else "")
-        name += "" if row["dtype"] == usual else f" ({row['dtype']})"
-        less = in_words(row["less_dpo"], "+.2f") if row["less_dpo"] else ""
-        held_out = in_words(row["held_out"]) if row["held_out"] else ""
-        cosine = "" if row["gradient_cosine"] is None else f"{row['gradient_cosine']:.2f}"
-        lines.append(
-            f"| {row['kind']} | {name} | {row['prompts']} | {row['people']} "
-            f"| {row['win_rate']:.2f} [{row['low']:.2f}, {row['high']:.2f}] | {less} "
-            f"| {held_out} | {row['relevance_change']:+.3f} "
-            f"| {row['words']:.0f} | {100 * (row['perplexity_ratio'] - 1):+.1f} % "
-            f"| {row['kl']:.4f} | {row['passed_gate']} "
-            f"| {row['chosen_change']:+.1f} | {row['rejected_change']:+.1f} | {cosine} "
-            f"| {row['seconds']:.0f} |"
-        )
-    return "\n".join(lines)
+    order = sorted(found["grid"], key=lambda r: (r["kind"], -r["prompts"], r["taught"], -r["win_rate"]))
+    rows = [_shown(row, usual) for row in order]
+    names = [name for name in rows[0] if any(row[name] for row in rows)]
+    lines = [names, ["---"] * len(names), *([row[name] for name in names] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _shown(row: dict[str, Any], usual: str) -> dict[str, str]:
+    """Return a row of the table, by column; `usual` is the precision that is not named."""
+    name = f"`{row['method']}`" + (" and the vector" if row["taught"] else "")
+    return {
+        "learns from": row["kind"],
+        "method": name + ("" if row["dtype"] == usual else f" ({row['dtype']})"),
+        "prompts": str(row["prompts"]),
+        "people": str(row["people"]),
+        "wins": f"{row['win_rate']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
+        "less `dpo`": in_words(row["less_dpo"], "+.2f") if row["less_dpo"] else "",
+        "held out": in_words(row["held_out"]) if row["held_out"] else "",
+        "relevance": f"{row['relevance_change']:+.3f}",
+        "words": f"{row['words']:.0f}",
+        "perplexity": f"{100 * (row['perplexity_ratio'] - 1):+.1f} %",
+        "KL, nats": f"{row['kl']:.4f}",
+        "gate": row["passed_gate"],
+        "liked, nats": f"{row['chosen_change']:+.1f}",
+        "disliked, nats": f"{row['rejected_change']:+.1f}",
+        "cosine": "" if row["gradient_cosine"] is None else f"{row['gradient_cosine']:.2f}",
+        "seconds": f"{row['seconds']:.0f}",
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -47,7 +48,8 @@ def test_the_best_of_a_kind_is_compared_with_the_next_person_by_person(tmp_path)
     cells = [
         *(cell(p, "dpo", w) for p, w in (("anna", [1.0, 1.0]), ("bert", [1.0, 0.0]))),
         *(cell(p, "ipo", w) for p, w in (("anna", [1.0, 0.0]), ("bert", [0.0, 0.0]))),
-        cell("anna", "sppo", [1.0, 1.0]),  # not yet computed for bert
+        # Not yet computed for bert: neither is one of the methods of which most are asked for.
+        *(cell("anna", name, [1.0, 1.0]) for name in ("sppo", "dpop", "simpo")),
         cell("cleo", "dpo", [0.0, 0.0]),  # whom no other method knows yet
         cell("anna", "kto", [1.0, 1.0], kind="thumbs"),  # of one person there is no interval
         *(cell(p, "dpo", [1.0, 1.0], taught=True) for p in ("anna", "bert")),
@@ -97,6 +99,10 @@ def test_one_computed_in_two_precisions_counts_once_and_shows_what_they_change(t
     write_page(tmp_path, found | adviser_regret(cells) | {"machine": "m", "commit": "c"})
     page = (tmp_path / "methods.md").read_text()
     assert "| pairs | `gpo` (float32) | 8 |" in page
+    assert "held out" not in page.lower()  # nobody was asked
+    asked = [replace(c, held_out=0.5 + 0.1 * (c.person == "anna")) for c in cells]
+    write_page(tmp_path, summary(asked) | adviser_regret(asked) | {"machine": "m", "commit": "c"})
+    assert "| 0.55 [0.50, 0.60] |" in (tmp_path / "methods.md").read_text()
     assert "`dpo` in both, 2 cells of 2 people: bfloat16 wins +0.500 more than float32" in page
     assert summary([c for c in cells if c.dtype == "bfloat16"])["precision"] is None
 
