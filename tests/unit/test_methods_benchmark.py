@@ -111,6 +111,7 @@ def test_the_page_says_what_following_the_adviser_loses(tmp_path):
     names = ("anna", "bert", "cleo", "dora")
     cells = [cell(name, "dpo", [1.0] * 6 + [0.0] * 2) for name in names]
     cells += [cell(name, "ipo", [1.0, 0.0, 0.0, 0.0] * 2) for name in names]
+    cells.append(cell("anna", "sppo", [1.0] * 8))  # of one person, which keeps nobody from being compared
     advice = adviser_regret(cells)
     assert advice["adviser_regret"]["n"] == 8  # both halves of the prompts
     assert advice["adviser_regret_by_kind"]["pairs"]["advised"] == ["dpo"]
