@@ -69,7 +69,10 @@ def test_the_choice_is_preselected_and_the_sentence_says_why(owner, client_of):
     assert "simulated people with" in shown
     client_of(owner).post("/alignment/jobs/start", {"method": "dpo"})
     assert Job.objects.get().method == "dpo"
-    assert 'value="dpo"' not in section(client_of(owner))  # it is learning
+    learning = section(client_of(owner))
+    assert "advised when what is being learned now is done" in learning
+    assert 'value="dpo"' not in learning
+    assert 'value="steer"' in learning
 
 
 def test_too_few_messages_are_no_evidence(owner, client_of):
@@ -207,6 +210,8 @@ def test_what_is_switched_off_is_not_advised(owner, client_of):
     shown = section(client_of(owner))
     assert "nothing else that you can choose was measured" in shown
     assert 'value="dpo"' not in shown
+    MethodInfo.objects.filter(produces__in=("adapter", "vector")).update(enabled=False)
+    assert "no way to learn from your feedback is switched on here" in section(client_of(owner))
 
 
 def test_operators_read_what_is_known_of_methods_and_what_a_person_is_told(owner, other):

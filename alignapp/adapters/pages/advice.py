@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -86,7 +86,7 @@ def advice_view(person: Person, given: Given, learn: Sequence[LearnView]) -> Adv
     ]
     titles = {name: _article(view.title) for name, view in views.items()}
     return AdviceView(
-        sentence=sentence(found, titles) if ready else _not_yet([view.readiness for view in views.values()]),
+        sentence=_unready(views.values()) or sentence(found, titles),
         beside=_beside(found),
         source=source(),
         choices=sorted(choices, key=lambda choice: not choice.is_advised),
@@ -120,12 +120,19 @@ def sentence(found: Advised, titles: Mapping[str, str]) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _not_yet(items: Sequence[Readiness]) -> str:
-    """Say what is missing for the method that is nearest to being possible."""
-    late = [item for item in items if not item.is_ready]
-    if not late:
+def _unready(views: Collection[LearnView]) -> str:
+    """Say why nothing is advised now; empty where something can be."""
+    if any(view.open_job for view in views):
         return _("What to learn next is advised when what is being learned now is done.")
-    nearest = min(late, key=lambda item: item.missing / item.needed)
+    items = [view.readiness for view in views]
+    return "" if any(item.is_ready for item in items) else _not_yet(items)
+
+
+def _not_yet(items: Collection[Readiness]) -> str:
+    """Say what is missing for the method that is nearest to being possible; none is ready."""
+    if not items:
+        return _("No advice: no way to learn from your feedback is switched on here.")
+    nearest = min(items, key=lambda item: item.missing / item.needed)
     return _("Too early to learn. %(missing)s") % {"missing": what_is_missing(nearest)}
 
 
