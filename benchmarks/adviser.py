@@ -109,13 +109,14 @@ def main() -> None:
     options = parser.parse_args()
     # All at full strength: adapters were not measured as the safety gate lets them act.
     cells = [cell for cell in priors.people_cells() if cell.arm != "gated_vector"]
-    figures = [
-        {"prompts": amount, "acting": current, **_figures(_followed(cells, amount, current))}
+    trials = priors.of_people(cells, {arm: arm for arm in priors.ARMS})  # what the application has
+    figures = {
+        (amount, current): _figures(follow([t for t in trials if t.amount == amount], current=current))
         for amount in AMOUNTS
         for current in (None, "vector")
-    ]
-    for row in figures:
-        print(f"{row['prompts']} prompts, {row['acting'] or 'nothing'} acting, advised: {row['advised']}")
+    }
+    for (amount, current), row in figures.items():
+        print(f"{amount} prompts, {current or 'nothing'} acting, advised: {row['advised']}")
         for name in ("adviser_regret", "adviser_regret_to_any"):
             print("  {0}: {value:+.3f} [{low:+.3f}, {high:+.3f}]".format(name, **row[name]))
     found = promotions(cells, options.level)
@@ -124,8 +125,8 @@ def main() -> None:
     print(f"(conformal selection and OptCS are to keep the wrong ones at or below {options.level:g})")
     if options.json:
         told = {
-            **figures[-2],  # after the most prompts, nothing acting
-            "after": figures,
+            **figures[AMOUNTS[-1], None],
+            "after": [{"prompts": n, "acting": current, **row} for (n, current), row in figures.items()],
             "level": options.level,
             "promotion": {name: asdict(one) for name, one in found.items()},
         }
@@ -133,12 +134,6 @@ def main() -> None:
     if options.ship:
         shipped = priors.ship()
         print(f"{priors.SHIPPED}: {len(shipped['rows'])} rows of {shipped['people']} people")
-
-
-def _followed(cells: Sequence[Cell], amount: int, current: str | None) -> list[Followed]:
-    """Let everybody follow it among the arms that the application has."""
-    trials = priors.of_people(cells, {arm: arm for arm in priors.ARMS})
-    return follow([trial for trial in trials if trial.amount == amount], current=current)
 
 
 def _figures(followed: Sequence[Followed]) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def advice_view(person: Person, given: Given, learn: Sequence[LearnView]) -> Adv
     ]
     titles = {name: _article(view.title) for name, view in views.items()}
     return AdviceView(
-        sentence=_unready(views.values()) or sentence(found, titles),
+        sentence=_unready(views.values(), ready) or sentence(found, titles),
         beside=_beside(found),
         source=source(),
         choices=sorted(choices, key=lambda choice: not choice.is_advised),
@@ -120,12 +120,11 @@ def sentence(found: Advised, titles: Mapping[str, str]) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _unready(views: Collection[LearnView]) -> str:
+def _unready(views: Collection[LearnView], ready: Collection[LearnView]) -> str:
     """Say why nothing is advised now; empty where something can be."""
     if any(view.open_job for view in views):
         return _("What to learn next is advised when what is being learned now is done.")
-    items = [view.readiness for view in views]
-    return "" if any(item.is_ready for item in items) else _not_yet(items)
+    return "" if ready else _not_yet([view.readiness for view in views])
 
 
 def _not_yet(items: Collection[Readiness]) -> str:
